@@ -1,0 +1,112 @@
+"""The one bridge from sync to async: a private event loop in a thread of its own.
+
+It works where no loop runs, inside a running loop (a notebook) and from many threads. No code of
+the caller's runs in the thread.
+"""
+
+import asyncio
+import atexit
+import os
+import threading
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
+from concurrent.futures import Future
+from contextlib import aclosing
+from queue import SimpleQueue
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+_END = object()
+_STOP_WAIT = 5.0  # seconds that the interpreter's exit waits for the thread
+
+
+class _LoopThread:
+    """A thread that runs an event loop until the interpreter exits."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._run, name="langchain-qwen-space", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self.loop)
+        try:
+            self.loop.run_forever()
+        finally:
+            self.loop.run_until_complete(_cancel_all())
+            self.loop.run_until_complete(self.loop.shutdown_asyncgens())
+            self.loop.close()
+
+    def stop(self) -> None:
+        """End the loop and everything on it, and wait for that."""
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self._thread.join(_STOP_WAIT)
+
+
+async def _cancel_all() -> None:
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+_thread: _LoopThread | None = None
+_lock = threading.Lock()
+
+
+def _loop() -> asyncio.AbstractEventLoop:
+    global _thread
+    with _lock:
+        if _thread is None:
+            _thread = _LoopThread()
+            atexit.register(_thread.stop)
+        return _thread.loop
+
+
+def _after_fork() -> None:
+    """A forked child has the parent's objects, but not its threads."""
+    global _thread, _lock
+    if _thread is not None:
+        atexit.unregister(_thread.stop)
+    _thread = None
+    _lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+def iterate(source: Callable[[], AsyncGenerator[T]]) -> Iterator[T]:
+    """Run an asynchronous generator on the private loop and yield here what it yields.
+
+    Leaving the iteration closes the generator.
+
+    Args:
+        source: Makes the asynchronous generator.
+    """
+    arrived: SimpleQueue[Any] = SimpleQueue()
+    done = asyncio.run_coroutine_threadsafe(_pump(source, arrived), _loop())
+    try:
+        while (item := arrived.get()) is not _END:
+            yield item
+        done.result()
+    finally:
+        done.cancel()
+
+
+async def _pump(source: Callable[[], AsyncGenerator[T]], arrived: "SimpleQueue[Any]") -> None:
+    try:
+        async with aclosing(source()) as items:
+            async for item in items:
+                arrived.put(item)
+    finally:
+        arrived.put(_END)
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine on the private loop and return its result here."""
+    done: Future[T] = asyncio.run_coroutine_threadsafe(work, _loop())
+    try:
+        return done.result()
+    finally:
+        done.cancel()

@@ -1,0 +1,1 @@
+"""What a Gradio Space speaks. Knows neither LangChain nor Qwen."""

@@ -1,0 +1,507 @@
+"""One call on a Space, from its place in the queue to the last fragment."""
+
+import asyncio
+import logging
+import secrets
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+import orjson
+import tenacity
+
+from langchain_qwen_space.errors import (
+    GenerationError,
+    InvalidInputError,
+    ProtocolError,
+    QwenSpaceError,
+    SpaceConnectionError,
+    SpaceNotFoundError,
+    SpaceTimeoutError,
+    SpaceUnavailableError,
+    StreamInterruptedError,
+)
+from langchain_qwen_space.space.client import _ERROR_BYTES, Prepare, SpaceClient, read_body
+from langchain_qwen_space.space.endpoint import Endpoint
+from langchain_qwen_space.space.events import (
+    RetryEvent,
+    SpaceEvent,
+    WarningEvent,
+    parse,
+    told,
+)
+from langchain_qwen_space.space.faults import from_output, from_status
+from langchain_qwen_space.space.pool import Pool, connection_error, current_pool
+from langchain_qwen_space.space.reply import Fragment, Reply
+from langchain_qwen_space.space.slots import Slots, slots_for
+from langchain_qwen_space.space.sse import SSEDecoder
+
+logger = logging.getLogger(__name__)
+
+_DRAIN = 1.0  # seconds that the end of a finished answer's body is waited for
+_FAREWELL = 10.0  # seconds that a Space has to answer that a call was ended
+_LONGEST_PAUSE = 60.0  # seconds; a Space that asks for more is not called again by itself
+_CHANGED = (404, 422, 500)  # what a Space answers to a function that it no longer has
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The answer is complete.
+
+    Attributes:
+        event_id: The Space's id of the call.
+        endpoint: The function that answered.
+    """
+
+    event_id: str
+
+
+Item = Fragment | SpaceEvent | Finished
+
+
+class Call:
+    """One call. Iterate over `run()`; `leave()` ends it at any time, at once.
+
+    Args:
+        client: The Space.
+        prepare: Makes what is asked, once the endpoint is known.
+    """
+
+    def __init__(self, client: SpaceClient, prepare: Prepare) -> None:
+        self._client = client
+        self._options = client.options
+        self._prepare = prepare
+        self._pool: Pool
+        self._loop: asyncio.AbstractEventLoop
+        self._slots: Slots | None = None
+        self._endpoint: Endpoint | None = None
+        self._stale: Endpoint | None = None
+        self._session_hash = ""
+        self.event_id: str | None = None
+        self.model: str | None = None
+        self._joining: asyncio.Task[str] | None = None
+        self._joined = False
+        self._response: aiohttp.ClientResponse | None = None
+        self._decoder: SSEDecoder
+        self._reply: Reply | None = None
+        self._waiting: float | None = None  # since when the Space is silent
+        self._timer: asyncio.TimerHandle | None = None
+        self._failure: QwenSpaceError | None = None
+        self._spoke = False  # a fragment was handed out
+        self._warned = False
+        self._finished = False
+        self._left = False
+
+    @property
+    def text(self) -> str:
+        """The answer as it stands on the Space."""
+        return self._reply.answer.text if self._reply else ""
+
+    @property
+    def revised(self) -> bool:
+        """Whether the Space took back any text that was handed out."""
+        return self._reply is not None and self._reply.revised
+
+    async def run(self) -> AsyncGenerator[list[Item]]:
+        """Make the call and yield what arrives, in batches of what has arrived together.
+
+        The last item is `Finished`. Leaving the iteration ends the call on the Space.
+
+        Raises:
+            QwenSpaceError: See `errors`; `partial` holds the text until then.
+        """
+        self._loop = asyncio.get_running_loop()
+        self._pool = await current_pool()
+        self._pool.enter(self.leave)
+        retries = _Retries(self._options.max_retries)
+        try:
+            while True:
+                try:
+                    batch = await self._next()
+                except QwenSpaceError as error:
+                    error.partial = error.partial or self.text
+                    if self._spoke:
+                        raise
+                    if await self._has_changed(error):
+                        self._end()
+                        continue
+                    pause = retries.after(error)
+                    self._end()
+                    yield [RetryEvent(str(error), pause, retries.attempt)]
+                    await asyncio.sleep(pause)
+                    continue
+                if batch is None:
+                    return
+                if batch:
+                    yield batch
+        finally:
+            self.leave()
+
+    def leave(self) -> None:
+        """End the call, queued or running: close its connection and tell the Space.
+
+        Does nothing for a call that is finished or left. To be called in the call's loop.
+        """
+        if not self._left:
+            self._left = True
+            self._end()
+            self._pool.exit(self.leave)
+
+    async def _next(self) -> list[Item] | None:
+        """Go on until something has arrived; None at the end."""
+        if self._response is None:
+            return await self._open()
+        if self._failure is not None:
+            raise self._failure
+        if self._finished:
+            await self._drain()
+            return None
+        chunk = await self._read()
+        items: list[Item] = []
+        try:
+            for data in self._decoder.feed(chunk):
+                if self._finished:
+                    break
+                self._take(data, items)
+        except QwenSpaceError as error:
+            if not items:
+                raise
+            self._failure = error  # what came before it is handed out first
+        if self._options.join_fragments and len(items) > 1:
+            return _joined(items)
+        return items
+
+    async def _open(self) -> list[Item]:
+        """Take a place in the Space's queue and open the stream of the call's events."""
+        client = self._client
+        endpoint = await client.endpoint(self._pool, self._stale)
+        self._endpoint = endpoint
+        ask = self._prepare(endpoint)
+        arguments, notes = endpoint.arguments(
+            query=ask.query, history=ask.history, given=ask.given, extra=ask.extra
+        )
+        self.model = ask.given.get("model", endpoint.default_model)
+        await self._take_slot()
+        self._session_hash = secrets.token_hex(8)
+        self._finished, self._failure = False, None
+        self._decoder = SSEDecoder(self._options.max_reply_bytes)
+        self._reply = Reply(
+            endpoint.form,
+            len(ask.history),
+            ask.query,
+            whole=endpoint.config.protocol == "sse_v1",
+            max_chars=self._options.max_reply_bytes,
+        )
+        await self._join(endpoint, arguments)
+        await self._listen(endpoint)
+        if self._warned:
+            return []
+        self._warned = True
+        return [WarningEvent(f"{client.where} {note}.") for note in notes]
+
+    async def _take_slot(self) -> None:
+        count = self._options.max_concurrency
+        if count is not None:
+            slots = slots_for(str(self._client.base), count)
+            await slots.acquire()
+            self._slots = slots
+
+    async def _join(self, endpoint: Endpoint, arguments: list[Any]) -> None:
+        body = {
+            "data": arguments,
+            "event_data": None,
+            "fn_index": endpoint.fn_index,
+            "trigger_id": None,
+            "session_hash": self._session_hash,
+        }
+        # In a task of its own, so that a caller who leaves meanwhile does not leave behind a
+        # call of which nobody knows whether it stands in the queue.
+        self._joining = self._loop.create_task(self._post(endpoint, orjson.dumps(body)))
+        self.event_id = await asyncio.shield(self._joining)
+        self._joining, self._joined = None, True
+
+    async def _post(self, endpoint: Endpoint, body: bytes) -> str:
+        client = self._client
+        status, headers, answer = await client.fetch(
+            self._pool,
+            "POST",
+            client.api(endpoint, "queue/join"),
+            _ERROR_BYTES,
+            data=body,
+            headers={"Content-Type": "application/json"},
+        )
+        if status != 200:
+            text = answer.decode(errors="replace")
+            raise from_status(status, headers, text, client.where, "POST queue/join")
+        try:
+            event_id = orjson.loads(answer)["event_id"]
+            if isinstance(event_id, str):
+                return event_id
+        except (ValueError, LookupError, TypeError):
+            pass
+        msg = f"{client.where} took the call, but its answer to POST queue/join holds no event_id."
+        raise ProtocolError(msg)
+
+    async def _listen(self, endpoint: Endpoint) -> None:
+        client = self._client
+        url = client.api(endpoint, "queue/data").with_query(session_hash=self._session_hash)
+        try:
+            async with asyncio.timeout(self._options.timeout):
+                response = await self._pool.request(
+                    "GET", url, client.access, headers={"Accept": "text/event-stream"}
+                )
+                if response.status != 200:
+                    text = (await read_body(response, _ERROR_BYTES)).decode(errors="replace")
+                    raise from_status(
+                        response.status, response.headers, text, client.where, "GET queue/data"
+                    )
+        except TimeoutError:
+            raise self._too_late("did not open the stream of its answer") from None
+        self._response = response
+        if self._options.timeout is not None:
+            self._waiting = self._loop.time()
+            self._timer = self._loop.call_later(self._options.timeout, self._watch)
+
+    async def _read(self) -> bytes:
+        assert self._response is not None  # noqa: S101
+        try:
+            self._waiting = self._loop.time()
+            chunk = await self._response.content.readany()
+            self._waiting = None
+        except (aiohttp.ClientError, OSError, QwenSpaceError) as error:
+            if self._failure is not None:
+                raise self._failure from None
+            raise self._interrupted(str(connection_error(error, self._response.url))) from error
+        if self._failure is not None:
+            raise self._failure
+        if not chunk:
+            raise self._interrupted("The Space closed the stream before the answer was complete.")
+        return chunk
+
+    def _watch(self) -> None:
+        """Give the call up if the Space was silent for too long. One timer serves all reads."""
+        timeout = self._options.timeout
+        assert timeout is not None  # noqa: S101
+        now = self._loop.time()
+        silent = 0.0 if self._waiting is None else now - self._waiting
+        if silent < timeout:
+            self._timer = self._loop.call_later(timeout - silent, self._watch)
+            return
+        self._failure = self._too_late("sent nothing, not even a sign of life,")
+        if self._response is not None:
+            self._response.content.set_exception(self._failure)
+            self._response.close()
+
+    def _too_late(self, what: str) -> SpaceTimeoutError:
+        msg = (
+            f"{self._client.where} {what} within {self._options.timeout} seconds. It may be "
+            "overloaded; raise timeout=… or try again later."
+        )
+        return SpaceTimeoutError(msg, partial=self.text)
+
+    def _take(self, data: bytes, items: list[Item]) -> None:
+        """Read one event and add what it brings to `items`."""
+        try:
+            message = parse(data)
+        except ValueError:
+            logger.warning(
+                "An event of %s cannot be decoded and is left out: %.200r", self._client.where, data
+            )
+            return
+        if message.msg == "unexpected_error":
+            self._finished = True
+            said = message.body.get("message")
+            raise self._interrupted(f"The Space gave the call up ({said}).")
+        if message.msg == "close_stream":
+            raise self._interrupted("The Space closed the stream before the answer was complete.")
+        if message.event_id != self.event_id:
+            return
+        if message.msg == "process_generating" and message.body.get("success", True):
+            output = self._output(message.body)
+            if output is not _NOTHING and self._reply is not None:
+                self._hand_out(self._reply.generating(output), items)
+        elif message.msg in ("process_completed", "process_generating"):
+            self._complete(message.body, items)
+        else:
+            items += told(message)
+
+    def _output(self, body: Any) -> object:
+        """The chatbot's part of an event's output, or `_NOTHING`."""
+        assert self._endpoint is not None  # noqa: S101
+        try:
+            return body["output"]["data"][self._endpoint.output]
+        except (LookupError, TypeError):
+            return _NOTHING
+
+    def _complete(self, body: Any, items: list[Item]) -> None:
+        assert self._endpoint is not None  # noqa: S101
+        assert self._reply is not None  # noqa: S101
+        assert self.event_id is not None  # noqa: S101
+        self._finished = True
+        output = body.get("output")
+        if not body.get("success", True) or (isinstance(output, dict) and output.get("error")):
+            raise from_output(
+                output,
+                body.get("title"),
+                self._client.where,
+                self.text,
+                quoted=self._endpoint.config.release < (5, 2),
+            )
+        value = self._output(body)
+        if value is _NOTHING:
+            raise self._interrupted("The call was ended on the Space by somebody else.")
+        self._hand_out(self._reply.completed(value), items)
+        items.append(Finished(self.event_id))
+
+    def _hand_out(self, fragments: list[Fragment], items: list[Item]) -> None:
+        if fragments:
+            self._spoke = True
+            items += fragments
+
+    async def _drain(self) -> None:
+        """Read the body of a finished answer to its end, which frees the connection for others."""
+        assert self._response is not None  # noqa: S101
+        try:
+            async with asyncio.timeout(_DRAIN):
+                while await self._response.content.readany():
+                    pass
+        except (aiohttp.ClientError, OSError):
+            self._response.close()
+
+    def _end(self) -> None:
+        """End the attempt: let go of everything, and tell the Space unless it is done."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        response, self._response = self._response, None
+        joining, self._joining = self._joining, None
+        joined, self._joined = self._joined, False
+        if self._slots is not None:
+            self._slots.release()
+            self._slots = None
+        if response is not None:
+            response.close()  # nothing is closed where the body was read to its end
+        if not self._finished and (joining or joined) and not self._loop.is_closed():
+            opened = response is not None
+            event_id = self.event_id if joined else None
+            self._pool.spawn(self._say_goodbye(self._session_hash, joining, event_id, opened))
+
+    async def _say_goodbye(
+        self,
+        session_hash: str,
+        joining: "asyncio.Task[str] | None",
+        event_id: str | None,
+        opened: bool,
+    ) -> None:
+        """Tell the Space that nobody listens to the call any more."""
+        assert self._endpoint is not None  # noqa: S101
+        client, endpoint = self._client, self._endpoint
+        async with asyncio.timeout(_FAREWELL):
+            if joining is not None:
+                # Its answer may be lost while the call stands in the queue.
+                with suppress(SpaceConnectionError):
+                    event_id = await joining
+            if not opened:
+                # Only closing a stream takes a waiting call out of the queue before Gradio 6.14.
+                url = client.api(endpoint, "queue/data").with_query(session_hash=session_hash)
+                (await self._pool.request("GET", url, client.access)).close()
+            body = {"session_hash": session_hash, "fn_index": endpoint.fn_index}
+            response = await self._pool.request(
+                "POST",
+                client.api(endpoint, "cancel"),
+                client.access,
+                json={**body, "event_id": event_id or ""},
+            )
+            await read_body(response, _ERROR_BYTES)
+
+    async def _has_changed(self, error: QwenSpaceError) -> bool:
+        """Whether the Space was deployed anew since its `/config` was read, which explains `error`."""
+        known = self._endpoint
+        suspicious = isinstance(error, GenerationError | ProtocolError) or (
+            isinstance(error, SpaceNotFoundError | InvalidInputError | SpaceUnavailableError)
+            and error.status in _CHANGED
+        )
+        if known is None or self._stale is not None or not suspicious:
+            return False
+        self._stale = known
+        try:
+            fresh = await self._client.endpoint(self._pool, known)
+        except QwenSpaceError:
+            return False
+        return fresh.config.app_id != known.config.app_id or fresh.config != known.config
+
+    def _interrupted(self, what: str) -> StreamInterruptedError:
+        text = self.text
+        had = f"{len(text)} characters of it had arrived" if text else "nothing of it had arrived"
+        msg = f"The answer of {self._client.where} broke off: {what} ({had}.)"
+        return StreamInterruptedError(msg, partial=text)
+
+
+class _Retries:
+    """When a call that failed is made again: exponential with jitter, `Retry-After` obeyed."""
+
+    def __init__(self, count: int) -> None:
+        self._pause = 0.0
+        self._tries: Iterator[tenacity.AttemptManager] = iter(
+            tenacity.Retrying(
+                stop=tenacity.stop_after_attempt(count + 1),
+                retry=tenacity.retry_if_exception(_may_try_again),
+                wait=_wait,
+                sleep=self._note,
+                reraise=True,
+            )
+        )
+        self._try = next(self._tries)
+
+    @property
+    def attempt(self) -> int:
+        """The number of the try that is under way, from 1."""
+        return self._try.retry_state.attempt_number
+
+    def after(self, error: QwenSpaceError) -> float:
+        """Seconds to wait before the next try; raises `error` if there is none."""
+        with self._try:
+            raise error
+        self._try = next(self._tries)
+        return self._pause
+
+    def _note(self, seconds: float) -> None:
+        self._pause = seconds
+
+
+_jitter = tenacity.wait_exponential(multiplier=0.5, max=20) + tenacity.wait_random(0, 0.5)
+
+
+def _wait(state: tenacity.RetryCallState) -> float:
+    error = state.outcome.exception() if state.outcome else None
+    return max(_jitter(state), getattr(error, "retry_after", None) or 0.0)
+
+
+def _may_try_again(error: BaseException) -> bool:
+    return (
+        isinstance(error, QwenSpaceError)
+        and bool(error.is_retryable)
+        and (error.retry_after or 0.0) <= _LONGEST_PAUSE
+    )
+
+
+_NOTHING = object()
+
+
+def _joined(items: list[Item]) -> list[Item]:
+    """The same items, neighbouring fragments of the same kind as one."""
+    joined: list[Item] = []
+    texts: list[str] = []
+    for item in items:
+        if isinstance(item, str):
+            texts.append(item)
+            continue
+        if texts:
+            joined.append("".join(texts))
+            texts = []
+        joined.append(item)
+    if texts:
+        joined.append("".join(texts))
+    return joined

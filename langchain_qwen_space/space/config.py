@@ -1,0 +1,133 @@
+"""`GET /config` of a Gradio app, read into what this package needs of it."""
+
+import re
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from langchain_qwen_space.errors import ProtocolError, UnsupportedSpaceError
+
+_READABLE = ("sse_v1", "sse_v2", "sse_v2.1", "sse_v3")
+
+
+class _Wire(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Component(_Wire):
+    """A component of the app's page. `props` are as Gradio documents them for `type`."""
+
+    id: int
+    type: str
+    props: dict[str, Any] = Field(default_factory=dict)
+
+    @property
+    def label(self) -> str:
+        """The label that a person sees, or an empty string."""
+        label = self.props.get("label")
+        return label.strip() if isinstance(label, str) else ""
+
+    @property
+    def visible(self) -> bool:
+        """Whether a person sees it (`visible` may also be the string "hidden")."""
+        return self.props.get("visible", True) is True
+
+    @property
+    def default(self) -> Any:
+        """The component's own value."""
+        return self.props.get("value")
+
+    @property
+    def choices(self) -> list[Any]:
+        """The values that a radio or dropdown offers; `choices` are values or (label, value)."""
+        choices = self.props.get("choices")
+        if not isinstance(choices, list):
+            return []
+        return [
+            choice[1] if isinstance(choice, list) and len(choice) == 2 else choice
+            for choice in choices
+        ]
+
+
+class _Types(_Wire):
+    generator: bool = False
+
+
+def _names(value: object) -> object:
+    return value if isinstance(value, str) else None
+
+
+class Dependency(_Wire):
+    """A function of the app. `id` is its `fn_index` on the wire."""
+
+    id: int = -1
+    api_name: Annotated[str | None, BeforeValidator(_names)] = None
+    inputs: list[int] = Field(default_factory=list)
+    outputs: list[int] = Field(default_factory=list)
+    targets: list[Any] = Field(default_factory=list)
+    backend_fn: bool = True
+    queue: bool | None = None
+    types: _Types = Field(default_factory=_Types)
+
+
+class SpaceConfig(_Wire):
+    """What `/config` says of a Space."""
+
+    version: str = ""
+    protocol: str = "ws"
+    api_prefix: str = ""
+    root: str = ""
+    app_id: int | str | None = None
+    enable_queue: bool = True
+    components: list[Component]
+    dependencies: list[Dependency]
+
+    @property
+    def release(self) -> tuple[int, ...]:
+        """Gradio's version as numbers, (0,) where it cannot be read."""
+        return tuple(int(part) for part in re.findall(r"\d+", self.version)[:3]) or (0,)
+
+    def component(self, number: int) -> Component:
+        """The component with that id."""
+        for component in self.components:
+            if component.id == number:
+                return component
+        msg = f"The Space's /config names a component {number} that it does not describe."
+        raise ProtocolError(msg, is_retryable=False)
+
+
+def read_config(body: object, where: str) -> SpaceConfig:
+    """Check what `GET /config` answered.
+
+    Args:
+        body: The decoded JSON.
+        where: The Space, for messages.
+
+    Raises:
+        UnsupportedSpaceError: It is no Gradio app's, or that of a release that is too old.
+    """
+    if not isinstance(body, dict) or not isinstance(body.get("dependencies"), list):
+        msg = (
+            f"{where} does not answer as a Gradio app does: its /config has no functions. Give the "
+            "id of a Gradio Space, or the URL on which its app itself runs (…hf.space)."
+        )
+        raise UnsupportedSpaceError(msg)
+    protocol = body.get("protocol", "ws")
+    if protocol not in _READABLE:
+        msg = (
+            f"{where} runs Gradio {body.get('version', 'of an unknown version')}, which speaks the "
+            f"protocol {protocol!r}. This package reads {_READABLE[0]} to {_READABLE[-1]} (Gradio "
+            "4.9 and later): ask the Space's owner to upgrade, or duplicate the Space and do so."
+        )
+        raise UnsupportedSpaceError(msg)
+    dependencies = [
+        {"id": index, **dependency} if isinstance(dependency, dict) else dependency
+        for index, dependency in enumerate(body["dependencies"])
+    ]
+    try:
+        return SpaceConfig.model_validate({**body, "dependencies": dependencies})
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        msg = f"The /config of {where} cannot be read at {place}: {first['msg']}."
+        raise ProtocolError(msg, is_retryable=False) from None

@@ -1,0 +1,327 @@
+"""`/config` -> which function of a Space chats, and which of its inputs is what.
+
+Nothing is assumed of names and positions. Each input is judged by its type, label, visibility and
+default value; where two fit a role, the one with the higher score wins, then the first.
+"""
+
+import logging
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from langchain_qwen_space.errors import InvalidInputError, UnsupportedSpaceError
+from langchain_qwen_space.space.chatbot import Form, History, form_of
+from langchain_qwen_space.space.config import Component, Dependency, SpaceConfig
+from langchain_qwen_space.space.inputs import check, clamp, describe
+
+logger = logging.getLogger(__name__)
+
+ROLES = ("query", "history", "system", "model", "temperature", "top_p", "max_tokens")
+"""What an input of the endpoint may be. Any other gets its own default."""
+
+_CHATBOTS = ("chatbot", "modelscopechatbot")
+_TEXTS = ("textbox", "multimodaltextbox")
+_NUMBERS = ("slider", "number")
+_LABELS = {
+    "query": r"\b(input|query|question|message|prompt|ask|user)\b|输入|问题|提问",
+    "system": r"\bsystem|系统",
+    "model": r"\bmodels?\b|模型",
+    "temperature": r"temperature|温度",
+    "top_p": r"top[\s_-]?p\b",
+    "max_tokens": r"max.*(token|length)|(token|length).*max|最大.*(长度|令牌|token)",
+}
+_PROMPT = re.compile(r"\byou are\b|\bassistant\b|你是|助手", re.IGNORECASE)
+_MODEL_NAME = re.compile(r"\b\d+(\.\d+)?[bm]\b|qwen|llama|gpt|mistral|deepseek", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """The function of a Space that chats.
+
+    Attributes:
+        fn_index: Its number on the wire.
+        api_name: Its name on the Space's API page, if it has one.
+        inputs: The components that its arguments come from, in order.
+        roles: Which input (by index) is what; keys are among `ROLES`.
+        output: Which of its outputs holds the answer.
+        form: How history and answer are written.
+        models: The values of the model input, in the order in which the page offers them.
+        streams: Whether it is a generator.
+        history_fn: The function that sets a `gr.ChatInterface`'s history, where there is one.
+        config: The `/config` that this was read from.
+    """
+
+    fn_index: int
+    api_name: str | None
+    inputs: tuple[Component, ...]
+    roles: Mapping[str, int]
+    output: int
+    form: Form
+    models: tuple[str, ...]
+    streams: bool
+    history_fn: Dependency | None
+    config: SpaceConfig
+
+    @property
+    def default_model(self) -> str | None:
+        """The Space's own choice among `models`."""
+        index = self.roles.get("model")
+        default = None if index is None else self.inputs[index].default
+        return default if isinstance(default, str) else None
+
+    def arguments(
+        self, *, query: str, history: History, given: Mapping[str, Any], extra: Mapping[str, Any]
+    ) -> tuple[list[Any], list[str]]:
+        """Lay a prompt out as the function's arguments.
+
+        Args:
+            query: The question.
+            history: Earlier turns, (user, assistant) each.
+            given: Values by role: `system`, `model`, `temperature`, `top_p`, `max_tokens`.
+            extra: Values of other inputs, by their label.
+
+        Returns:
+            The arguments, and a sentence for each setting that could not be sent as it was given.
+
+        Raises:
+            InvalidInputError: An input refuses its value, or no input has such a label.
+        """
+        values = [None if item.type == "state" else item.default for item in self.inputs]
+        notes = []
+        for role, value in given.items():
+            index = self.roles.get(role)
+            if index is None:
+                notes.append(f"has no input for {role}={value!r}")
+                continue
+            component = self.inputs[index]
+            if component.type in _NUMBERS:
+                sent = clamp(component, value, up=role == "max_tokens")
+                if sent != value and role != "max_tokens":
+                    notes.append(f"takes no {role}={value!r}: {sent!r} was sent, the nearest")
+                values[index] = sent
+            elif component.type == "textbox":
+                values[index] = check(component, value, role)
+            else:
+                values[index] = value  # a model, which was matched with the choices
+        for label, value in extra.items():
+            index = self._by_label(label)
+            values[index] = check(self.inputs[index], value, describe(self.inputs[index], index))
+        query_input = self.inputs[self.roles["query"]]
+        values[self.roles["query"]] = (
+            {"text": query, "files": []} if query_input.type == "multimodaltextbox" else query
+        )
+        if "history" in self.roles:
+            values[self.roles["history"]] = self.form.write(history)
+        return values, notes
+
+    def _by_label(self, label: str) -> int:
+        for index, component in enumerate(self.inputs):
+            if component.label == label:
+                return index
+        labels = [component.label for component in self.inputs if component.label]
+        msg = f"The Space's function {self.api_name!r} has no input {label!r}; it has {labels}."
+        raise InvalidInputError(msg)
+
+
+def find_endpoint(
+    config: SpaceConfig,
+    where: str,
+    api_name: str | None = None,
+    inputs: Mapping[str, str | int] | None = None,
+) -> Endpoint:
+    """Find the function that chats.
+
+    Candidates have a chatbot among inputs and outputs and a box for the question, or are those of a
+    `gr.ChatInterface`. Generators go before plain functions, then the candidate with the most
+    inputs recognised, then the first. What was chosen is logged where there was a choice.
+
+    Args:
+        config: The Space's `/config`.
+        where: The Space, for messages.
+        api_name: Take this function, by its name on the Space's API page.
+        inputs: Take these inputs, by label or index, for these roles.
+
+    Raises:
+        UnsupportedSpaceError: The Space has no such function.
+        InvalidInputError: `api_name` or `inputs` name something that is not there.
+    """
+    wanted = None if api_name is None else api_name.removeprefix("/")
+    named = [
+        dependency
+        for dependency in config.dependencies
+        if dependency.backend_fn and wanted in (None, dependency.api_name)
+    ]
+    if wanted is not None and not named:
+        names = [f"/{item.api_name}" for item in config.dependencies if item.api_name]
+        raise InvalidInputError(f"{where} has no function {api_name!r}; it has {names}.")
+    found = [
+        endpoint
+        for dependency in named
+        if (endpoint := _read(config, dependency, inputs or {}, where)) is not None
+    ]
+    if not found:
+        subject = f"The function {api_name!r} of {where}" if wanted else f"No function of {where}"
+        msg = (
+            f"{subject} {'is no' if wanted else 'is a'} chat that this package recognises: one with "
+            "a chatbot among its inputs and outputs and a text box for the question, or a "
+            "gr.ChatInterface. If the Space does chat, name its function by api_name=… and its "
+            "inputs by inputs={'query': …, 'history': …} (label or index)."
+        )
+        raise UnsupportedSpaceError(msg)
+    best = max(found, key=lambda endpoint: (endpoint.streams, len(endpoint.roles)))
+    others = {
+        (item.api_name, item.inputs, item.output) for item in found if item.inputs != best.inputs
+    }
+    if others:
+        logger.info(
+            "%s has %d functions that chat; taking /%s. Settle it with api_name=…",
+            where,
+            len(found),
+            best.api_name,
+        )
+    return best
+
+
+def _read(
+    config: SpaceConfig, dependency: Dependency, wanted: Mapping[str, str | int], where: str
+) -> Endpoint | None:
+    """The dependency as an endpoint, or None where it is no chat."""
+    inputs = tuple(config.component(number) for number in dependency.inputs)
+    outputs = [config.component(number) for number in dependency.outputs]
+    roles = {role: _settled(inputs, role, place, where) for role, place in wanted.items()}
+    chatbots = [index for index, item in enumerate(inputs) if item.type in _CHATBOTS]
+    history_fn = None
+    if "history" not in roles and chatbots:
+        roles["history"] = chatbots[0]
+    if "history" in roles:
+        chatbot = inputs[roles["history"]]
+        places = [index for index, item in enumerate(outputs) if item.id == chatbot.id] or [
+            index for index, item in enumerate(outputs) if item.type in _CHATBOTS
+        ]
+        form = form_of(chatbot.type, chatbot.props.get("type"), config.release)
+    elif _is_chat_interface(inputs, outputs):
+        places, form = [0], Form.REPLY
+        history_fn = _history_function(config, outputs[1].id)
+    else:
+        return None
+    if not places:
+        return None
+    taken = set(roles.values())
+    for role in ROLES:
+        if role in roles or role == "history":
+            continue
+        scores = {
+            index: score
+            for index, item in enumerate(inputs)
+            if index not in taken and (score := _score(role, item, dependency, config)) > 0
+        }
+        if scores:
+            roles[role] = max(scores, key=lambda index: scores[index])
+            taken.add(roles[role])
+    if "query" not in roles:
+        return None
+    model = inputs[roles["model"]] if "model" in roles else None
+    return Endpoint(
+        fn_index=dependency.id,
+        api_name=dependency.api_name,
+        inputs=inputs,
+        roles=roles,
+        output=places[0],
+        form=form,
+        models=tuple(_models(model, config)) if model else (),
+        streams=dependency.types.generator,
+        history_fn=history_fn,
+        config=config,
+    )
+
+
+def _settled(inputs: Sequence[Component], role: str, place: str | int, where: str) -> int:
+    """The index of the input that the user named for `role`."""
+    if role not in ROLES:
+        raise InvalidInputError(
+            f"inputs={{{role!r}: …}}: there is no such role; choose of {ROLES}."
+        )
+    if isinstance(place, int):
+        if 0 <= place < len(inputs):
+            return place
+    else:
+        for index, component in enumerate(inputs):
+            if component.label == place:
+                return index
+    known = [describe(component, index) for index, component in enumerate(inputs)]
+    msg = f"{where} has no input {place!r} to be its {role}; it has {', '.join(known)}."
+    raise InvalidInputError(msg)
+
+
+def _score(role: str, item: Component, dependency: Dependency, config: SpaceConfig) -> int:
+    """How well an input fits a role; 0 or less is not at all."""
+    labelled = bool(re.search(_LABELS[role], item.label, re.IGNORECASE))
+    default = item.default if isinstance(item.default, str) else ""
+    if role == "query":
+        if item.type not in _TEXTS or re.search(_LABELS["system"], item.label, re.IGNORECASE):
+            return 0
+        submits = any(
+            isinstance(target, list) and target[:2] == [item.id, "submit"]
+            for other in config.dependencies
+            for target in other.targets
+        )
+        cleared = item.id in dependency.outputs
+        return 1 + 4 * submits + 2 * cleared + 2 * item.visible + 2 * labelled - 4 * bool(default)
+    if role == "system":
+        if item.type != "textbox":
+            return 0
+        hidden = not item.visible and not item.label
+        return 4 * labelled + 3 * bool(_PROMPT.search(default)) + 2 * (hidden and not labelled)
+    if role == "model":
+        if item.type not in ("radio", "dropdown"):
+            return 0
+        names = [choice for choice in _models(item, config) if isinstance(choice, str)]
+        return 2 * labelled + 2 * bool(_MODEL_NAME.search(" ".join(names)))
+    return 2 * labelled if item.type in _NUMBERS else 0
+
+
+def _models(item: Component, config: SpaceConfig) -> list[str]:
+    """What a radio or dropdown of models offers.
+
+    One without choices of its own is fed by others (on Qwen/Qwen2.5, three visible radios write
+    their value into the hidden one that the function reads): then their choices count.
+    """
+    choices = item.choices
+    if not choices:
+        feeders = {
+            number: None
+            for dependency in config.dependencies
+            if item.id in dependency.outputs
+            for number in dependency.inputs
+        }
+        for component in config.components:
+            if component.id in feeders:
+                choices = choices + component.choices
+    return [choice for choice in dict.fromkeys(choices) if isinstance(choice, str)]
+
+
+def _is_chat_interface(inputs: Sequence[Component], outputs: Sequence[Component]) -> bool:
+    """Whether these are the inputs and outputs of a `gr.ChatInterface`'s own API function."""
+    return (
+        len(inputs) >= 2
+        and inputs[0].type in _TEXTS
+        and inputs[1].type == "state"
+        and len(outputs) >= 2
+        and outputs[0].type in ("json", "textbox")
+        and not outputs[0].visible
+        and outputs[1].type == "state"
+    )
+
+
+def _history_function(config: SpaceConfig, state: int) -> Dependency | None:
+    """The function that writes a chatbot's value into the state that keeps the history."""
+    for dependency in config.dependencies:
+        if (
+            dependency.backend_fn
+            and state in dependency.outputs
+            and len(dependency.inputs) == 1
+            and config.component(dependency.inputs[0]).type in _CHATBOTS
+        ):
+            return dependency
+    return None

@@ -1,0 +1,166 @@
+"""The events of a Space's queue, and what a call tells the people who wait for it.
+
+`parse` reads the wire (Gradio 4 to 6, protocols `sse_v1` to `sse_v3`). The `SpaceEvent` classes
+are what a caller sees of it: everything that happens to a call except its text.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import orjson
+
+
+@dataclass(frozen=True, slots=True)
+class SpaceEvent:
+    """Something that happened to a call. `name` is also its LangChain custom event's name."""
+
+    name: ClassVar[str] = "qwen_space_event"
+
+
+@dataclass(frozen=True, slots=True)
+class QueueEvent(SpaceEvent):
+    """The call waits in the Space's queue.
+
+    Attributes:
+        rank: How many calls are before this one; 0 is next.
+        queue_size: How many calls wait in this function's queue.
+        eta: Seconds until the answer is expected to be complete, as the Space reckons, or None.
+    """
+
+    name: ClassVar[str] = "qwen_space_queue"
+    rank: int
+    queue_size: int
+    eta: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StartEvent(SpaceEvent):
+    """The Space began to work on the call; `eta` as in `QueueEvent`."""
+
+    name: ClassVar[str] = "qwen_space_start"
+    eta: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeEvent(SpaceEvent):
+    """What the app shows its user as a toast. `level`: info, warning, success or error."""
+
+    name: ClassVar[str] = "qwen_space_notice"
+    message: str
+    level: str = "info"
+    title: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ProgressEvent(SpaceEvent):
+    """The app reports progress. `done` of `total` in `unit`, or a fraction `progress` (0 to 1)."""
+
+    name: ClassVar[str] = "qwen_space_progress"
+    description: str | None = None
+    done: float | None = None
+    total: float | None = None
+    unit: str | None = None
+    progress: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RetryEvent(SpaceEvent):
+    """The call failed before its first fragment and is made again in `delay` seconds."""
+
+    name: ClassVar[str] = "qwen_space_retry"
+    error: str
+    delay: float
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class WakeEvent(SpaceEvent):
+    """The Space is asleep or starting; the call waits for it. `stage` is the hub's word."""
+
+    name: ClassVar[str] = "qwen_space_wake"
+    stage: str
+
+
+@dataclass(frozen=True, slots=True)
+class RevisedEvent(SpaceEvent):
+    """The Space took back a part of what it had sent; the last chunk holds the exact text."""
+
+    name: ClassVar[str] = "qwen_space_revised"
+
+
+@dataclass(frozen=True, slots=True)
+class WarningEvent(SpaceEvent):
+    """A setting cannot be honoured as it was given. Also issued as a Python warning."""
+
+    name: ClassVar[str] = "qwen_space_warning"
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One event of the wire. `body` is the whole JSON object."""
+
+    msg: str
+    event_id: str | None
+    body: Mapping[str, Any] = field(repr=False)
+
+
+def parse(data: bytes) -> Message:
+    """Read one event.
+
+    Raises:
+        ValueError: It is no JSON object with a `msg`.
+    """
+    body = orjson.loads(data)
+    if not isinstance(body, dict) or not isinstance(msg := body.get("msg"), str):
+        raise ValueError("not an object with a msg")
+    event_id = body.get("event_id")
+    return Message(msg, event_id if isinstance(event_id, str) else None, body)
+
+
+def told(message: Message) -> list[SpaceEvent]:
+    """What `message` tells the caller: none, one, or (several progress bars) many events."""
+    body = message.body
+    if message.msg == "estimation":
+        return [
+            QueueEvent(
+                _int(body.get("rank")), _int(body.get("queue_size")), _float(body.get("rank_eta"))
+            )
+        ]
+    if message.msg == "process_starts":
+        return [StartEvent(_float(body.get("eta")))]
+    if message.msg == "log":
+        return [
+            NoticeEvent(
+                _str(body.get("log")) or "",
+                _str(body.get("level")) or "info",
+                _str(body.get("title")),
+            )
+        ]
+    if message.msg == "progress":
+        units = body.get("progress_data")
+        return [
+            ProgressEvent(
+                _str(unit.get("desc")),
+                _float(unit.get("index")),
+                _float(unit.get("length")),
+                _str(unit.get("unit")),
+                _float(unit.get("progress")),
+            )
+            for unit in (units if isinstance(units, list) else ())
+            if isinstance(unit, dict)
+        ]
+    return []
+
+
+def _int(value: object) -> int:
+    return value if isinstance(value, int) else 0
+
+
+def _float(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) else None
+
+
+def _str(value: object) -> str | None:
+    return value if isinstance(value, str) else None

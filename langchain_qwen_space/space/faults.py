@@ -1,0 +1,153 @@
+"""What a Space answers when it does not answer -> the error that the caller gets."""
+
+import ast
+import re
+import time
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from langchain_qwen_space.errors import (
+    ContextTooLongError,
+    GenerationError,
+    InvalidInputError,
+    ProtocolError,
+    QueueFullError,
+    QwenSpaceError,
+    SpaceAuthenticationError,
+    SpaceNotFoundError,
+    SpacePermissionError,
+    SpaceRateLimitError,
+    SpaceUnavailableError,
+)
+
+_SHOWN = 300  # characters of a foreign text that a message quotes
+_STATUS = re.compile(r"status[ _]code:?\s*(\d{3})\b", re.IGNORECASE)
+_QUOTA = re.compile(
+    r"\b(rate limit|quota|too many requests|throttl|exceeded your .*limit)", re.IGNORECASE
+)
+_TOO_LONG = re.compile(
+    r"range of input length|maximum context length|context (length|window).*exceed"
+    r"|exceed.*context (length|window)|prompt is too long|input is too long",
+    re.IGNORECASE,
+)
+
+
+def from_status(
+    status: int, headers: Mapping[str, str], body: str, where: str, step: str
+) -> QwenSpaceError:
+    """The error for an HTTP status other than 200.
+
+    Args:
+        status: The status.
+        headers: The answer's headers.
+        body: The answer's body.
+        where: The Space, for the message.
+        step: The request that was answered so, as `POST queue/join`.
+    """
+    detail = _detail(body, headers)
+    said = f": {detail}" if detail else ""
+    again = _retry_after(headers)
+    text = f"{where} answered {step} with {status}{said}."
+    if status == 401:
+        if "Not authenticated" in body:
+            hint = "The Space has a login: give auth=(user, password)."
+        else:
+            hint = "A private Space needs hf_token=… of somebody who may see it."
+        return SpaceAuthenticationError(f"{text} {hint}", status=status)
+    if status == 403:
+        hint = "The token or login may not use this Space."
+        return SpacePermissionError(f"{text} {hint}", status=status)
+    if status == 404:
+        hint = "Check the id or URL of the Space; if it is private, give hf_token=…"
+        return SpaceNotFoundError(f"{text} {hint}", status=status)
+    if status in (400, 413, 422):
+        hint = (
+            "The conversation is too large for it." if status == 413 else "It refuses this input."
+        )
+        return InvalidInputError(f"{text} {hint}", status=status)
+    if status == 429:
+        hint = "Call it less often, or lower max_concurrency."
+        return SpaceRateLimitError(f"{text} {hint}", status=status, retry_after=again)
+    if status == 503 and re.search(r"queue is full", body, re.IGNORECASE):
+        return QueueFullError(f"{text} Try again later.", status=status, retry_after=again)
+    if 300 <= status < 400:
+        target = headers.get("Location", "nowhere")[:_SHOWN]
+        msg = (
+            f"{where} redirects {step} to {target}, which is not followed, for what is sent there "
+            "goes to another host. If you trust it, give that URL as space=…"
+        )
+        return SpaceUnavailableError(msg, status=status, is_retryable=False)
+    if status in (408, 500, 502, 503, 504):
+        hint = "It may be starting or overloaded; try again later."
+        return SpaceUnavailableError(f"{text} {hint}", status=status, retry_after=again)
+    return ProtocolError(text, status=status, is_retryable=status > 500)
+
+
+def from_output(
+    output: object, title: object, where: str, partial: str, *, quoted: bool
+) -> QwenSpaceError:
+    """The error for a call that the app failed.
+
+    Args:
+        output: The `output` of the final event: what the app raised is in its `error`.
+        title: The event's own title.
+        where: The Space, for the message.
+        partial: The text of the answer until then.
+        quoted: Whether this release sends what `gr.Error` says as `repr` writes it.
+    """
+    found = output if isinstance(output, dict) else {}
+    error = found.get("error")
+    if not isinstance(error, str) or not error.strip():
+        msg = (
+            f"The app on {where} failed without saying why (it hides its errors). Try again; if it "
+            "goes on, ask the Space's owner to look into its log."
+        )
+        return GenerationError(msg, partial=partial)
+    said = _unquoted(error) if quoted and "duration" in found else error
+    heading = found.get("title") or title
+    if isinstance(heading, str) and heading not in ("", "Error"):
+        said = f"{heading}: {said}"
+    text = f"The app on {where} failed: {said}"
+    match = _STATUS.search(said)
+    status = int(match[1]) if match else None
+    if _TOO_LONG.search(said):
+        return ContextTooLongError(
+            f"{text} (Shorten the conversation.)", partial=partial, status=status
+        )
+    if status == 429 or _QUOTA.search(said):
+        return SpaceRateLimitError(text, partial=partial, status=status)
+    retryable = status is not None and (status >= 500 or status == 408)
+    return GenerationError(text, partial=partial, status=status, is_retryable=retryable)
+
+
+def _detail(body: str, headers: Mapping[str, str]) -> str:
+    """What the body says in words; a page of HTML says at most its title."""
+    if "html" in headers.get("Content-Type", "") or body.lstrip()[:1] == "<":
+        match = re.search(r"<title[^>]*>(.*?)</title>", body, re.IGNORECASE | re.DOTALL)
+        text = match[1] if match else ""
+    else:
+        match = re.search(r'"(?:detail|error|message|msg)"\s*:\s*"((?:[^"\\]|\\.)*)"', body)
+        text = match[1] if match else body
+    return " ".join(text.split())[:_SHOWN].rstrip(".")
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds to wait, from `Retry-After` in seconds or as a date (RFC 9110, 10.2.3)."""
+    value = headers.get("Retry-After", "").strip()
+    if value.isdigit():
+        return float(value)
+    try:
+        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
+    except (TypeError, ValueError):
+        return None
+
+
+def _unquoted(text: str) -> str:
+    if text[:1] in "'\"" and text[-1:] == text[:1]:
+        try:
+            value: Any = ast.literal_eval(text)
+        except (SyntaxError, ValueError):
+            return text
+        return value if isinstance(value, str) else text
+    return text

@@ -1,0 +1,148 @@
+"""The connections of one event loop. They close with the loop."""
+
+import asyncio
+import logging
+import platform
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from importlib.metadata import version
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import aiohttp
+from yarl import URL
+
+from langchain_qwen_space.errors import SpaceConnectionError
+from langchain_qwen_space.space.access import Access
+
+logger = logging.getLogger(__name__)
+
+USER_AGENT = (
+    f"langchain-qwen-space/{version('langchain-qwen-space')} "
+    f"(Python {platform.python_version()}; aiohttp {aiohttp.__version__})"
+)
+_FAREWELL = 2.0  # seconds that a closing loop waits for Spaces to be told of calls that ended
+
+
+class Pool:
+    """What the calls of one event loop share: connections, cookies, and farewells to Spaces."""
+
+    def __init__(self) -> None:
+        self._connector = aiohttp.TCPConnector(limit=0)
+        self._sessions: dict[Access, aiohttp.ClientSession] = {}
+        self._locks: dict[Access, asyncio.Lock] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._calls: set[Callable[[], None]] = set()
+        self._owner: AsyncGenerator[None, None] | None = None
+
+    async def own(self) -> None:
+        """Tie the pool to the running loop, whose shutdown then closes it."""
+        self._owner = self._owned()
+        await anext(self._owner)
+
+    async def _owned(self) -> AsyncGenerator[None, None]:
+        # A loop that shuts down closes the asynchronous generators that are still open.
+        try:
+            yield
+        finally:
+            await self._close()
+
+    def lock(self, access: Access) -> asyncio.Lock:
+        """One lock a Space, so that many calls read its `/config` once."""
+        return self._locks.setdefault(access, asyncio.Lock())
+
+    def enter(self, leave: Callable[[], None]) -> None:
+        """Note a call that is under way, by what ends it."""
+        self._calls.add(leave)
+
+    def exit(self, leave: Callable[[], None]) -> None:
+        """Forget a call that has ended."""
+        self._calls.discard(leave)
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run `work` in a task that nobody awaits."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: "asyncio.Task[None]") -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.debug("A farewell to a Space failed: %s", error)
+
+    async def request(
+        self, method: str, url: URL, access: Access, **options: Any
+    ) -> aiohttp.ClientResponse:
+        """Send one request and return its response, the body unread.
+
+        Redirects are not followed.
+
+        Raises:
+            SpaceConnectionError: The host cannot be reached, or the connection broke.
+        """
+        session = self._sessions.get(access)
+        if session is None:
+            session = self._sessions[access] = aiohttp.ClientSession(
+                connector=self._connector,
+                connector_owner=False,
+                # `unsafe` is aiohttp's word for cookies from hosts named by a bare address.
+                cookie_jar=aiohttp.CookieJar(unsafe=True),
+                headers={"User-Agent": USER_AGENT},
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
+            )
+        headers = {**options.pop("headers", {}), **access.token_headers(url)}
+        try:
+            return await session.request(
+                method,
+                url,
+                headers=headers,
+                proxy=access.proxy_for(url),
+                allow_redirects=False,
+                **options,
+            )
+        except (aiohttp.ClientError, OSError) as error:
+            raise connection_error(error, url) from error
+
+    async def _close(self) -> None:
+        for leave in list(self._calls):
+            leave()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=_FAREWELL)
+        for task in self._tasks:
+            task.cancel()
+        for session in self._sessions.values():
+            await session.close()
+        await self._connector.close()
+
+
+def connection_error(error: Exception, url: URL) -> SpaceConnectionError:
+    """What a transport's error means to the caller."""
+    host = url.host or ""
+    if isinstance(error, aiohttp.ClientHttpProxyError | aiohttp.ClientProxyConnectionError):
+        what = f"The proxy before {host} cannot be used ({_reason(error)}). Check proxy=…"
+    elif isinstance(error, aiohttp.ClientConnectorCertificateError | aiohttp.ClientSSLError):
+        what = f"The certificate of {host} cannot be verified ({_reason(error)})."
+    elif isinstance(error, aiohttp.ClientConnectorDNSError):
+        what = f"There is no host {host}. Check the name of the Space and the network."
+    elif isinstance(error, aiohttp.ClientConnectorError):
+        what = f"{url.origin()} cannot be reached ({_reason(error)}). Is the Space running?"
+    else:
+        what = f"The connection to {host} broke ({_reason(error)})."
+    return SpaceConnectionError(what)
+
+
+def _reason(error: Exception) -> str:
+    cause = getattr(error, "os_error", None) or error
+    return str(getattr(cause, "strerror", None) or type(cause).__name__)
+
+
+_pools: WeakKeyDictionary[asyncio.AbstractEventLoop, Pool] = WeakKeyDictionary()
+
+
+async def current_pool() -> Pool:
+    """The pool of the running event loop."""
+    loop = asyncio.get_running_loop()
+    pool = _pools.get(loop)
+    if pool is None:
+        pool = _pools[loop] = Pool()
+        await pool.own()
+    return pool

@@ -1,0 +1,9 @@
+import pytest
+
+from langchain_qwen_space.space import client
+
+
+@pytest.fixture(autouse=True)
+def _no_known_endpoints():
+    """Each test meets its Space for the first time: ports are used again by other servers."""
+    client._endpoints.clear()

@@ -1,0 +1,1 @@
+"""What of the local Space needs no server."""
