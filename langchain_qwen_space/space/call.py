@@ -3,20 +3,20 @@
 import asyncio
 import logging
 import secrets
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
 import orjson
-import tenacity
 
 from langchain_qwen_space.errors import (
     GenerationError,
     InvalidInputError,
     ProtocolError,
     QwenSpaceError,
+    SpaceAuthenticationError,
     SpaceConnectionError,
     SpaceNotFoundError,
     SpaceTimeoutError,
@@ -24,17 +24,21 @@ from langchain_qwen_space.errors import (
     StreamInterruptedError,
 )
 from langchain_qwen_space.space.client import _ERROR_BYTES, Prepare, SpaceClient, read_body
+from langchain_qwen_space.space.deadlines import Deadlines
 from langchain_qwen_space.space.endpoint import Endpoint
 from langchain_qwen_space.space.events import (
     RetryEvent,
     SpaceEvent,
+    WakeEvent,
     WarningEvent,
     parse,
     told,
 )
 from langchain_qwen_space.space.faults import from_output, from_status
+from langchain_qwen_space.space.hub import SpaceAsleepError
 from langchain_qwen_space.space.pool import Pool, connection_error, current_pool
 from langchain_qwen_space.space.reply import Fragment, Reply
+from langchain_qwen_space.space.retries import Retries
 from langchain_qwen_space.space.slots import Slots, slots_for
 from langchain_qwen_space.space.sse import SSEDecoder
 
@@ -42,7 +46,7 @@ logger = logging.getLogger(__name__)
 
 _DRAIN = 1.0  # seconds that the end of a finished answer's body is waited for
 _FAREWELL = 10.0  # seconds that a Space has to answer that a call was ended
-_LONGEST_PAUSE = 60.0  # seconds; a Space that asks for more is not called again by itself
+_WAKE_POLL = 2.0  # seconds between two looks at a Space that is starting
 _CHANGED = (404, 422, 500)  # what a Space answers to a function that it no longer has
 
 
@@ -86,11 +90,12 @@ class Call:
         self._response: aiohttp.ClientResponse | None = None
         self._decoder: SSEDecoder
         self._reply: Reply | None = None
-        self._waiting: float | None = None  # since when the Space is silent
-        self._timer: asyncio.TimerHandle | None = None
+        self._deadlines: Deadlines
         self._failure: QwenSpaceError | None = None
         self._spoke = False  # a fragment was handed out
+        self._woken: float | None = None  # since when a Space that is asleep is waited for
         self._warned = False
+        self._logged_in_anew = False
         self._finished = False
         self._left = False
 
@@ -115,7 +120,11 @@ class Call:
         self._loop = asyncio.get_running_loop()
         self._pool = await current_pool()
         self._pool.enter(self.leave)
-        retries = _Retries(self._options.max_retries)
+        options = self._options
+        retries = Retries(options.max_retries)
+        self._deadlines = Deadlines(
+            options.timeout, options.queue_timeout, options.total_timeout, self._expire
+        )
         try:
             while True:
                 try:
@@ -124,13 +133,12 @@ class Call:
                     error.partial = error.partial or self.text
                     if self._spoke:
                         raise
-                    if await self._has_changed(error):
-                        self._end()
-                        continue
-                    pause = retries.after(error)
+                    changed = await self._has_changed(error)
+                    event, pause = (None, 0.0) if changed else self._pause(error, retries)
                     self._end()
-                    yield [RetryEvent(str(error), pause, retries.attempt)]
-                    await asyncio.sleep(pause)
+                    if event is not None:
+                        yield [event]
+                        await asyncio.sleep(pause)
                     continue
                 if batch is None:
                     return
@@ -152,7 +160,13 @@ class Call:
     async def _next(self) -> list[Item] | None:
         """Go on until something has arrived; None at the end."""
         if self._response is None:
-            return await self._open()
+            try:
+                async with asyncio.timeout_at(self._deadlines.end):
+                    return await self._open()
+            except QwenSpaceError:
+                raise
+            except TimeoutError:
+                raise self._too_late(self._deadlines.too_long) from None
         if self._failure is not None:
             raise self._failure
         if self._finished:
@@ -204,7 +218,7 @@ class Call:
     async def _take_slot(self) -> None:
         count = self._options.max_concurrency
         if count is not None:
-            slots = slots_for(str(self._client.base), count)
+            slots = slots_for(self._client.access.space, count)
             await slots.acquire()
             self._slots = slots
 
@@ -227,7 +241,7 @@ class Call:
         status, headers, answer = await client.fetch(
             self._pool,
             "POST",
-            client.api(endpoint, "queue/join"),
+            endpoint.config.api("queue/join"),
             _ERROR_BYTES,
             data=body,
             headers={"Content-Type": "application/json"},
@@ -246,7 +260,7 @@ class Call:
 
     async def _listen(self, endpoint: Endpoint) -> None:
         client = self._client
-        url = client.api(endpoint, "queue/data").with_query(session_hash=self._session_hash)
+        url = endpoint.config.api("queue/data").with_query(session_hash=self._session_hash)
         try:
             async with asyncio.timeout(self._options.timeout):
                 response = await self._pool.request(
@@ -257,19 +271,20 @@ class Call:
                     raise from_status(
                         response.status, response.headers, text, client.where, "GET queue/data"
                     )
+        except QwenSpaceError:
+            raise
         except TimeoutError:
-            raise self._too_late("did not open the stream of its answer") from None
+            what = f"did not open the stream of its answer within {self._options.timeout} seconds."
+            raise self._too_late(what) from None
         self._response = response
-        if self._options.timeout is not None:
-            self._waiting = self._loop.time()
-            self._timer = self._loop.call_later(self._options.timeout, self._watch)
+        self._deadlines.start()
 
     async def _read(self) -> bytes:
         assert self._response is not None  # noqa: S101
         try:
-            self._waiting = self._loop.time()
+            self._deadlines.waiting = self._loop.time()
             chunk = await self._response.content.readany()
-            self._waiting = None
+            self._deadlines.waiting = None
         except (aiohttp.ClientError, OSError, QwenSpaceError) as error:
             if self._failure is not None:
                 raise self._failure from None
@@ -280,26 +295,15 @@ class Call:
             raise self._interrupted("The Space closed the stream before the answer was complete.")
         return chunk
 
-    def _watch(self) -> None:
-        """Give the call up if the Space was silent for too long. One timer serves all reads."""
-        timeout = self._options.timeout
-        assert timeout is not None  # noqa: S101
-        now = self._loop.time()
-        silent = 0.0 if self._waiting is None else now - self._waiting
-        if silent < timeout:
-            self._timer = self._loop.call_later(timeout - silent, self._watch)
-            return
-        self._failure = self._too_late("sent nothing, not even a sign of life,")
+    def _expire(self, what: str) -> None:
+        """Give the call up; whoever reads it gets the error at once."""
+        self._failure = self._too_late(what)
         if self._response is not None:
             self._response.content.set_exception(self._failure)
             self._response.close()
 
     def _too_late(self, what: str) -> SpaceTimeoutError:
-        msg = (
-            f"{self._client.where} {what} within {self._options.timeout} seconds. It may be "
-            "overloaded; raise timeout=… or try again later."
-        )
-        return SpaceTimeoutError(msg, partial=self.text)
+        return SpaceTimeoutError(f"{self._client.where} {what}", partial=self.text)
 
     def _take(self, data: bytes, items: list[Item]) -> None:
         """Read one event and add what it brings to `items`."""
@@ -325,6 +329,8 @@ class Call:
         elif message.msg in ("process_completed", "process_generating"):
             self._complete(message.body, items)
         else:
+            if message.msg == "process_starts":
+                self._deadlines.begun()
             items += told(message)
 
     def _output(self, body: Any) -> object:
@@ -372,9 +378,7 @@ class Call:
 
     def _end(self) -> None:
         """End the attempt: let go of everything, and tell the Space unless it is done."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._deadlines.stop()
         response, self._response = self._response, None
         joining, self._joining = self._joining, None
         joined, self._joined = self._joined, False
@@ -405,20 +409,41 @@ class Call:
                     event_id = await joining
             if not opened:
                 # Only closing a stream takes a waiting call out of the queue before Gradio 6.14.
-                url = client.api(endpoint, "queue/data").with_query(session_hash=session_hash)
+                url = endpoint.config.api("queue/data").with_query(session_hash=session_hash)
                 (await self._pool.request("GET", url, client.access)).close()
             body = {"session_hash": session_hash, "fn_index": endpoint.fn_index}
             response = await self._pool.request(
                 "POST",
-                client.api(endpoint, "cancel"),
+                endpoint.config.api("cancel"),
                 client.access,
                 json={**body, "event_id": event_id or ""},
             )
             await read_body(response, _ERROR_BYTES)
 
+    def _pause(self, error: QwenSpaceError, retries: Retries) -> tuple[SpaceEvent, float]:
+        """How long to wait before the call is made again, and how to say so; else the error."""
+        now = self._loop.time()
+        event: SpaceEvent
+        if isinstance(error, SpaceAsleepError):
+            self._woken = now if self._woken is None else self._woken
+            if now + _WAKE_POLL > self._woken + self._options.wake_timeout:
+                raise error
+            event, pause = WakeEvent(error.stage), _WAKE_POLL
+        else:
+            pause = retries.after(error)
+            event = RetryEvent(str(error), pause, retries.attempt)
+        if self._deadlines.end is not None and now + pause > self._deadlines.end:
+            raise error
+        return event, pause
+
     async def _has_changed(self, error: QwenSpaceError) -> bool:
         """Whether the Space was deployed anew since its `/config` was read, which explains `error`."""
         known = self._endpoint
+        if isinstance(error, SpaceAuthenticationError) and self._client.access.auth is not None:
+            # The login may have been forgotten by the Space; it is asked for once more.
+            self._pool.logged_in.discard(self._client.access)
+            first, self._logged_in_anew = not self._logged_in_anew, True
+            return first and known is not None
         suspicious = isinstance(error, GenerationError | ProtocolError) or (
             isinstance(error, SpaceNotFoundError | InvalidInputError | SpaceUnavailableError)
             and error.status in _CHANGED
@@ -437,54 +462,6 @@ class Call:
         had = f"{len(text)} characters of it had arrived" if text else "nothing of it had arrived"
         msg = f"The answer of {self._client.where} broke off: {what} ({had}.)"
         return StreamInterruptedError(msg, partial=text)
-
-
-class _Retries:
-    """When a call that failed is made again: exponential with jitter, `Retry-After` obeyed."""
-
-    def __init__(self, count: int) -> None:
-        self._pause = 0.0
-        self._tries: Iterator[tenacity.AttemptManager] = iter(
-            tenacity.Retrying(
-                stop=tenacity.stop_after_attempt(count + 1),
-                retry=tenacity.retry_if_exception(_may_try_again),
-                wait=_wait,
-                sleep=self._note,
-                reraise=True,
-            )
-        )
-        self._try = next(self._tries)
-
-    @property
-    def attempt(self) -> int:
-        """The number of the try that is under way, from 1."""
-        return self._try.retry_state.attempt_number
-
-    def after(self, error: QwenSpaceError) -> float:
-        """Seconds to wait before the next try; raises `error` if there is none."""
-        with self._try:
-            raise error
-        self._try = next(self._tries)
-        return self._pause
-
-    def _note(self, seconds: float) -> None:
-        self._pause = seconds
-
-
-_jitter = tenacity.wait_exponential(multiplier=0.5, max=20) + tenacity.wait_random(0, 0.5)
-
-
-def _wait(state: tenacity.RetryCallState) -> float:
-    error = state.outcome.exception() if state.outcome else None
-    return max(_jitter(state), getattr(error, "retry_after", None) or 0.0)
-
-
-def _may_try_again(error: BaseException) -> bool:
-    return (
-        isinstance(error, QwenSpaceError)
-        and bool(error.is_retryable)
-        and (error.retry_after or 0.0) <= _LONGEST_PAUSE
-    )
 
 
 _NOTHING = object()

@@ -1,7 +1,6 @@
 """One Space, as the rest of the package talks to it."""
 
 import asyncio
-import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,19 +11,23 @@ from yarl import URL
 
 from langchain_qwen_space.errors import (
     ProtocolError,
+    QwenSpaceError,
     SpaceAuthenticationError,
+    SpaceConnectionError,
+    SpaceNotFoundError,
     SpaceTimeoutError,
-    UnsupportedSpaceError,
 )
 from langchain_qwen_space.space.access import Access
 from langchain_qwen_space.space.chatbot import History
 from langchain_qwen_space.space.config import read_config
 from langchain_qwen_space.space.endpoint import Endpoint, find_endpoint
 from langchain_qwen_space.space.faults import from_status
-from langchain_qwen_space.space.hub import host_by_rule
+from langchain_qwen_space.space.hub import host_by_rule, host_from, hub_url, stage_error
 from langchain_qwen_space.space.pool import Pool, connection_error
 
 _ERROR_BYTES = 64 * 1024  # how much of an error's body is read
+_HUB_PATIENCE = 10.0  # seconds; without the hub the host is found by rule
+_MOST_REDIRECTS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,9 @@ class Options:
 
     Attributes:
         timeout: The longest silence of the Space.
+        queue_timeout: The longest wait in the Space's queue.
+        total_timeout: The longest that the whole call may take.
+        wake_timeout: How long a Space that is asleep or starting is waited for.
         max_retries: How often a call is made again that failed before its first fragment.
         max_concurrency: How many calls are on the Space at a time.
         join_fragments: Whether fragments that have arrived together are handed out as one.
@@ -43,6 +49,9 @@ class Options:
     """
 
     timeout: float | None = 60.0
+    queue_timeout: float | None = None
+    total_timeout: float | None = None
+    wake_timeout: float = 120.0
     max_retries: int = 2
     max_concurrency: int | None = None
     join_fragments: bool = True
@@ -65,27 +74,15 @@ class Ask:
 Prepare = Callable[[Endpoint], Ask]
 
 _endpoints: dict[tuple[Access, str | None, tuple[tuple[str, str | int], ...]], Endpoint] = {}
-_endpoints_lock = threading.Lock()
 
 
 class SpaceClient:
-    """Finds a Space's endpoint and makes calls to it. Holds settings only; cheap to make."""
+    """Finds a Space's endpoint and makes requests to it. Holds settings only; cheap to make."""
 
     def __init__(self, access: Access, options: Options) -> None:
         self.access = access
         self.options = options
         self.where = f"Space {access.space}"
-        self.base = URL(access.space) if access.is_url else host_by_rule(access.space)
-
-    def api(self, endpoint: Endpoint, path: str) -> URL:
-        """The URL of a route of the app's queue.
-
-        `root` may name one replica of the Space by its path; a root on another host is ignored.
-        """
-        root = URL(endpoint.config.root)
-        base = self.base.with_path(root.path) if root.host == self.base.host else self.base
-        prefix = endpoint.config.api_prefix.strip("/")
-        return base / prefix / path if prefix else base / path
 
     async def endpoint(self, pool: Pool, stale: Endpoint | None = None) -> Endpoint:
         """The function of the Space that chats, read off its `/config` once.
@@ -95,65 +92,95 @@ class SpaceClient:
             stale: An endpoint that did not work; it is read again unless another call has.
 
         Raises:
+            SpaceAsleepError: The Space will run in a while.
             QwenSpaceError: The Space cannot be reached, or has no chat; see `errors`.
         """
         key = (self.access, self.options.api_name, self.options.inputs)
         async with pool.lock(self.access):
             known = _endpoints.get(key)
             if known is None or known is stale:
-                config = read_config(await self._config(pool), self.where)
+                base = await self._host(pool)
+                await self.login(pool, base)
+                try:
+                    config = read_config(await self._config(pool, base), base, self.where)
+                except QwenSpaceError as error:
+                    raise await self._explained(pool, error) from error
                 known = find_endpoint(
                     config, self.where, self.options.api_name, dict(self.options.inputs)
                 )
-                with _endpoints_lock:
-                    _endpoints[key] = known
+                _endpoints[key] = known
+            else:
+                await self.login(pool, known.config.base)
         return known
 
-    async def _config(self, pool: Pool) -> object:
-        if self.access.auth is not None:
-            await self.login(pool)
+    async def _host(self, pool: Pool) -> URL:
+        """Where the app runs: the URL given, else what the hub says, else the hub's rule."""
+        space = self.access.space
+        if self.access.is_url:
+            return URL(space)
+        try:
+            async with asyncio.timeout(_HUB_PATIENCE):
+                status, _, body = await self.fetch(
+                    pool, "GET", hub_url(space, "host"), _ERROR_BYTES
+                )
+        except (SpaceConnectionError, SpaceTimeoutError, TimeoutError):
+            return host_by_rule(space)
+        if status in (401, 403, 404):
+            msg = (
+                f"There is no {self.where}, or it is private and no token that may see it was "
+                "given. Check the id, and hf_token=…"
+            )
+            raise SpaceNotFoundError(msg, status=status)
+        return host_from(_json(body), space) if status == 200 else host_by_rule(space)
+
+    async def _config(self, pool: Pool, base: URL) -> object:
         status, headers, body = await self.fetch(
-            pool, "GET", self.base / "config", self.options.max_config_bytes
+            pool, "GET", base / "config", self.options.max_config_bytes
         )
         if status != 200:
-            raise from_status(
-                status, headers, body.decode(errors="replace"), self.where, "GET /config"
-            )
-        try:
-            return orjson.loads(body)
-        except ValueError:
-            msg = (
-                f"{self.where} answered GET /config with something that is no JSON, so no Gradio "
-                "app runs there. Give the id of a Gradio Space or the URL of its app."
-            )
-            raise UnsupportedSpaceError(msg) from None
+            text = body.decode(errors="replace")
+            raise from_status(status, headers, text, self.where, "GET /config")
+        return _json(body)
 
-    async def login(self, pool: Pool) -> None:
-        """Log in to a Space with a login; the session's cookies keep it.
+    async def _explained(self, pool: Pool, error: QwenSpaceError) -> QwenSpaceError:
+        """What the hub knows of a Space that did not answer as it should, else `error`."""
+        if self.access.is_url or isinstance(error, SpaceAuthenticationError):
+            return error
+        try:
+            async with asyncio.timeout(_HUB_PATIENCE):
+                url = hub_url(self.access.space, "runtime")
+                status, _, body = await self.fetch(pool, "GET", url, _ERROR_BYTES)
+        except (QwenSpaceError, TimeoutError):
+            return error
+        return (stage_error(_json(body), self.where) if status == 200 else None) or error
+
+    async def login(self, pool: Pool, base: URL) -> None:
+        """Log in to a Space with a login, once an event loop; the session's cookies keep it.
 
         Raises:
             SpaceAuthenticationError: It refuses the user or the password.
         """
-        user, password = self.access.auth or ("", "")
+        if self.access.auth is None or self.access in pool.logged_in:
+            return
+        user, password = self.access.auth
+        form = {"username": user, "password": password}
         status, headers, body = await self.fetch(
-            pool,
-            "POST",
-            self.base / "login",
-            _ERROR_BYTES,
-            data={"username": user, "password": password},
+            pool, "POST", base / "login", _ERROR_BYTES, data=form
         )
         if status in (400, 401):
             msg = f"{self.where} refuses the login of {user!r}. Check auth=(user, password)."
             raise SpaceAuthenticationError(msg, status=status)
         if status != 200:
-            raise from_status(
-                status, headers, body.decode(errors="replace"), self.where, "POST /login"
-            )
+            text = body.decode(errors="replace")
+            raise from_status(status, headers, text, self.where, "POST /login")
+        pool.logged_in.add(self.access)
 
     async def fetch(
         self, pool: Pool, method: str, url: URL, limit: int, **options: Any
     ) -> tuple[int, Mapping[str, str], bytes]:
         """One request whose answer is read whole: status, headers, body.
+
+        A redirect is followed on the same host only, and never from https to http.
 
         Raises:
             SpaceConnectionError: No connection, or it broke.
@@ -162,15 +189,42 @@ class SpaceClient:
         """
         try:
             async with asyncio.timeout(self.options.timeout):
-                async with await pool.request(method, url, self.access, **options) as response:
-                    body = await read_body(response, limit)
+                for _ in range(_MOST_REDIRECTS):
+                    async with await pool.request(method, url, self.access, **options) as response:
+                        body = await read_body(response, limit)
+                    target = _redirect(response, method)
+                    if target is None:
+                        break
+                    url = target
                 return response.status, response.headers, body
+        except QwenSpaceError:
+            raise
         except TimeoutError:
             msg = (
                 f"{self.where} did not answer {method} {url.path} within "
                 f"{self.options.timeout} seconds. It may be overloaded; raise timeout=… or try later."
             )
             raise SpaceTimeoutError(msg) from None
+
+
+def _redirect(response: aiohttp.ClientResponse, method: str) -> URL | None:
+    """Where a redirect leads that may be followed."""
+    if response.status not in ((301, 302, 303, 307, 308) if method == "GET" else (307, 308)):
+        return None
+    try:
+        target = response.url.join(URL(response.headers.get("Location", "")))
+    except ValueError:
+        return None
+    secure = target.scheme == "https" or response.url.scheme == "http" == target.scheme
+    return target if target.host == response.url.host and secure else None
+
+
+def _json(body: bytes) -> object:
+    """The decoded body, or None where it is no JSON."""
+    try:
+        return orjson.loads(body)
+    except ValueError:
+        return None
 
 
 async def read_body(response: aiohttp.ClientResponse, limit: int) -> bytes:
@@ -187,7 +241,8 @@ async def read_body(response: aiohttp.ClientResponse, limit: int) -> bytes:
             size += len(part)
             if size > limit:
                 response.close()
-                msg = f"{response.url.host} answered {response.url.path} with more than {limit:,} bytes."
+                what = f"{response.url.host} answered {response.url.path}"
+                msg = f"{what} with more than {limit:,} bytes, which are not read."
                 raise ProtocolError(msg, is_retryable=False)
             parts.append(part)
     except (aiohttp.ClientError, OSError) as error:

@@ -4,6 +4,7 @@ import re
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from yarl import URL
 
 from langchain_qwen_space.errors import ProtocolError, UnsupportedSpaceError
 
@@ -71,8 +72,11 @@ class Dependency(_Wire):
 
 
 class SpaceConfig(_Wire):
-    """What `/config` says of a Space."""
+    """What `/config` says of a Space, and where it was found."""
 
+    model_config = ConfigDict(frozen=True, extra="ignore", arbitrary_types_allowed=True)
+
+    base: URL
     version: str = ""
     protocol: str = "ws"
     api_prefix: str = ""
@@ -87,6 +91,22 @@ class SpaceConfig(_Wire):
         """Gradio's version as numbers, (0,) where it cannot be read."""
         return tuple(int(part) for part in re.findall(r"\d+", self.version)[:3]) or (0,)
 
+    def api(self, path: str) -> URL:
+        """The URL of a route of the app's queue.
+
+        `root` may name one replica of the Space by its path; a root on another host is ignored.
+        """
+        try:
+            root = URL(self.root)
+        except ValueError:
+            root = self.base
+        base = self.base.with_path(root.path) if root.host == self.base.host else self.base
+        return (
+            base.joinpath(*self.api_prefix.strip("/").split("/"), path)
+            if self.api_prefix
+            else base / path
+        )
+
     def component(self, number: int) -> Component:
         """The component with that id."""
         for component in self.components:
@@ -96,11 +116,12 @@ class SpaceConfig(_Wire):
         raise ProtocolError(msg, is_retryable=False)
 
 
-def read_config(body: object, where: str) -> SpaceConfig:
+def read_config(body: object, base: URL, where: str) -> SpaceConfig:
     """Check what `GET /config` answered.
 
     Args:
         body: The decoded JSON.
+        base: The URL of the app.
         where: The Space, for messages.
 
     Raises:
@@ -125,7 +146,7 @@ def read_config(body: object, where: str) -> SpaceConfig:
         for index, dependency in enumerate(body["dependencies"])
     ]
     try:
-        return SpaceConfig.model_validate({**body, "dependencies": dependencies})
+        return SpaceConfig.model_validate({**body, "dependencies": dependencies, "base": base})
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))

@@ -30,6 +30,7 @@ class Pool:
         self._connector = aiohttp.TCPConnector(limit=0)
         self._sessions: dict[Access, aiohttp.ClientSession] = {}
         self._locks: dict[Access, asyncio.Lock] = {}
+        self.logged_in: set[Access] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._calls: set[Callable[[], None]] = set()
         self._owner: AsyncGenerator[None, None] | None = None

@@ -1,0 +1,81 @@
+"""How long a call waits for what. One timer watches all of it, so that an event costs none."""
+
+import asyncio
+from collections.abc import Callable
+
+
+class Deadlines:
+    """The limits of one call, in seconds; None is no limit.
+
+    Args:
+        silence: The longest time without a byte from the Space while one is waited for.
+        queue: The longest wait in the Space's queue.
+        total: The longest that the whole call may take, from now on.
+        expire: Called once, with a sentence's rest that says what took too long.
+    """
+
+    def __init__(
+        self,
+        silence: float | None,
+        queue: float | None,
+        total: float | None,
+        expire: Callable[[str], None],
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._silence, self._queue, self._total = silence, queue, total
+        self._expire = expire
+        self._timer: asyncio.TimerHandle | None = None
+        self._queued: float | None = None
+        self.waiting: float | None = None  # since when the Space is waited for, in loop time
+        self.end = None if total is None else self._loop.time() + total
+
+    def start(self) -> None:
+        """The call stands in the queue, and its stream is open."""
+        if any(limit is not None for limit in (self._silence, self._queue, self._total)):
+            self._queued = self._loop.time()
+            self._watch()
+
+    def begun(self) -> None:
+        """The Space works on the call: it waits in the queue no more."""
+        self._queued = None
+
+    def stop(self) -> None:
+        """Watch no longer."""
+        self.waiting = self._queued = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _watch(self) -> None:
+        now = self._loop.time()
+        limits: list[tuple[float, str]] = []
+        if self._silence is not None:
+            # While nobody reads, the silence is the caller's.
+            since = now if self.waiting is None else self.waiting
+            what = (
+                f"sent nothing, not even a sign of life, within {self._silence} seconds. It may be "
+            )
+            limits.append(
+                (since + self._silence, what + "overloaded; raise timeout=… or try later.")
+            )
+        if self._queue is not None and self._queued is not None:
+            what = f"kept the call in its queue for more than {self._queue} seconds. Raise "
+            limits.append((self._queued + self._queue, what + "queue_timeout=… or try later."))
+        if self.end is not None:
+            limits.append((self.end, self.too_long))
+        if not limits:
+            return
+        when, what = min(limits)
+        if when <= now:
+            self._timer = None
+            self._expire(what)
+        else:
+            self._timer = self._loop.call_at(when, self._watch)
+
+    @property
+    def too_long(self) -> str:
+        """What the caller is told when the whole call takes too long."""
+        return (
+            f"did not complete the answer within {self._total} seconds in all. Raise "
+            "total_timeout=… or ask for less."
+        )
