@@ -1,59 +1,201 @@
-"""Fragments of an answer -> LangChain's chunks: stop strings, and what the last chunk says."""
+"""Fragments of an answer -> LangChain's chunks.
+
+A fragment passes the stop strings, the limit on tokens, the tags of thoughts and the tags of tool
+calls, in this order. Each hands on at once what nothing that follows can change.
+"""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from langchain_core.messages import AIMessageChunk
+from langchain_core.messages.ai import UsageMetadata
+from langchain_core.messages.tool import tool_call_chunk
 from langchain_core.outputs import ChatGenerationChunk
 
-from langchain_qwen_space.qwen.cuts import StopStrings
+from langchain_qwen_space.qwen.cuts import StopStrings, TokenLimit
+from langchain_qwen_space.qwen.reasoning import Reasoning, ThinkSplitter
+from langchain_qwen_space.qwen.tokens import TokenCounter
+from langchain_qwen_space.qwen.tool_calls import ToolCallParser, ToolCallPiece
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What an answer is to be made into.
+
+    Attributes:
+        counter: What counts tokens.
+        stop: Strings before the first of which the text is cut.
+        max_tokens: The most tokens that the text may have.
+        reasoning: True gives thoughts apart, False leaves them out, None leaves their tags in.
+        tools: Whether tags of tool calls are read.
+        forced: Whether prose before the first call is kept back.
+        single: Whether the first call is the last.
+    """
+
+    counter: TokenCounter
+    stop: Sequence[str] = ()
+    max_tokens: int | None = None
+    reasoning: bool | None = None
+    tools: bool = False
+    forced: bool = False
+    single: bool = False
+
+
+Piece = str | Reasoning | ToolCallPiece
 
 
 class Answer:
     """One answer on its way to the caller.
 
     Args:
-        stop: Strings before the first of which the text is cut.
+        shape: What to make of it.
+        whole: Keep everything back until the end, and then give the exact text.
 
     Attributes:
         done: Nothing more is wanted of the Space, although it may have more to say.
     """
 
-    def __init__(self, stop: Sequence[str]) -> None:
-        self._stops = stop
-        self._stop = StopStrings(stop)
+    def __init__(self, shape: Shape, *, whole: bool = False) -> None:
         self.done = False
+        self._shape = shape
+        self._kept: list[Piece] | None = [] if whole else None
+        self._used: list[str] = []  # the text that was not cut off
+        self._stop = StopStrings(shape.stop) if shape.stop else None
+        self._limit = TokenLimit(shape.max_tokens, shape.counter) if shape.max_tokens else None
+        self._think = None if shape.reasoning is None else ThinkSplitter()
+        self._calls = (
+            ToolCallParser(withhold_prose=shape.forced, single=shape.single)
+            if shape.tools
+            else None
+        )
+
+    @property
+    def withheld(self) -> str | None:
+        """The prose of an ended answer that had to call a tool and did not, else None."""
+        calls = self._calls
+        return calls.withheld if calls and self._shape.forced and not calls.calls else None
 
     def take(self, fragment: str) -> list[ChatGenerationChunk]:
         """The chunks for the next fragment of text."""
-        text = self._stop.feed(fragment)
-        self.done = self._stop.found is not None
-        return [_chunk(text)] if text else []
+        return self._give(self._tell(self._cut(fragment)))
 
-    def finish(
-        self, metadata: dict[str, Any], *, revised: bool, text: str
+    def think(self, fragment: str) -> list[ChatGenerationChunk]:
+        """The chunks for a thought that the Space itself tells from the answer."""
+        return self._give([Reasoning(fragment)])
+
+    def end(self) -> list[ChatGenerationChunk]:
+        """The chunks for what was held back: no more text comes."""
+        text = ""
+        if self._stop is not None:
+            text = self._stop.finish()
+        if self._limit is not None:
+            text = self._limit.feed(text) + self._limit.finish()
+        self._used.append(text)
+        pieces = self._tell(text)
+        if self._think is not None:
+            pieces += self._told(self._think.finish())
+        if self._calls is not None:
+            pieces += self._calls.finish()
+        return self._give(pieces)
+
+    def count(self) -> int:
+        """How many tokens an ended answer was, with its tags and without what was cut off."""
+        return self._shape.counter.count("".join(self._used))
+
+    def last(
+        self, metadata: dict[str, Any], spent: tuple[int, int], exact: tuple[str, str] | None
     ) -> list[ChatGenerationChunk]:
-        """The chunks for what was still held back, and the last one, which holds all metadata.
+        """The chunks that complete an ended answer, of which the last holds its metadata.
 
         Args:
             metadata: What is known of the call.
-            revised: Whether the Space took back any text that was handed out.
-            text: The Space's text as it stands.
+            spent: How many tokens were read and written for it.
+            exact: The Space's text and thoughts, if it took back any that was handed out.
         """
-        rest = self._stop.finish()
-        metadata["finish_reason"] = "stop"
-        if revised:
+        chunks = self._kept_back()
+        answer = self
+        if exact is not None:
+            answer = Answer(self._shape, whole=True)
+            text, thoughts = exact
+            answer.think(thoughts)
+            answer.take(text)
+            answer.end()
+            right = answer._kept_back()
+            if self._kept is not None:
+                chunks = right
             metadata["revised"] = True
-            metadata["final_text"] = _cut(text, self._stops)
-        last = AIMessageChunk(content="", response_metadata=metadata, chunk_position="last")
-        chunks = [_chunk(rest)] if rest else []
-        return [*chunks, ChatGenerationChunk(message=last)]
+            metadata["final_text"] = "".join(chunk.text for chunk in right)
+        metadata["finish_reason"] = answer._finish_reason()
+        metadata["usage_source"] = self._shape.counter.source
+        read, written = spent
+        message = AIMessageChunk(
+            content="",
+            response_metadata=metadata,
+            usage_metadata=UsageMetadata(
+                input_tokens=read, output_tokens=written, total_tokens=read + written
+            ),
+            chunk_position="last",
+        )
+        return [*chunks, ChatGenerationChunk(message=message)]
+
+    def _cut(self, text: str) -> str:
+        """What of the text is before every stop string and within the limit."""
+        if self._stop is not None:
+            text = self._stop.feed(text)
+            self.done = self._stop.found is not None
+        if self._limit is not None:
+            text = self._limit.feed(text)
+            self.done = self.done or self._limit.reached
+        self._used.append(text)
+        return text
+
+    def _tell(self, text: str) -> list[Piece]:
+        """Tell thoughts, text and tool calls."""
+        if self._think is not None:
+            return self._told(self._think.feed(text))
+        return self._told([text]) if text else []
+
+    def _told(self, pieces: Sequence[str | Reasoning]) -> list[Piece]:
+        if self._calls is None:
+            return list(pieces)
+        told: list[Piece] = []
+        for piece in pieces:
+            told += self._calls.feed(piece) if isinstance(piece, str) else [piece]
+        self.done = self.done or self._calls.done
+        return told
+
+    def _give(self, pieces: list[Piece]) -> list[ChatGenerationChunk]:
+        if not self._shape.reasoning:
+            pieces = [piece for piece in pieces if not isinstance(piece, Reasoning)]
+        if self._kept is not None:
+            self._kept += pieces
+            return []
+        return [_chunk(piece) for piece in pieces]
+
+    def _kept_back(self) -> list[ChatGenerationChunk]:
+        """What is given only at the end: a whole answer; prose where no call came."""
+        kept = self._kept or []
+        pieces: list[Piece] = [
+            Reasoning("".join(piece.text for piece in kept if isinstance(piece, Reasoning))),
+            "".join(piece for piece in kept if isinstance(piece, str)) + (self.withheld or ""),
+            *(piece for piece in kept if isinstance(piece, ToolCallPiece)),
+        ]
+        return [_chunk(piece) for piece in pieces if piece not in ("", Reasoning(""))]
+
+    def _finish_reason(self) -> str:
+        """Why the answer ended, in OpenAI's words."""
+        if self._limit is not None and self._limit.reached:
+            return "length"
+        return "tool_calls" if self._calls is not None and self._calls.calls else "stop"
 
 
-def _cut(text: str, stops: Sequence[str]) -> str:
-    stop = StopStrings(stops)
-    return stop.feed(text) + stop.finish()
-
-
-def _chunk(text: str) -> ChatGenerationChunk:
-    return ChatGenerationChunk(message=AIMessageChunk(content=text))
+def _chunk(piece: Piece) -> ChatGenerationChunk:
+    if isinstance(piece, str):
+        message = AIMessageChunk(content=piece)
+    elif isinstance(piece, Reasoning):
+        message = AIMessageChunk(content="", additional_kwargs={"reasoning_content": piece.text})
+    else:
+        call = tool_call_chunk(name=piece.name, args=piece.args, id=piece.id, index=piece.index)
+        message = AIMessageChunk(content="", tool_call_chunks=[call])
+    return ChatGenerationChunk(message=message)

@@ -1,40 +1,241 @@
-"""Where `ChatQwenSpace` finds what it was not given: the environment and the saved login."""
+"""What a `ChatQwenSpace` can be told: its fields, where they come from, how they are saved."""
 
-import os
-from pathlib import Path
+from collections.abc import Callable
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any, Self
 
-from pydantic import SecretStr
+from langchain_core.language_models import ModelProfile
+from langchain_core.language_models.base import LangSmithParams
+from langchain_core.language_models.chat_models import BaseChatModel
+from pydantic import ConfigDict, Field, PrivateAttr, SecretStr, field_validator, model_validator
 
-DEFAULT_SPACE = "Qwen/Qwen2.5"
-TOKEN_VARIABLES = ("HF_TOKEN", "HUGGINGFACEHUB_API_TOKEN")
-PROXY_VARIABLE = "QWEN_SPACE_PROXY"
+from langchain_qwen_space import environment
+from langchain_qwen_space.qwen import models
+from langchain_qwen_space.space.events import SpaceEvent
 
+if TYPE_CHECKING:
+    from langchain_qwen_space.space.client import SpaceClient
 
-class EnvironmentSecret(SecretStr):
-    """A secret that was found rather than given; it is shown to fewer hosts than one given."""
-
-
-def space_from_environment() -> str:
-    """`QWEN_SPACE`, else the public Space."""
-    return os.environ.get("QWEN_SPACE") or DEFAULT_SPACE
-
-
-def token_from_environment() -> EnvironmentSecret | None:
-    """The Hugging Face token of the environment, else the one that `hf auth login` saved."""
-    for name in TOKEN_VARIABLES:
-        if token := os.environ.get(name, "").strip():
-            return EnvironmentSecret(token)
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache")
-    home = Path(os.environ.get("HF_HOME") or cache / "huggingface")
-    path = Path(os.environ.get("HF_TOKEN_PATH") or home / "token").expanduser()
-    try:
-        token = path.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError):
-        return None
-    return EnvironmentSecret(token) if token else None
+PROVIDER = "qwen_space"
 
 
-def proxy_from_environment() -> SecretStr | None:
-    """`QWEN_SPACE_PROXY`; the general proxy variables are looked at for each request."""
-    proxy = os.environ.get(PROXY_VARIABLE)
-    return SecretStr(proxy) if proxy else None
+class Settings(BaseChatModel):
+    """The settings of a `ChatQwenSpace`."""
+
+    model_config = ConfigDict(extra="forbid", populate_by_name=True, protected_namespaces=())
+
+    space: str = Field(default_factory=environment.space_from_environment, alias="base_url")
+    """Id of the Space (`Qwen/Qwen2.5`) or URL of its app; environment `QWEN_SPACE`."""
+
+    model: str | None = Field(default=None, alias="model_name")
+    """Name of the model (`qwen2.5-72b-instruct`) or the Space's own word for it (`72B`).
+
+    None is the Space's own default. May be given per call too.
+    """
+
+    hf_token: SecretStr | None = Field(
+        default_factory=environment.token_from_environment, alias="api_key"
+    )
+    """Hugging Face token, for private Spaces and higher quotas.
+
+    Without one, `HF_TOKEN`, then `HUGGINGFACEHUB_API_TOKEN`, then what `hf auth login` saved. Such
+    a token goes to huggingface.co and *.hf.space only; one given here goes also to the URL in
+    `space`.
+    """
+
+    proxy: SecretStr | None = Field(default_factory=environment.proxy_from_environment)
+    """URL of an HTTP proxy for every request; environment `QWEN_SPACE_PROXY`.
+
+    Without one, `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` count as usual.
+    """
+
+    timeout: float | None = Field(default=60.0, gt=0)
+    """The longest silence of the Space in seconds; its heartbeats are a sign of life."""
+
+    max_retries: int = Field(default=2, ge=0)
+    """How often a call is made again that failed before its first fragment."""
+
+    queue_timeout: float | None = Field(default=None, gt=0)
+    """The longest wait in the Space's queue, in seconds."""
+
+    total_timeout: float | None = Field(default=None, gt=0)
+    """The longest that a whole call may take, in seconds, its retries included."""
+
+    wake_timeout: float = Field(default=120.0, ge=0)
+    """How long a Space that is asleep or starting is waited for, in seconds."""
+
+    max_concurrency: int | None = Field(default=8, ge=1)
+    """How many calls of this process are on the Space at a time; others wait their turn."""
+
+    stop: list[str] | None = None
+    """Strings before the first of which answers are cut. `stop` of a call replaces it."""
+
+    temperature: float | None = Field(default=None, ge=0)
+    """Sampling temperature, where the Space has an input for it."""
+
+    top_p: float | None = Field(default=None, ge=0, le=1)
+    """Nucleus sampling, where the Space has an input for it."""
+
+    max_tokens: int | None = Field(default=None, ge=1)
+    """The most tokens an answer may have."""
+
+    streaming: bool = False
+    """Whether `invoke` streams as well, for callbacks that want every fragment.
+
+    False is the default and changes nothing; `disable_streaming=True` makes `stream` give whole
+    answers.
+    """
+
+    join_fragments: bool = True
+    """Whether fragments that have arrived together come as one chunk."""
+
+    reasoning: bool | None = None
+    """What becomes of the model's thoughts: `<think>` tags and a Space's thought messages.
+
+    True gives them as `additional_kwargs["reasoning_content"]`, False leaves them out, None leaves
+    tags in the text and thought messages out.
+    """
+
+    retry_tool_choice: bool = True
+    """Whether a model that had to call a tool and did not is asked once more."""
+
+    protect_tool_results: bool = True
+    """Whether control strings in tool results are broken up, so that none can forge a turn."""
+
+    on_event: Callable[[SpaceEvent], None] | None = Field(default=None, exclude=True, repr=False)
+    """Called with each event of a call: queue position, notices, retries. Not serialised."""
+
+    auth: tuple[str, SecretStr] | None = Field(default=None, exclude=True)
+    """User and password of a Space with a login. Not serialised."""
+
+    max_reply_bytes: int = Field(default=16 * 2**20, ge=1)
+    """The most that one event, or one answer, of the Space may hold."""
+
+    max_config_bytes: int = Field(default=16 * 2**20, ge=1)
+    """The most that the Space's description of itself may hold."""
+
+    api_name: str | None = None
+    """The Space's function to call, where it has several that chat; else it is found."""
+
+    inputs: dict[str, str | int] = Field(default_factory=dict)
+    """Which input of the function is what, by label or index, where that is not found right.
+
+    Keys: query, history, system, model, temperature, top_p, max_tokens.
+    """
+
+    model_kwargs: dict[str, Any] = Field(default_factory=dict)
+    """Values for other inputs of the Space, by their label."""
+
+    _warned: set[str] = PrivateAttr(default_factory=set)
+
+    @field_validator("space")
+    @classmethod
+    def _check_space(cls, space: str) -> str:
+        from langchain_qwen_space.space.access import parse_space
+
+        return parse_space(space)
+
+    @field_validator("proxy")
+    @classmethod
+    def _check_proxy(cls, proxy: SecretStr | None) -> SecretStr | None:
+        from langchain_qwen_space.space.access import parse_proxy
+
+        if proxy is not None:
+            parse_proxy(proxy.get_secret_value())
+        return proxy
+
+    @field_validator("stop", mode="before")
+    @classmethod
+    def _check_stop(cls, stop: object) -> object:
+        return [stop] if isinstance(stop, str) else stop
+
+    @model_validator(mode="after")
+    def _prepare(self) -> Self:
+        # LangChain takes a `streaming` that was set to False for a wish that `stream` does not
+        # stream, and what rebuilds a model (configurable_fields, loads) sets every field.
+        if not self.streaming:
+            self.__pydantic_fields_set__.discard("streaming")
+        import langchain_qwen_space.space.call  # noqa: F401  (aiohttp loads here, not in a call)
+
+        self._add_version("langchain-qwen-space", version("langchain-qwen-space"))
+        return self
+
+    @property
+    def _llm_type(self) -> str:
+        return "qwen-space"
+
+    @property
+    def _identifying_params(self) -> dict[str, Any]:
+        """The settings that shape an answer; no secrets."""
+        return {
+            "space": self.space,
+            "model": self.model,
+            "temperature": self.temperature,
+            "top_p": self.top_p,
+            "max_tokens": self.max_tokens,
+            "stop": self.stop,
+            "api_name": self.api_name,
+            "inputs": self.inputs,
+            "model_kwargs": self.model_kwargs,
+        }
+
+    def _resolve_model_profile(self) -> ModelProfile | None:
+        return models.profile(self.model) if self.model else None
+
+    def __getstate__(self) -> dict[Any, Any]:
+        """What is pickled: all settings but `on_event`, which may be any function."""
+        state = super().__getstate__()
+        state["__dict__"] = {**state["__dict__"], "on_event": None}
+        return state
+
+    @property
+    def lc_secrets(self) -> dict[str, str]:
+        """The environment variables that stand for the secrets in a serialised model."""
+        return {"hf_token": environment.TOKEN_VARIABLES[0], "proxy": environment.PROXY_VARIABLE}
+
+    @classmethod
+    def is_lc_serializable(cls) -> bool:
+        """Models can be saved by `langchain_core.load.dumps`."""
+        return True
+
+    @classmethod
+    def get_lc_namespace(cls) -> list[str]:
+        """Where `langchain_core.load.loads` finds the class."""
+        return ["langchain_qwen_space", "chat_models"]
+
+    def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
+        params = super()._get_ls_params(stop=stop, **kwargs)
+        params["ls_provider"] = PROVIDER
+        model = kwargs.get("model") or kwargs.get("model_name") or self.model
+        if model:
+            params["ls_model_name"] = models.canonical_name(model)
+        else:
+            params.pop("ls_model_name", None)
+        return params
+
+    def _client(self) -> "SpaceClient":
+        from langchain_qwen_space.space.access import Access
+        from langchain_qwen_space.space.client import Options, SpaceClient
+
+        token, proxy, auth = self.hf_token, self.proxy, self.auth
+        access = Access(
+            space=self.space,
+            token=token.get_secret_value() if token else None,
+            token_is_explicit=not isinstance(token, environment.EnvironmentSecret),
+            proxy=proxy.get_secret_value() if proxy else None,
+            auth=(auth[0], auth[1].get_secret_value()) if auth else None,
+        )
+        options = Options(
+            timeout=self.timeout,
+            queue_timeout=self.queue_timeout,
+            total_timeout=self.total_timeout,
+            wake_timeout=self.wake_timeout,
+            max_retries=self.max_retries,
+            max_concurrency=self.max_concurrency,
+            join_fragments=self.join_fragments,
+            max_reply_bytes=self.max_reply_bytes,
+            max_config_bytes=self.max_config_bytes,
+            api_name=self.api_name,
+            inputs=tuple(sorted(self.inputs.items())),
+        )
+        return SpaceClient(access, options)

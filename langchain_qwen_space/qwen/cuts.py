@@ -147,7 +147,19 @@ class TokenLimit:
             return False
         # The last character may yet change: a combining mark may follow it.
         text = unicodedata.normalize("NFC", self._open)[:-1]
-        return not any(
-            self._counter.may_begin_token(text[at:]) and self._counter.count(text[:at]) < self._left
-            for at in range(len(text) + 1)
+        return self._counter.count(text) >= self._left and not self._may_fit(
+            text.encode(errors="replace"), self._left
         )
+
+    def _may_fit(self, text: bytes, limit: int) -> bool:
+        """Return whether some token that covers the end of the text makes it fit."""
+        return any(
+            self._counter.may_begin_token(text[at:]) and self._fits(text[:at], limit - 1)
+            for at in range(len(text))
+        )
+
+    def _fits(self, text: bytes, limit: int) -> bool:
+        try:
+            return self._counter.count(text.decode()) <= limit
+        except UnicodeDecodeError:  # a token may end inside a character
+            return self._may_fit(text, limit)

@@ -16,7 +16,7 @@ import threading
 import unicodedata
 from abc import ABC, abstractmethod
 from base64 import b64decode
-from bisect import bisect_right
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.util import find_spec
@@ -48,9 +48,9 @@ _BOUNDARY = re.compile(
     rf"|(?<=[0-9])(?=[\r\n!-~{_LETTER}{_CJK_MARK}])"
     rf"|(?<=[{_LETTER}])(?=[\r\n!-.:-=?@\[-^`{{}}~{_CJK_MARK}])"
 )
-# Characters after which a run without such a place is cut between two tokens. What follows can
-# only change the tokens before them if the ranks of the merges rise from each pair of tokens to
-# the pair on its left all the way, which no text does over hundreds of characters.
+# Where a run goes on for twice so many characters without such a place, it is cut between two
+# tokens. What follows could only change tokens so far back if, all the way, each pair of tokens had
+# a lower rank than the pair on its left, which no text does over hundreds of characters.
 _RUN = 512
 
 
@@ -91,8 +91,8 @@ class TokenCounter(ABC):
         return parts
 
     @abstractmethod
-    def may_begin_token(self, text: str) -> bool:
-        """Returns whether a token may consist of the text and something that follows it."""
+    def may_begin_token(self, start: bytes) -> bool:
+        """Returns whether a token may be these bytes of UTF-8, alone or with others after them."""
 
     @abstractmethod
     def _tokens(self, text: str) -> list[int] | list[str]: ...
@@ -138,11 +138,10 @@ class Tokenizer(TokenCounter):
 
     _tokens = encode
 
-    def may_begin_token(self, text: str) -> bool:
-        """Returns whether the vocabulary has a token that begins with the text and goes on."""
-        start = text.encode(errors="replace")
-        after = bisect_right(self._sorted, start)
-        return after < len(self._sorted) and self._sorted[after].startswith(start)
+    def may_begin_token(self, start: bytes) -> bool:
+        """Returns whether the vocabulary has a token that begins with the bytes."""
+        at = bisect_left(self._sorted, start)
+        return at < len(self._sorted) and self._sorted[at].startswith(start)
 
 
 # One match a token. Lengths are tuned with benchmarks/token_estimate.py.
@@ -166,13 +165,13 @@ _GUESS = re.compile(
 | \ ?[а-яА-ЯёЁ]{{1,3}} | \ ?[\u0621-\u064a]{{1,3}}     # Russian, Arabic
 | \ ?[א-ת]{{1,2}} | [\u0e00-\u0e7f]{{1,2}}             # Hebrew, Thai
 | \ ?[\u0080-\u052f]                                   # Greek, and letters of other languages
-| \ ?[{_MARK}]{{1,4}}[\r\n]*
-| \s*[\r\n]+ | \s+(?!\S) | \s+
+| \ ?[{_MARK}]{{1,4}}[\r\n]{{0,32}}
+| \s{{0,64}}[\r\n]{{1,32}} | \s{{1,64}}(?!\S) | \s
 | .                                                    # digits, and all other scripts
 """,
     re.VERBOSE | re.DOTALL,
 )
-_LONGEST_GUESS = 24  # characters of the longest match, blanks apart
+_LONGEST_GUESS = 24  # bytes of the longest match, blanks apart
 
 
 class Estimate(TokenCounter):
@@ -192,9 +191,9 @@ class Estimate(TokenCounter):
     def _tokens(self, text: str) -> list[str]:
         return _GUESS.findall(text)
 
-    def may_begin_token(self, text: str) -> bool:
-        """Returns whether the text is short enough for that."""
-        return len(text) < _LONGEST_GUESS
+    def may_begin_token(self, start: bytes) -> bool:
+        """Returns whether they are few enough for that, and begin with a character."""
+        return len(start) < _LONGEST_GUESS and not 0x80 <= start[0] < 0xC0
 
 
 def load() -> TokenCounter:

@@ -105,9 +105,11 @@ class Call:
         return self._reply.answer.text if self._reply else ""
 
     @property
-    def revised(self) -> bool:
-        """Whether the Space took back any text that was handed out."""
-        return self._reply is not None and self._reply.revised
+    def exact(self) -> tuple[str, str] | None:
+        """The text and the thoughts, if the Space took back any text that was handed out."""
+        if self._reply is None or not self._reply.revised:
+            return None
+        return self._reply.answer.text, self._reply.thoughts.text
 
     async def run(self) -> AsyncGenerator[list[Item]]:
         """Make the call and yield what arrives, in batches of what has arrived together.

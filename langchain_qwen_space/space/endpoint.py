@@ -48,6 +48,7 @@ class Endpoint:
         form: How history and answer are written.
         models: The values of the model input, in the order in which the page offers them.
         streams: Whether it is a generator.
+        queues: Whether calls wait in a queue.
         history_fn: The function that sets a `gr.ChatInterface`'s history, where there is one.
         config: The `/config` that this was read from.
     """
@@ -60,6 +61,7 @@ class Endpoint:
     form: Form
     models: tuple[str, ...]
     streams: bool
+    queues: bool
     history_fn: Dependency | None
     config: SpaceConfig
 
@@ -231,6 +233,7 @@ def _read(
         form=form,
         models=tuple(_models(model, config)) if model else (),
         streams=dependency.types.generator,
+        queues=config.enable_queue if dependency.queue is None else dependency.queue,
         history_fn=history_fn,
         config=config,
     )
