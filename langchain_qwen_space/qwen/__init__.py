@@ -1,1 +1,1 @@
-"""placeholder"""
+"""What Qwen expects to read and writes back. Pure functions; knows no Gradio."""

@@ -156,6 +156,7 @@ _GUESS = re.compile(
   </?tool_call> | <\|[a-z_]{{1,18}}\|>
 | (?=[\u0a00-\u0b7f\u0c00-\u0fff\u1000-\u109f])(?=\W)  # vowel signs of these scripts are two
 | \ ?[{_LATIN}]{{1,4}}(?![{_LATIN}])                   # short words, accents or not
+| \ ?[A-Z]?[a-z]{{1,4}}(?=[a-z]{{0,20}}[aiou](?![a-zA-Z]))       # ends like hardly any English word
 | \ ?(?:[A-Z]?[a-z]{{1,9}}|[A-Z]{{1,5}})               # longer ones, cut at camelCase
 | [{_MARK}\t](?:[A-Z]?[a-z]{{1,4}}|[A-Z]{{1,5}})
 | \ ?[{_LATIN}][a-z]?                                  # words with accents fall to bits

@@ -40,7 +40,7 @@ def read_calls(body: str) -> list[tuple[str, dict[str, Any]]]:
     try:
         value = _load(body)
         return [_call(item) for item in (value if isinstance(value, list) else [value])]
-    except (ValueError, RecursionError):
+    except ValueError:
         return []
 
 
@@ -93,11 +93,6 @@ def _call(item: Any) -> tuple[str, dict[str, Any]]:
 
 
 def _load(text: str) -> Any:
-    depth = 0
-    for match in _STRING_OR_BRACKET.finditer(text):
-        depth += {"{": 1, "[": 1, "}": -1, "]": -1}.get(match[0], 0)
-        if depth > NESTING_LIMIT:
-            raise ValueError
     try:
         return _strict(text)
     except ValueError:
@@ -105,6 +100,11 @@ def _load(text: str) -> Any:
 
 
 def _strict(text: str) -> Any:
+    depth = 0
+    for match in _STRING_OR_BRACKET.finditer(text):
+        depth += {"{": 1, "[": 1, "}": -1, "]": -1}.get(match[0], 0)
+        if depth > NESTING_LIMIT:
+            raise ValueError
     # Not strict about line breaks in strings, as LangChain's own parser is not.
     return json.loads(text, strict=False, object_pairs_hook=_object)
 

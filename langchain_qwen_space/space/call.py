@@ -2,14 +2,11 @@
 
 import asyncio
 import logging
-import secrets
 from collections.abc import AsyncGenerator
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
-import orjson
 
 from langchain_qwen_space.errors import (
     GenerationError,
@@ -17,13 +14,13 @@ from langchain_qwen_space.errors import (
     ProtocolError,
     QwenSpaceError,
     SpaceAuthenticationError,
-    SpaceConnectionError,
     SpaceNotFoundError,
     SpaceTimeoutError,
     SpaceUnavailableError,
     StreamInterruptedError,
 )
-from langchain_qwen_space.space.client import _ERROR_BYTES, Prepare, SpaceClient, read_body
+from langchain_qwen_space.space.chatbot import Form
+from langchain_qwen_space.space.client import Prepare, SpaceClient
 from langchain_qwen_space.space.deadlines import Deadlines
 from langchain_qwen_space.space.endpoint import Endpoint
 from langchain_qwen_space.space.events import (
@@ -34,32 +31,24 @@ from langchain_qwen_space.space.events import (
     parse,
     told,
 )
-from langchain_qwen_space.space.faults import from_output, from_status
+from langchain_qwen_space.space.faults import from_output
 from langchain_qwen_space.space.hub import SpaceAsleepError
 from langchain_qwen_space.space.pool import Pool, connection_error, current_pool
 from langchain_qwen_space.space.reply import Fragment, Reply
 from langchain_qwen_space.space.retries import Retries
+from langchain_qwen_space.space.session import Session
 from langchain_qwen_space.space.slots import Slots, slots_for
 from langchain_qwen_space.space.sse import SSEDecoder
 
 logger = logging.getLogger(__name__)
 
-_DRAIN = 1.0  # seconds that the end of a finished answer's body is waited for
-_FAREWELL = 10.0  # seconds that a Space has to answer that a call was ended
 _WAKE_POLL = 2.0  # seconds between two looks at a Space that is starting
 _CHANGED = (404, 422, 500)  # what a Space answers to a function that it no longer has
 
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """The answer is complete.
-
-    Attributes:
-        event_id: The Space's id of the call.
-        endpoint: The function that answered.
-    """
-
-    event_id: str
+    """The answer is complete."""
 
 
 Item = Fragment | SpaceEvent | Finished
@@ -82,12 +71,9 @@ class Call:
         self._slots: Slots | None = None
         self._endpoint: Endpoint | None = None
         self._stale: Endpoint | None = None
-        self._session_hash = ""
         self.event_id: str | None = None
         self.model: str | None = None
-        self._joining: asyncio.Task[str] | None = None
-        self._joined = False
-        self._response: aiohttp.ClientResponse | None = None
+        self._session: Session | None = None
         self._decoder: SSEDecoder
         self._reply: Reply | None = None
         self._deadlines: Deadlines
@@ -96,7 +82,6 @@ class Call:
         self._woken: float | None = None  # since when a Space that is asleep is waited for
         self._warned = False
         self._logged_in_anew = False
-        self._finished = False
         self._left = False
 
     @property
@@ -161,7 +146,8 @@ class Call:
 
     async def _next(self) -> list[Item] | None:
         """Go on until something has arrived; None at the end."""
-        if self._response is None:
+        session = self._session
+        if session is None or session.stream is None:
             try:
                 async with asyncio.timeout_at(self._deadlines.end):
                     return await self._open()
@@ -171,16 +157,16 @@ class Call:
                 raise self._too_late(self._deadlines.too_long) from None
         if self._failure is not None:
             raise self._failure
-        if self._finished:
-            await self._drain()
+        if session.complete:
+            await session.drain()
             return None
-        chunk = await self._read()
+        chunk = await self._read(session.stream)
         items: list[Item] = []
         try:
             for data in self._decoder.feed(chunk):
-                if self._finished:
+                if session.complete:
                     break
-                self._take(data, items)
+                self._take(session, data, items)
         except QwenSpaceError as error:
             if not items:
                 raise
@@ -200,8 +186,7 @@ class Call:
         )
         self.model = ask.given.get("model", endpoint.default_model)
         await self._take_slot()
-        self._session_hash = secrets.token_hex(8)
-        self._finished, self._failure = False, None
+        self._failure = None
         self._decoder = SSEDecoder(self._options.max_reply_bytes)
         self._reply = Reply(
             endpoint.form,
@@ -210,8 +195,10 @@ class Call:
             whole=endpoint.config.protocol == "sse_v1",
             max_chars=self._options.max_reply_bytes,
         )
-        await self._join(endpoint, arguments)
-        await self._listen(endpoint)
+        self._session = Session(client, self._pool, endpoint)
+        await self._session.open(arguments, ask.history if endpoint.form is Form.REPLY else ())
+        self.event_id = self._session.event_id
+        self._deadlines.start()
         if self._warned:
             return []
         self._warned = True
@@ -224,73 +211,15 @@ class Call:
             await slots.acquire()
             self._slots = slots
 
-    async def _join(self, endpoint: Endpoint, arguments: list[Any]) -> None:
-        body = {
-            "data": arguments,
-            "event_data": None,
-            "fn_index": endpoint.fn_index,
-            "trigger_id": None,
-            "session_hash": self._session_hash,
-        }
-        # In a task of its own, so that a caller who leaves meanwhile does not leave behind a
-        # call of which nobody knows whether it stands in the queue.
-        self._joining = self._loop.create_task(self._post(endpoint, orjson.dumps(body)))
-        self.event_id = await asyncio.shield(self._joining)
-        self._joining, self._joined = None, True
-
-    async def _post(self, endpoint: Endpoint, body: bytes) -> str:
-        client = self._client
-        status, headers, answer = await client.fetch(
-            self._pool,
-            "POST",
-            endpoint.config.api("queue/join"),
-            _ERROR_BYTES,
-            data=body,
-            headers={"Content-Type": "application/json"},
-        )
-        if status != 200:
-            text = answer.decode(errors="replace")
-            raise from_status(status, headers, text, client.where, "POST queue/join")
-        try:
-            event_id = orjson.loads(answer)["event_id"]
-            if isinstance(event_id, str):
-                return event_id
-        except (ValueError, LookupError, TypeError):
-            pass
-        msg = f"{client.where} took the call, but its answer to POST queue/join holds no event_id."
-        raise ProtocolError(msg)
-
-    async def _listen(self, endpoint: Endpoint) -> None:
-        client = self._client
-        url = endpoint.config.api("queue/data").with_query(session_hash=self._session_hash)
-        try:
-            async with asyncio.timeout(self._options.timeout):
-                response = await self._pool.request(
-                    "GET", url, client.access, headers={"Accept": "text/event-stream"}
-                )
-                if response.status != 200:
-                    text = (await read_body(response, _ERROR_BYTES)).decode(errors="replace")
-                    raise from_status(
-                        response.status, response.headers, text, client.where, "GET queue/data"
-                    )
-        except QwenSpaceError:
-            raise
-        except TimeoutError:
-            what = f"did not open the stream of its answer within {self._options.timeout} seconds."
-            raise self._too_late(what) from None
-        self._response = response
-        self._deadlines.start()
-
-    async def _read(self) -> bytes:
-        assert self._response is not None  # noqa: S101
+    async def _read(self, stream: aiohttp.ClientResponse) -> bytes:
         try:
             self._deadlines.waiting = self._loop.time()
-            chunk = await self._response.content.readany()
+            chunk = await stream.content.readany()
             self._deadlines.waiting = None
         except (aiohttp.ClientError, OSError, QwenSpaceError) as error:
             if self._failure is not None:
                 raise self._failure from None
-            raise self._interrupted(str(connection_error(error, self._response.url))) from error
+            raise self._interrupted(str(connection_error(error, stream.url))) from error
         if self._failure is not None:
             raise self._failure
         if not chunk:
@@ -300,14 +229,14 @@ class Call:
     def _expire(self, what: str) -> None:
         """Give the call up; whoever reads it gets the error at once."""
         self._failure = self._too_late(what)
-        if self._response is not None:
-            self._response.content.set_exception(self._failure)
-            self._response.close()
+        if self._session is not None and self._session.stream is not None:
+            self._session.stream.content.set_exception(self._failure)
+            self._session.stream.close()
 
     def _too_late(self, what: str) -> SpaceTimeoutError:
         return SpaceTimeoutError(f"{self._client.where} {what}", partial=self.text)
 
-    def _take(self, data: bytes, items: list[Item]) -> None:
+    def _take(self, session: Session, data: bytes, items: list[Item]) -> None:
         """Read one event and add what it brings to `items`."""
         try:
             message = parse(data)
@@ -317,37 +246,29 @@ class Call:
             )
             return
         if message.msg == "unexpected_error":
-            self._finished = True
+            session.complete = True
             said = message.body.get("message")
             raise self._interrupted(f"The Space gave the call up ({said}).")
         if message.msg == "close_stream":
             raise self._interrupted("The Space closed the stream before the answer was complete.")
+        if self.event_id is None:
+            self.event_id = session.event_id = message.event_id  # the answer to the join was lost
         if message.event_id != self.event_id:
             return
         if message.msg == "process_generating" and message.body.get("success", True):
-            output = self._output(message.body)
+            output = _output(session.endpoint, message.body)
             if output is not _NOTHING and self._reply is not None:
                 self._hand_out(self._reply.generating(output), items)
         elif message.msg in ("process_completed", "process_generating"):
-            self._complete(message.body, items)
+            self._complete(session, message.body, items)
         else:
             if message.msg == "process_starts":
                 self._deadlines.begun()
             items += told(message)
 
-    def _output(self, body: Any) -> object:
-        """The chatbot's part of an event's output, or `_NOTHING`."""
-        assert self._endpoint is not None  # noqa: S101
-        try:
-            return body["output"]["data"][self._endpoint.output]
-        except (LookupError, TypeError):
-            return _NOTHING
-
-    def _complete(self, body: Any, items: list[Item]) -> None:
-        assert self._endpoint is not None  # noqa: S101
+    def _complete(self, session: Session, body: Any, items: list[Item]) -> None:
         assert self._reply is not None  # noqa: S101
-        assert self.event_id is not None  # noqa: S101
-        self._finished = True
+        session.complete = True
         output = body.get("output")
         if not body.get("success", True) or (isinstance(output, dict) and output.get("error")):
             raise from_output(
@@ -355,72 +276,28 @@ class Call:
                 body.get("title"),
                 self._client.where,
                 self.text,
-                quoted=self._endpoint.config.release < (5, 2),
+                quoted=session.endpoint.config.release < (5, 2),
             )
-        value = self._output(body)
+        value = _output(session.endpoint, body)
         if value is _NOTHING:
             raise self._interrupted("The call was ended on the Space by somebody else.")
         self._hand_out(self._reply.completed(value), items)
-        items.append(Finished(self.event_id))
+        items.append(Finished())
 
     def _hand_out(self, fragments: list[Fragment], items: list[Item]) -> None:
         if fragments:
             self._spoke = True
             items += fragments
 
-    async def _drain(self) -> None:
-        """Read the body of a finished answer to its end, which frees the connection for others."""
-        assert self._response is not None  # noqa: S101
-        try:
-            async with asyncio.timeout(_DRAIN):
-                while await self._response.content.readany():
-                    pass
-        except (aiohttp.ClientError, OSError):
-            self._response.close()
-
     def _end(self) -> None:
-        """End the attempt: let go of everything, and tell the Space unless it is done."""
+        """End the attempt and let go of everything."""
         self._deadlines.stop()
-        response, self._response = self._response, None
-        joining, self._joining = self._joining, None
-        joined, self._joined = self._joined, False
         if self._slots is not None:
             self._slots.release()
             self._slots = None
-        if response is not None:
-            response.close()  # nothing is closed where the body was read to its end
-        if not self._finished and (joining or joined) and not self._loop.is_closed():
-            opened = response is not None
-            event_id = self.event_id if joined else None
-            self._pool.spawn(self._say_goodbye(self._session_hash, joining, event_id, opened))
-
-    async def _say_goodbye(
-        self,
-        session_hash: str,
-        joining: "asyncio.Task[str] | None",
-        event_id: str | None,
-        opened: bool,
-    ) -> None:
-        """Tell the Space that nobody listens to the call any more."""
-        assert self._endpoint is not None  # noqa: S101
-        client, endpoint = self._client, self._endpoint
-        async with asyncio.timeout(_FAREWELL):
-            if joining is not None:
-                # Its answer may be lost while the call stands in the queue.
-                with suppress(SpaceConnectionError):
-                    event_id = await joining
-            if not opened:
-                # Only closing a stream takes a waiting call out of the queue before Gradio 6.14.
-                url = endpoint.config.api("queue/data").with_query(session_hash=session_hash)
-                (await self._pool.request("GET", url, client.access)).close()
-            body = {"session_hash": session_hash, "fn_index": endpoint.fn_index}
-            response = await self._pool.request(
-                "POST",
-                endpoint.config.api("cancel"),
-                client.access,
-                json={**body, "event_id": event_id or ""},
-            )
-            await read_body(response, _ERROR_BYTES)
+        session, self._session = self._session, None
+        if session is not None:
+            session.end()
 
     def _pause(self, error: QwenSpaceError, retries: Retries) -> tuple[SpaceEvent, float]:
         """How long to wait before the call is made again, and how to say so; else the error."""
@@ -467,6 +344,14 @@ class Call:
 
 
 _NOTHING = object()
+
+
+def _output(endpoint: Endpoint, body: Any) -> object:
+    """The chatbot's part of an event's output, or `_NOTHING`."""
+    try:
+        return body["output"]["data"][endpoint.output]
+    except (LookupError, TypeError):
+        return _NOTHING
 
 
 def _joined(items: list[Item]) -> list[Item]:

@@ -25,7 +25,7 @@ from langchain_qwen_space.space.faults import from_status
 from langchain_qwen_space.space.hub import host_by_rule, host_from, hub_url, stage_error
 from langchain_qwen_space.space.pool import Pool, connection_error
 
-_ERROR_BYTES = 64 * 1024  # how much of an error's body is read
+ERROR_BYTES = 64 * 1024  # how much of an error's body is read
 _HUB_PATIENCE = 10.0  # seconds; without the hub the host is found by rule
 _MOST_REDIRECTS = 4
 
@@ -120,9 +120,7 @@ class SpaceClient:
             return URL(space)
         try:
             async with asyncio.timeout(_HUB_PATIENCE):
-                status, _, body = await self.fetch(
-                    pool, "GET", hub_url(space, "host"), _ERROR_BYTES
-                )
+                status, _, body = await self.fetch(pool, "GET", hub_url(space, "host"), ERROR_BYTES)
         except (SpaceConnectionError, SpaceTimeoutError, TimeoutError):
             return host_by_rule(space)
         if status in (401, 403, 404):
@@ -149,7 +147,7 @@ class SpaceClient:
         try:
             async with asyncio.timeout(_HUB_PATIENCE):
                 url = hub_url(self.access.space, "runtime")
-                status, _, body = await self.fetch(pool, "GET", url, _ERROR_BYTES)
+                status, _, body = await self.fetch(pool, "GET", url, ERROR_BYTES)
         except (QwenSpaceError, TimeoutError):
             return error
         return (stage_error(_json(body), self.where) if status == 200 else None) or error
@@ -165,7 +163,7 @@ class SpaceClient:
         user, password = self.access.auth
         form = {"username": user, "password": password}
         status, headers, body = await self.fetch(
-            pool, "POST", base / "login", _ERROR_BYTES, data=form
+            pool, "POST", base / "login", ERROR_BYTES, data=form
         )
         if status in (400, 401):
             msg = f"{self.where} refuses the login of {user!r}. Check auth=(user, password)."

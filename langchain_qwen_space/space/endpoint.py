@@ -49,7 +49,9 @@ class Endpoint:
         models: The values of the model input, in the order in which the page offers them.
         streams: Whether it is a generator.
         queues: Whether calls wait in a queue.
-        history_fn: The function that sets a `gr.ChatInterface`'s history, where there is one.
+        history_fn: The number of the function that sets a `gr.ChatInterface`'s history, where there
+            is one.
+        history_form: The form in which that function takes it.
         config: The `/config` that this was read from.
     """
 
@@ -62,7 +64,8 @@ class Endpoint:
     models: tuple[str, ...]
     streams: bool
     queues: bool
-    history_fn: Dependency | None
+    history_fn: int | None
+    history_form: Form
     config: SpaceConfig
 
     @property
@@ -193,7 +196,7 @@ def _read(
     outputs = [config.component(number) for number in dependency.outputs]
     roles = {role: _settled(inputs, role, place, where) for role, place in wanted.items()}
     chatbots = [index for index, item in enumerate(inputs) if item.type in _CHATBOTS]
-    history_fn = None
+    setter = None
     if "history" not in roles and chatbots:
         roles["history"] = chatbots[0]
     if "history" in roles:
@@ -201,10 +204,10 @@ def _read(
         places = [index for index, item in enumerate(outputs) if item.id == chatbot.id] or [
             index for index, item in enumerate(outputs) if item.type in _CHATBOTS
         ]
-        form = form_of(chatbot.type, chatbot.props.get("type"), config.release)
+        form = _form(chatbot, config)
     elif _is_chat_interface(inputs, outputs):
         places, form = [0], Form.REPLY
-        history_fn = _history_function(config, outputs[1].id)
+        setter = _history_function(config, outputs[1].id)
     else:
         return None
     if not places:
@@ -234,9 +237,14 @@ def _read(
         models=tuple(_models(model, config)) if model else (),
         streams=dependency.types.generator,
         queues=config.enable_queue if dependency.queue is None else dependency.queue,
-        history_fn=history_fn,
+        history_fn=setter.id if setter else None,
+        history_form=_form(config.component(setter.inputs[0]), config) if setter else form,
         config=config,
     )
+
+
+def _form(chatbot: Component, config: SpaceConfig) -> Form:
+    return form_of(chatbot.type, chatbot.props.get("type"), config.release)
 
 
 def _settled(inputs: Sequence[Component], role: str, place: str | int, where: str) -> int:

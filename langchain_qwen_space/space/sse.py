@@ -3,6 +3,8 @@
 The grammar is WHATWG's: https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream
 """
 
+from collections.abc import Iterator
+
 from langchain_qwen_space.errors import ProtocolError
 
 _BOM = b"\xef\xbb\xbf"
@@ -14,19 +16,22 @@ class SSEDecoder:
     Only `data` is kept: a Space names no events and gives them no ids.
 
     Args:
-        max_event_bytes: The most that one event may hold before the stream is given up.
+        max_event_bytes: The most that one event, or one line, may hold before the stream is given
+            up. The ends of lines do not count.
     """
 
     def __init__(self, max_event_bytes: int) -> None:
         self._max = max_event_bytes
-        self._line: list[bytes] = []  # the pieces of a line whose end has not come
+        self._line = bytearray()  # a line whose end has not come
         self._data: list[bytes] = []  # the data lines of an event whose end has not come
-        self._size = 0
+        self._size = 0  # what those lines had on the wire
         self._after_cr = False
         self._started = False
 
-    def feed(self, chunk: bytes) -> list[bytes]:
-        """Take the next bytes and return the data of each event that they complete.
+    def feed(self, chunk: bytes) -> Iterator[bytes]:
+        """Take the next bytes and give the data of each event that they complete.
+
+        The bytes are read while the events are taken, so take them all.
 
         Raises:
             ProtocolError: An event is larger than `max_event_bytes`.
@@ -40,37 +45,32 @@ class SSEDecoder:
             if chunk[0] == 0x0A:
                 chunk = chunk[1:]
         if not chunk:
-            return []
+            return
         lines = chunk.splitlines()  # for bytes these are CR, LF and CRLF, as the grammar has it
         last = chunk[-1]
         rest = lines.pop() if last not in (0x0A, 0x0D) else b""
         self._after_cr = last == 0x0D
         if self._line and lines:
-            self._line.append(lines[0])
-            lines[0] = b"".join(self._line)
+            lines[0] = bytes(self._line + lines[0])
             self._line.clear()
-            self._size = sum(map(len, self._data))
-        events = []
-        data = self._data
         for line in lines:
-            if not line:
-                if data:
-                    events.append(data[0] if len(data) == 1 else b"\n".join(data))
-                    data.clear()
-                    self._size = 0
-            elif line.startswith(b"data:"):
-                data.append(line[6:] if line[5:6] == b" " else line[5:])
-                self._grow(len(line))
+            self._check(len(line))
+            if line.startswith(b"data:"):
+                self._data.append(line[6:] if line[5:6] == b" " else line[5:])
+                self._size += len(line)
             elif line == b"data":
-                data.append(b"")
-        if rest:
-            self._line.append(rest)
-            self._grow(len(rest))
-        return events
+                self._data.append(b"")
+                self._size += len(line)
+            elif not line and self._data:
+                event = b"\n".join(self._data)
+                self._data.clear()
+                self._size = 0
+                yield event
+        self._check(len(self._line) + len(rest))
+        self._line += rest
 
-    def _grow(self, size: int) -> None:
-        self._size += size
-        if self._size > self._max:
+    def _check(self, size: int) -> None:
+        if self._size + size > self._max:
             msg = (
                 f"The Space sent an event of more than {self._max:,} bytes, which is not read "
                 "on. If answers of this size are wanted, raise max_reply_bytes."
@@ -79,10 +79,10 @@ class SSEDecoder:
 
     def _skip_bom(self, chunk: bytes) -> bytes:
         """Drop one byte order mark at the very start, even if it comes in pieces."""
-        head = b"".join(self._line) + chunk
+        head = bytes(self._line) + chunk
         self._line.clear()
         if len(head) < len(_BOM) and _BOM.startswith(head):
-            self._line = [head] if head else []
+            self._line += head
             return b""
         self._started = True
         return head.removeprefix(_BOM)

@@ -1,0 +1,124 @@
+"""`demo`: answers without a model. Read it to see how to write a function of your own.
+
+A function that answers takes the system prompt, the earlier turns, the question and the model's
+name, and yields the text so far, again and again. With a real model it would look like this::
+
+    def answer(system, history, query, model):
+        text = ""
+        for token in my_model.stream(system, history, query):
+            text += token
+            yield text
+"""
+
+import re
+from collections.abc import Iterator
+
+from langchain_qwen_space.local import demo_tools
+
+HELP = """\
+Words that this demo knows:
+
+- `code`, `list`, `markdown`: an answer that shows how such things stream
+- `count to 100`: a long answer
+- `echo: some words`: these words and nothing else
+- a question that suits a tool, where your prompt offers tools: a call of that tool"""
+
+CODE = """\
+This was written by a demo, no language model. Python indents with spaces:
+
+```python
+def fibonacci(count: int) -> list[int]:
+    numbers = [0, 1]
+    while len(numbers) < count:
+        numbers.append(numbers[-1] + numbers[-2])
+    return numbers[:count]
+
+
+print(fibonacci(10))
+```
+
+and Go with tabs:
+
+```go
+func main() {
+\tfor i := range 3 {
+\t\tfmt.Println("Hello", i)
+\t}
+}
+```"""
+
+LIST = """\
+This was written by a demo, no language model. A list in a list:
+
+1. **Fruit**
+   - apples
+     - red
+     - green
+   - pears
+2. **Vegetables**
+   - carrots
+   - peas"""
+
+MARKDOWN = """\
+# A heading
+
+This was written by a demo, no language model. Some words are **bold**, some are *slanted*, some \
+are `code`.
+
+| planet | moons |
+| ------ | ----: |
+| Earth  |     1 |
+| Mars   |     2 |
+
+> A quotation, and a formula: $$E = mc^2$$
+
+Other scripts stream as well: 你好, привет, שלום, 🙂."""
+
+
+def demo(system: str, history: list[tuple[str, str]], query: str, model: str) -> Iterator[str]:
+    """Answer without a model, and say so. The same question always gets the same answer.
+
+    Args:
+        system: The system prompt; tools that it offers in Qwen2.5's words are called.
+        history: The earlier turns, as (user, assistant) pairs.
+        query: The question, or the results of tools.
+        model: The name of the model that was asked for.
+
+    Yields:
+        The text so far.
+    """
+    text = ""
+    for fragment in fragments(reply(system, history, query, model)):
+        text += fragment
+        yield text
+
+
+def fragments(text: str) -> list[str]:
+    """Cut `text` into pieces of at most six letters, about as a model's tokens would be."""
+    return re.findall(r"\s*\S{1,6}|\s+", text)
+
+
+def reply(system: str, history: list[tuple[str, str]], query: str, model: str) -> str:
+    """The whole answer."""
+    if results := demo_tools.results(query):
+        return "This demo, no language model, read what the tools said:\n\n" + "\n\n".join(results)
+    if query.startswith("echo:"):
+        return query.removeprefix("echo:").strip()
+    if call := demo_tools.call(query, demo_tools.offered(system)):
+        return call
+    if count := re.search(r"\bcount to (\d{1,6})\b", query, re.IGNORECASE):
+        return "\n".join(str(number) for number in range(1, int(count[1]) + 1))
+    for word, text in (("code", CODE), ("list", LIST), ("markdown", MARKDOWN)):
+        if re.search(rf"\b{word}\b", query, re.IGNORECASE):
+            return text
+    return introduction(history, query, model)
+
+
+def introduction(history: list[tuple[str, str]], query: str, model: str) -> str:
+    """Say what this is, and what came in."""
+    said = "\n".join(f"> {line}" for line in query.splitlines())
+    before = f" Before, you said: “{history[-1][0]}”" if history else ""
+    return (
+        f"I am a demo, no language model: no {model} is behind this page. You said:\n\n{said}\n\n"
+        f"This is turn {len(history) + 1} of our conversation.{before}\n\n{HELP}"
+    )

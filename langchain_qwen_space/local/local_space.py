@@ -1,0 +1,175 @@
+"""`LocalSpace`: a Space on this machine, for tests, demos and one's own models."""
+
+import asyncio
+import importlib
+import pickle
+import threading
+from types import TracebackType
+from typing import Self, cast
+
+from langchain_qwen_space.errors import InvalidInputError, QwenSpaceError
+from langchain_qwen_space.local.demo import demo
+from langchain_qwen_space.local.process import ServerProcess
+from langchain_qwen_space.local.server import HOST, Answer, Settings
+
+# About 40 fragments a second: as fast as a good Space, slow enough to be seen.
+_DEMO_PACE = 0.025
+
+
+class LocalSpace:
+    """A real Gradio server on this machine with the layout of ``Qwen/Qwen2.5``.
+
+    It runs in a process of its own and listens on the loopback interface only. It stops at the end
+    of the block that it was started for, and at the latest when this object is collected or this
+    process ends, however that happens::
+
+        with LocalSpace() as space:
+            model = ChatQwenSpace(space=space.url)
+
+    Args:
+        answer: What answers: a function ``(system, history, query, model)`` that yields the text
+            so far, again and again, as Gradio's functions do. `system` is the system prompt,
+            `history` the earlier turns as (user, assistant) pairs of text, `query` what is asked
+            now, `model` the model's name, such as "qwen2.5-72b-instruct". It may also be given as
+            "module:function". It runs in the server's process, in several threads at a time. It is
+            carried there by cloudpickle, so a lambda or a function of a notebook will do; where
+            cloudpickle is missing, it must be importable. When a caller leaves, its generator is
+            closed at the next ``yield``.
+        port: The port to listen on; by default a free one.
+        concurrency: How many answers may be written at a time. Other callers wait in the queue.
+        max_queue: How many callers may wait before more are turned away; by default any number.
+        auth: User name and password that the Space asks for.
+        show_error: Send the texts of exceptions to the caller. Public Spaces mostly do not.
+        revises: Let Gradio re-indent texts while they grow, as it does on the public Space. False
+            sends every text exactly as it was yielded.
+        pace: Seconds to wait between two fragments; by default 0.025 for the built-in demo, which
+            would else be done at once, and none for a function of your own.
+        start_timeout: How long the start may take, in seconds.
+
+    Raises:
+        InvalidInputError: `answer` cannot be carried to another process.
+    """
+
+    def __init__(
+        self,
+        answer: Answer | str = demo,
+        *,
+        port: int | None = None,
+        concurrency: int = 5,
+        max_queue: int | None = None,
+        auth: tuple[str, str] | None = None,
+        show_error: bool = False,
+        revises: bool = True,
+        pace: float | None = None,
+        start_timeout: float = 60.0,
+    ) -> None:
+        if pace is None:
+            pace = _DEMO_PACE if answer is demo else 0.0
+        self._settings = Settings(
+            answer=_portable(answer),
+            port=port or 0,
+            concurrency=concurrency,
+            max_queue=max_queue,
+            auth=auth,
+            show_error=show_error,
+            revises=revises,
+            pace=pace,
+        )
+        self._start_timeout = start_timeout
+        self._process: ServerProcess | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def url(self) -> str:
+        """The address, "http://127.0.0.1:PORT".
+
+        Raises:
+            QwenSpaceError: The Space is not running.
+        """
+        return f"http://{HOST}:{self._running.port}"
+
+    @property
+    def log(self) -> str:
+        """The last 64 KiB of what the server, and `answer` in it, printed.
+
+        Raises:
+            QwenSpaceError: The Space is not running.
+        """
+        return self._running.log
+
+    @property
+    def _running(self) -> ServerProcess:
+        if self._process is None:
+            raise QwenSpaceError(
+                "The local Space is not running. Start it: `with LocalSpace() as space:`"
+            )
+        return self._process
+
+    def start(self) -> Self:
+        """Start the server and wait until it answers. Nothing happens if it runs already.
+
+        Raises:
+            ImportError: Gradio is not installed.
+            InvalidInputError: The port is in use, or `answer` cannot be loaded there.
+            SpaceUnavailableError: The server did not start. The message quotes what it printed.
+        """
+        with self._lock:
+            if self._process is None:
+                self._process = ServerProcess(self._settings, self._start_timeout)
+        return self
+
+    def stop(self) -> None:
+        """Stop the server at once. Nothing happens if it is not running."""
+        with self._lock:
+            if self._process is not None:
+                self._process.end()
+                self._process = None
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    async def __aenter__(self) -> Self:
+        try:
+            return await asyncio.to_thread(self.start)
+        except asyncio.CancelledError:
+            # The start goes on in its thread, and nobody will leave the block that it was for.
+            threading.Thread(target=self.stop).start()
+            raise
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await asyncio.to_thread(self.stop)
+
+
+def _portable(answer: Answer | str) -> bytes | str:
+    """What answers, in a form that another process can load."""
+    if isinstance(answer, str) and ":" in answer:
+        return answer
+    if not callable(answer):
+        raise InvalidInputError(
+            f'`answer` must be a function or "module:function", but it is {answer!r}.'
+        )
+    try:
+        try:
+            pickler = importlib.import_module("cloudpickle")
+        except ImportError:
+            pickler = pickle
+        return cast("bytes", pickler.dumps(answer))
+    except Exception as error:
+        raise InvalidInputError(
+            f"`answer` cannot be carried to the local Space's process: {error}. Put it at the top "
+            "of a module that can be imported, or install cloudpickle, which carries the functions "
+            "of scripts and notebooks; let it load its model there, not hold one that is loaded."
+        ) from error

@@ -1,0 +1,137 @@
+"""The page of ``Qwen/Qwen2.5`` in today's Gradio: its layout, its functions, their order.
+
+Clients read the endpoint off the page's ``/config``, so labels, the order of inputs and the order
+in which things are made (it numbers them) are the ones that the public Space has.
+"""
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import gradio as gr
+
+from langchain_qwen_space.local.server import Answer
+
+DEFAULT_SYSTEM = "You are Qwen, created by Alibaba Cloud. You are a helpful assistant."
+GENERAL = ["72B", "32B", "14B", "7B", "3B", "1.5B", "0.5B"]
+MATH = ["Math-72B", "Math-7B", "Math-1.5B"]
+CODER = ["Coder-7B", "Coder-1.5B"]
+
+# What Gradio's chatbot hands to a function and takes from it: role, content and a few more keys.
+Message = dict[str, Any]
+
+
+def build(
+    answer: Answer, *, concurrency: int = 5, revises: bool = True, pace: float = 0.0
+) -> gr.Blocks:
+    """Lay out the page and connect `answer` to it.
+
+    Args:
+        answer: What answers, see `LocalSpace`.
+        concurrency: How many answers may be written at a time.
+        revises: Hand texts to Gradio as plain strings, which it re-indents at every event, as the
+            public Space does. False hands them over as typed parts, which Gradio leaves alone.
+        pace: Seconds to wait between two fragments.
+
+    Returns:
+        The page, not yet served.
+    """
+
+    def message(role: str, text: str) -> Message:
+        return {"role": role, "content": text if revises else [{"type": "text", "text": text}]}
+
+    def model_chat(
+        query: str | None, history: list[Message], system: str, choice: str
+    ) -> Iterator[tuple[str, list[Message], str]]:
+        query = query or ""
+        pairs = _pairs(history)
+        shown = [
+            message(role, text)
+            for pair in pairs
+            for role, text in zip(("user", "assistant"), pair, strict=True)
+        ]
+        texts = answer(system, pairs, query, f"qwen2.5-{choice.lower()}-instruct")
+        if isinstance(texts, str):
+            raise TypeError(
+                "The answering function returned a string. It must yield the text so far, "
+                "fragment by fragment: use `yield`."
+            )
+        try:
+            for text in texts:
+                yield "", [*shown, message("user", query), message("assistant", text)], system
+                time.sleep(pace)
+        finally:
+            # Gradio closes this generator when its caller has left. The one inside must end now,
+            # not when it is collected.
+            if hasattr(texts, "close"):
+                texts.close()
+
+    def keep_one(chosen: str | None, *_others: str | None) -> tuple[Any, Any, Any]:
+        if chosen is None:  # emptied by the choice in another radio
+            return gr.skip(), gr.skip(), gr.skip()
+        return chosen, None, None
+
+    def clear_session() -> tuple[str, list[Message]]:
+        return "", []
+
+    def modify_system_session(system: str) -> tuple[str, str, list[Message]]:
+        system = system or DEFAULT_SYSTEM
+        return system, system, []
+
+    def choose_radio(choice: str, system: str) -> tuple[str, str, str, str]:
+        return f"## Qwen2.5-{choice}-instruct", system, system, ""
+
+    page = gr.Blocks()
+    # Gradio runs no more than this at a time, whatever its limits say: the answers, and some room
+    # for the page's other functions.
+    page.max_threads = max(page.max_threads, 2 * concurrency)
+    with page:
+        gr.Markdown("# Qwen2.5: A Party of Foundation Models!")
+        with gr.Row():
+            with gr.Row():
+                general = gr.Radio(GENERAL, value=GENERAL[0], label="Qwen2.5：")
+            with gr.Row():
+                math = gr.Radio(MATH, label="Qwen2.5-Math：")
+            with gr.Row():
+                coder = gr.Radio(CODER, label="Qwen2.5-Coder：")
+        # The endpoint's input. Gradio refuses a value that is no choice, so it has all of them.
+        model = gr.Radio([*GENERAL, *MATH, *CODER], value=GENERAL[0], visible=False)
+        with gr.Row(), gr.Accordion():
+            mark = gr.Markdown(f"## Qwen2.5-{GENERAL[0]}-instruct")
+            with gr.Row():
+                with gr.Column(scale=3):
+                    system_box = gr.Textbox(value=DEFAULT_SYSTEM, lines=1, label="System")
+                with gr.Column(scale=1):
+                    modify = gr.Button("Set system prompt and clear history", scale=2)
+                system_state = gr.Textbox(value=DEFAULT_SYSTEM, visible=False)
+            chatbot = gr.Chatbot(label=GENERAL[0].lower())
+            query_box = gr.Textbox(lines=1, label="Input")
+            with gr.Row():
+                clear = gr.Button("Clear history")
+                send = gr.Button("Send")
+
+        radios = [general, math, coder]
+        for radio in radios:
+            others = [other for other in radios if other is not radio]
+            radio.change(keep_one, [radio, *others], [model, *others])
+        for trigger in (query_box.submit, send.click):
+            # One function, hence one concurrency group: the limit holds for both together.
+            trigger(
+                model_chat,
+                [query_box, chatbot, system_state, model],
+                [query_box, chatbot, system_box],
+                concurrency_limit=concurrency,
+            )
+        clear.click(clear_session, None, [query_box, chatbot])
+        modify.click(modify_system_session, system_box, [system_state, system_box, chatbot])
+        model.change(choose_radio, [model, system_box], [mark, system_state, system_box, query_box])
+    return page
+
+
+def _pairs(messages: list[Message]) -> list[tuple[str, str]]:
+    """The history as (user, assistant) pairs of plain text."""
+    roles = [message["role"] for message in messages]
+    if roles != ["user", "assistant"] * (len(roles) // 2):
+        raise ValueError(f"The history must be pairs of user and assistant, but it is {roles}.")
+    texts = ["".join(part["text"] for part in message["content"]) for message in messages]
+    return list(zip(texts[::2], texts[1::2], strict=True))

@@ -1,0 +1,134 @@
+"""The process of a `LocalSpace`: it serves the page until the process that started it is gone."""
+
+import os
+import pickle
+import pkgutil
+import signal
+import socket
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import BinaryIO, cast
+
+from langchain_qwen_space.errors import InvalidInputError
+
+Answer = Callable[[str, list[tuple[str, str]], str, str], Iterable[str]]
+
+HOST = "127.0.0.1"
+# Seconds between two looks at whether the parent still lives. Its end is seen at once by the pipe,
+# except where a fork of the parent holds the pipe open.
+_PARENT_CHECK_INTERVAL = 1.0
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a `LocalSpace` tells its process. `answer` is pickled, or "module:function"."""
+
+    answer: bytes | str
+    port: int
+    concurrency: int
+    max_queue: int | None
+    auth: tuple[str, str] | None
+    show_error: bool
+    revises: bool
+    pace: float
+
+
+def main() -> None:
+    """Read `Settings` from standard input, report on standard output, serve.
+
+    The report is one pickle: the port that is being listened on, or the error to raise.
+    """
+    parent = os.getppid()
+    # Ctrl-C, and a notebook's "interrupt", reach every process of the group. They are not for us.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    report = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # whatever else is printed here goes to the log
+    settings: Settings = pickle.load(sys.stdin.buffer)  # noqa: S301  our own parent wrote it
+    threading.Thread(target=_serve_to_the_end, args=(settings, report), daemon=True).start()
+    _wait_for_the_end_of(parent)
+    os._exit(0)  # without waiting for answers that are being written
+
+
+def _wait_for_the_end_of(parent: int) -> None:
+    closed = threading.Event()
+
+    def read_to_the_end() -> None:
+        sys.stdin.buffer.read()
+        closed.set()
+
+    threading.Thread(target=read_to_the_end, daemon=True).start()
+    while os.getppid() == parent and not closed.wait(_PARENT_CHECK_INTERVAL):
+        pass
+
+
+def _serve_to_the_end(settings: Settings, report: BinaryIO) -> None:
+    try:
+        _serve(settings, report)
+    except (ImportError, InvalidInputError) as error:
+        _send(report, error)
+    except Exception:
+        traceback.print_exc()
+    os._exit(1)
+
+
+def _serve(settings: Settings, report: BinaryIO) -> None:
+    # The slowest last, so that errors come early.
+    listener = _listen(settings.port)
+    answer = _load(settings.answer)
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    try:
+        import gradio
+    except ModuleNotFoundError as error:
+        if error.name != "gradio":
+            raise
+        raise ImportError(
+            "A local Space needs Gradio, which is not installed. "
+            'Install it: pip install "langchain-qwen-space[local]"'
+        ) from None
+    import uvicorn
+    from fastapi import FastAPI
+
+    from langchain_qwen_space.local.page import build
+
+    page = build(
+        answer, concurrency=settings.concurrency, revises=settings.revises, pace=settings.pace
+    )
+    page.queue(max_size=settings.max_queue)
+    # Not page.launch(): it chooses its port itself, and asks itself for a page by a client that
+    # would go through a proxy.
+    app = gradio.mount_gradio_app(
+        FastAPI(), page, "/", auth=settings.auth, show_error=settings.show_error, ssr_mode=False
+    )
+    _send(report, listener.getsockname()[1])
+    uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[listener])
+
+
+def _listen(port: int) -> socket.socket:
+    try:
+        return socket.create_server((HOST, port))
+    except OSError as error:
+        raise InvalidInputError(
+            f"The local Space cannot listen on port {port} of {HOST}: {error.strerror}. "
+            "Stop what uses the port, choose another one, or leave `port` out to get a free one."
+        ) from None
+
+
+def _load(answer: bytes | str) -> Answer:
+    try:
+        loaded = pkgutil.resolve_name(answer) if isinstance(answer, str) else pickle.loads(answer)  # noqa: S301  our own parent wrote it
+    except Exception as error:
+        traceback.print_exc()
+        raise InvalidInputError(
+            "What is to answer cannot be loaded in the local Space's process: "
+            f"{type(error).__name__}: {error}. Put it at the top of a module that can be imported, "
+            "or install cloudpickle, which carries functions of scripts and notebooks over."
+        ) from None
+    return cast("Answer", loaded)
+
+
+def _send(report: BinaryIO, message: int | Exception) -> None:
+    with report:
+        pickle.dump(message, report)

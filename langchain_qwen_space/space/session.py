@@ -1,0 +1,177 @@
+"""One place in a Space's queue: a session hash of its own, its call and the stream of its events."""
+
+import asyncio
+import secrets
+from contextlib import suppress
+from typing import Any
+
+import aiohttp
+import orjson
+from yarl import URL
+
+from langchain_qwen_space.errors import (
+    ProtocolError,
+    QwenSpaceError,
+    SpaceConnectionError,
+    SpaceTimeoutError,
+)
+from langchain_qwen_space.space.chatbot import History
+from langchain_qwen_space.space.client import ERROR_BYTES, SpaceClient, read_body
+from langchain_qwen_space.space.endpoint import Endpoint
+from langchain_qwen_space.space.faults import from_status
+from langchain_qwen_space.space.pool import Pool
+
+_DRAIN = 1.0  # seconds that the end of a finished answer's body is waited for
+_FAREWELL = 10.0  # seconds that a Space has to answer that a call was ended
+
+
+class Session:
+    """One attempt at a call, from the place in the queue to the end of its stream.
+
+    Attributes:
+        endpoint: The function that is called.
+        event_id: The Space's id of the call; None until it is known.
+        stream: The open stream of the call's events.
+        complete: The Space has said its last word on the call.
+    """
+
+    def __init__(self, client: SpaceClient, pool: Pool, endpoint: Endpoint) -> None:
+        self.endpoint = endpoint
+        self.event_id: str | None = None
+        self.stream: aiohttp.ClientResponse | None = None
+        self.complete = False
+        self._client, self._pool = client, pool
+        self._hash = secrets.token_hex(8)
+        self._joining: asyncio.Task[str] | None = None
+
+    async def open(self, arguments: list[Any], history: History) -> None:
+        """Join the queue and open the stream.
+
+        If the answer to the join is lost, the call may stand in the queue all the same. Its stream
+        tells, for a session holds one call only.
+
+        Args:
+            arguments: The function's arguments.
+            history: Earlier turns, where the session itself keeps them (`gr.ChatInterface`).
+
+        Raises:
+            QwenSpaceError: See `errors`.
+        """
+        if history:
+            await self._set_history(history)
+        try:
+            await self._join(arguments)
+        except SpaceConnectionError as lost:
+            try:
+                await self._listen()
+            except QwenSpaceError:
+                raise lost from None
+        else:
+            await self._listen()
+
+    async def drain(self) -> None:
+        """Read a complete answer's body to its end, which frees the connection for others."""
+        assert self.stream is not None  # noqa: S101
+        try:
+            async with asyncio.timeout(_DRAIN):
+                while await self.stream.content.readany():
+                    pass
+        except (aiohttp.ClientError, OSError):
+            self.stream.close()
+
+    def end(self) -> None:
+        """Close the stream at once, and tell the Space, unless the call is complete."""
+        if self.stream is not None:
+            self.stream.close()  # closes nothing if the body was read to its end
+        if self._joining is not None and not self.complete:
+            self.complete = True
+            self._pool.spawn(self._say_goodbye(self._joining))
+
+    async def _set_history(self, history: History) -> None:
+        body = {
+            "data": [self.endpoint.history_form.write(history)],
+            "fn_index": self.endpoint.history_fn,
+            "session_hash": self._hash,
+        }
+        await self._post("run/predict", body)
+
+    async def _join(self, arguments: list[Any]) -> None:
+        body = {
+            "data": arguments,
+            "event_data": None,
+            "fn_index": self.endpoint.fn_index,
+            "trigger_id": None,
+            "session_hash": self._hash,
+        }
+        # In a task of its own, so that a caller who leaves meanwhile does not leave behind a
+        # call of which nobody knows whether it stands in the queue.
+        self._joining = asyncio.get_running_loop().create_task(self._joined(body))
+        self.event_id = await asyncio.shield(self._joining)
+
+    async def _joined(self, body: dict[str, Any]) -> str:
+        answer = await self._post("queue/join", body)
+        try:
+            event_id = orjson.loads(answer)["event_id"]
+            if isinstance(event_id, str):
+                return event_id
+        except (ValueError, LookupError, TypeError):
+            pass
+        what = "took the call, but its answer to POST queue/join holds no event_id."
+        raise ProtocolError(f"{self._client.where} {what}")
+
+    async def _post(self, path: str, body: dict[str, Any]) -> bytes:
+        status, headers, answer = await self._client.fetch(
+            self._pool,
+            "POST",
+            self.endpoint.config.api(path),
+            ERROR_BYTES,
+            data=orjson.dumps(body),
+            headers={"Content-Type": "application/json"},
+        )
+        if status != 200:
+            if path == "queue/join":
+                self.complete = True  # it was not taken
+            text = answer.decode(errors="replace")
+            raise from_status(status, headers, text, self._client.where, f"POST {path}")
+        return answer
+
+    @property
+    def _stream_url(self) -> URL:
+        return self.endpoint.config.api("queue/data").with_query(session_hash=self._hash)
+
+    async def _listen(self) -> None:
+        client, timeout = self._client, self._client.options.timeout
+        headers = {"Accept": "text/event-stream"}
+        try:
+            async with asyncio.timeout(timeout):
+                stream = await self._pool.request(
+                    "GET", self._stream_url, client.access, headers=headers
+                )
+                if stream.status != 200:
+                    text = (await read_body(stream, ERROR_BYTES)).decode(errors="replace")
+                    raise from_status(
+                        stream.status, stream.headers, text, client.where, "GET queue/data"
+                    )
+        except QwenSpaceError:
+            raise
+        except TimeoutError:
+            what = f"did not open the stream of its answer within {timeout} seconds."
+            raise SpaceTimeoutError(f"{client.where} {what}") from None
+        self.stream = stream
+
+    async def _say_goodbye(self, joining: "asyncio.Task[str]") -> None:
+        """Tell the Space that nobody listens to the call any more."""
+        access = self._client.access
+        async with asyncio.timeout(_FAREWELL):
+            with suppress(QwenSpaceError):  # its answer may be lost while the call is queued
+                self.event_id = await joining
+            if self.stream is None:
+                # Only closing a stream takes a waiting call out of the queue before Gradio 6.14.
+                (await self._pool.request("GET", self._stream_url, access)).close()
+            body = {
+                "session_hash": self._hash,
+                "fn_index": self.endpoint.fn_index,
+                "event_id": self.event_id or "",
+            }
+            url = self.endpoint.config.api("cancel")
+            await read_body(await self._pool.request("POST", url, access, json=body), ERROR_BYTES)

@@ -1,0 +1,99 @@
+"""The server of one form, run by that release's own Python: every layout under a path of its own.
+
+`python -m compat.app FORM [PORT]`, from `tests/`, prints one line of JSON, `{"port": …}`, when it
+answers, and ends when its standard input does. Besides the layouts it has
+
+- `GET /runs?key=KEY`: what became of the calls that said `hold:KEY`;
+- `POST /redeploy?layout=NAME`: puts a new app with that layout at `/redeployed`.
+"""
+
+import json
+import os
+import socket
+import sys
+import threading
+from typing import Any
+
+import gradio as gr
+import uvicorn
+from fastapi import FastAPI
+from starlette.routing import Mount
+
+from .forms import FORMS, REDEPLOYED, REDEPLOYMENTS, Form
+from .layouts import BUILDERS, SERVED
+from .script import RUNS
+
+HOST = "127.0.0.1"
+
+
+class Redeployed:
+    """One path at which one app can take another's place."""
+
+    def __init__(self, apps: dict[str, Any], layout: str) -> None:
+        self.apps = apps
+        self.layout = layout
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await self.apps[self.layout](scope, receive, send)
+
+
+def make_app(form: Form) -> FastAPI:
+    """All layouts of a form and the two routes beside them, as one app."""
+    app = FastAPI()
+
+    @app.get("/runs")
+    def runs(key: str) -> dict[str, int]:
+        return RUNS.of(key)
+
+    @app.post("/redeploy")
+    def redeploy(layout: str) -> None:
+        redeployed.layout = layout
+
+    for name in form.layouts:
+        gr.mount_gradio_app(app, BUILDERS[name](form), f"/{name}", **SERVED.get(name, {}))
+    for name in REDEPLOYMENTS:
+        # Wherever these are mounted, they take themselves to be at the one path.
+        path, root = f"/{REDEPLOYED}-{name}", f"/{REDEPLOYED}"
+        gr.mount_gradio_app(app, BUILDERS[name](form), path, root_path=root)
+    mounted = {route.path: route.app for route in app.routes if isinstance(route, Mount)}
+    deployments = {name: mounted[f"/{REDEPLOYED}-{name}"] for name in REDEPLOYMENTS}
+    redeployed = Redeployed(deployments, REDEPLOYMENTS[0])
+    app.mount(f"/{REDEPLOYED}", redeployed)
+    return app
+
+
+class Server(uvicorn.Server):
+    """Says on the real standard output when it answers."""
+
+    def __init__(self, config: uvicorn.Config, ready: Any) -> None:
+        super().__init__(config)
+        self.ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started and sockets:
+            port = sockets[0].getsockname()[1]
+            self.ready.write(json.dumps({"port": port}) + "\n")
+            self.ready.flush()
+
+
+def main() -> None:
+    """Serves until standard input ends."""
+    form = next(form for form in FORMS if form.name == sys.argv[1])
+    port = int(sys.argv[2]) if len(sys.argv) > 2 else 0
+    # Gradio prints now and then; only the line that says the port goes to standard output.
+    ready = os.fdopen(os.dup(sys.stdout.fileno()), "w")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    threading.Thread(target=_end_with_input, daemon=True).start()
+    listening = socket.create_server((HOST, port))
+    Server(uvicorn.Config(make_app(form), log_level="warning"), ready).run([listening])
+
+
+def _end_with_input() -> None:
+    """A test run that is killed closes our input; nothing here needs an orderly end."""
+    sys.stdin.buffer.read()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

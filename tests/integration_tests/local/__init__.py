@@ -1,0 +1,1 @@
+"""What a local Space does, met from outside."""
