@@ -79,6 +79,7 @@ class Call:
         self._deadlines: Deadlines
         self._failure: QwenSpaceError | None = None
         self._spoke = False  # a fragment was handed out
+        self._over = False  # the time that the caller gives the call is up
         self._woken: float | None = None  # since when a Space that is asleep is waited for
         self._warned = False
         self._logged_in_anew = False
@@ -118,7 +119,7 @@ class Call:
                     batch = await self._next()
                 except QwenSpaceError as error:
                     error.partial = error.partial or self.text
-                    if self._spoke:
+                    if self._spoke or self._over:
                         raise
                     changed = await self._has_changed(error)
                     event, pause = (None, 0.0) if changed else self._pause(error, retries)
@@ -226,8 +227,9 @@ class Call:
             raise self._interrupted("The Space closed the stream before the answer was complete.")
         return chunk
 
-    def _expire(self, what: str) -> None:
+    def _expire(self, what: str, silence: bool) -> None:
         """Give the call up; whoever reads it gets the error at once."""
+        self._over = not silence
         self._failure = self._too_late(what)
         if self._session is not None and self._session.stream is not None:
             self._session.stream.content.set_exception(self._failure)

@@ -11,7 +11,8 @@ class Deadlines:
         silence: The longest time without a byte from the Space while one is waited for.
         queue: The longest wait in the Space's queue.
         total: The longest that the whole call may take, from now on.
-        expire: Called once, with a sentence's rest that says what took too long.
+        expire: Called once, with a sentence's rest that says what took too long, and whether that
+            was a silence, after which another try may fare better.
     """
 
     def __init__(
@@ -19,7 +20,7 @@ class Deadlines:
         silence: float | None,
         queue: float | None,
         total: float | None,
-        expire: Callable[[str], None],
+        expire: Callable[[str, bool], None],
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._silence, self._queue, self._total = silence, queue, total
@@ -48,27 +49,24 @@ class Deadlines:
 
     def _watch(self) -> None:
         now = self._loop.time()
-        limits: list[tuple[float, str]] = []
+        limits: list[tuple[float, str, bool]] = []
         if self._silence is not None:
             # While nobody reads, the silence is the caller's.
             since = now if self.waiting is None else self.waiting
-            what = (
-                f"sent nothing, not even a sign of life, within {self._silence} seconds. It may be "
-            )
-            limits.append(
-                (since + self._silence, what + "overloaded; raise timeout=… or try later.")
-            )
+            what = f"sent nothing, not even a sign of life, within {self._silence} seconds."
+            limits.append((since + self._silence, f"{what} Raise timeout=… or try later.", True))
         if self._queue is not None and self._queued is not None:
-            what = f"kept the call in its queue for more than {self._queue} seconds. Raise "
-            limits.append((self._queued + self._queue, what + "queue_timeout=… or try later."))
+            what = f"kept the call in its queue for more than {self._queue} seconds."
+            until = self._queued + self._queue
+            limits.append((until, f"{what} Raise queue_timeout=… or try later.", False))
         if self.end is not None:
-            limits.append((self.end, self.too_long))
+            limits.append((self.end, self.too_long, False))
         if not limits:
             return
-        when, what = min(limits)
+        when, what, silence = min(limits)
         if when <= now:
             self._timer = None
-            self._expire(what)
+            self._expire(what, silence)
         else:
             self._timer = self._loop.call_at(when, self._watch)
 
