@@ -207,12 +207,12 @@ class ChatQwenSpace(Settings):
             insisted, request = True, request.insisting(answer.withheld)
         exact = call.exact
         events = [] if exact is None else [RevisedEvent()]
-        yield [*events, *answer.last(self._metadata(call, request), spent, exact)]
+        yield [*events, *answer.last(self._metadata(call), spent, exact)]
 
-    def _metadata(self, call: "Call", request: Request) -> dict[str, Any]:
-        model = call.model or request.model
+    def _metadata(self, call: "Call") -> dict[str, Any]:
         return {
-            "model_name": models.canonical_name(model) if model else "unknown",
+            # A Space without a choice of models does not say which one it runs.
+            "model_name": models.canonical_name(call.model) if call.model else self.space,
             "model_provider": PROVIDER,
             "space": self.space,
             "event_id": call.event_id,

@@ -94,6 +94,8 @@ class ToolCallParser:
     def feed(self, text: str) -> list[str | ToolCallPiece]:
         """Returns what can be given out now that this text has arrived."""
         out: _Out = []
+        if self.done:
+            return out
         text, position = self._held + text, 0
         while position < len(text) and not self.done:
             step, start = self._step, position
@@ -231,7 +233,6 @@ class ToolCallParser:
             out.append(self.withheld)
             self._withheld.clear()
             self._wrote = True
-        self._gap = None
         self._body = CallBody(may_stream=False)
         self._step = self._before_body
 

@@ -185,7 +185,8 @@ class Call:
         arguments, notes = endpoint.arguments(
             query=ask.query, history=ask.history, given=ask.given, extra=ask.extra
         )
-        self.model = ask.given.get("model", endpoint.default_model)
+        if "model" in endpoint.roles:
+            self.model = ask.given.get("model", endpoint.default_model)
         await self._take_slot()
         self._failure = None
         self._decoder = SSEDecoder(self._options.max_reply_bytes)
@@ -289,6 +290,7 @@ class Call:
     def _hand_out(self, fragments: list[Fragment], items: list[Item]) -> None:
         if fragments:
             self._spoke = True
+            self._deadlines.begun()
             items += fragments
 
     def _end(self) -> None:

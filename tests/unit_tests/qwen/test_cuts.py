@@ -1,9 +1,10 @@
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from langchain_qwen_space.errors import InvalidInputError
-from langchain_qwen_space.qwen.cuts import StopStrings
+from langchain_qwen_space.qwen.cuts import StopStrings, TokenLimit
+from langchain_qwen_space.qwen.tokens import Estimate, Tokenizer, load
 
 LETTERS = "ab\n界"  # few letters, so that stop strings overlap and recur
 TEXTS = st.text(LETTERS, max_size=24)
@@ -81,3 +82,158 @@ class TestStopStrings:
     def test_an_empty_stop_string_is_refused(self):
         with pytest.raises(InvalidInputError, match="empty"):
             StopStrings(["END", ""])
+
+
+# A vocabulary that has all that makes counting hard: a longer text that is fewer tokens ("hell" is
+# two, "hello" one), characters of several tokens, tokens that begin or end inside a character
+# ("\xa0\xe5" joins two), an accent that changes the letter before it, and runs of blanks.
+MERGED = [
+    b"he",
+    b"ll",
+    b"llo",
+    b"hello",
+    b" h",
+    b"\xc3\xa9",
+    b"l\xc3\xa9",
+    b"\xe4\xbd",
+    b"\xa0\xe5",
+]
+MERGED += [
+    b"\xe5\xa5",
+    b"\xe5\xa5\xbd",
+    b"\xa0\xe5\xa5",
+    b"\xe4\xbd\xa0",
+    b"  ",
+    b"\n\n",
+    b"\n  ",
+    b"==",
+]
+SMALL = Tokenizer(
+    {bytes([byte]): byte for byte in range(256)}
+    | {token: 256 + index for index, token in enumerate(MERGED)}
+)
+COUNTERS = {"small": SMALL, "estimate": Estimate(), "installed": load()}
+BITS = [
+    "h",
+    "e",
+    "l",
+    "o",
+    "\u0301",
+    "é",
+    "hello",
+    " h",
+    "你",
+    "好",
+    "\u4f61",
+    " ",
+    "\n",
+    "=",
+    "5",
+    ",",
+]
+BITS += [
+    "<tool_call>",
+    "<|im_",
+    "end|>",
+    "<",
+    "tool_",
+    "call>",
+    " world",
+    "습니다",
+    "schema",
+    "😀",
+    "\x1c",
+]
+PARTS = st.lists(st.lists(st.sampled_from(BITS), min_size=1, max_size=3).map("".join), max_size=8)
+
+
+def longest_prefix(text, limit, counter):
+    return next(
+        text[:end] for end in range(len(text), -1, -1) if counter.count(text[:end]) <= limit
+    )
+
+
+@pytest.mark.parametrize("counter", COUNTERS.values(), ids=COUNTERS)
+class TestTokenLimit:
+    @given(fragments=PARTS, limit=st.integers(0, 16))
+    @example(fragments=["h", "e", "l", "l", "o", "!"], limit=1)
+    @example(fragments=["hel", "e", "\u0301", "h"], limit=2)
+    @example(fragments=["<too", "l_ca", "ll>", "x"], limit=1)
+    @example(fragments=["\n", "    ", "\n", "    ", "h"], limit=2)
+    @example(fragments=["你", "好", "습니", "다h"], limit=3)
+    def test_every_split_gives_the_longest_prefix_that_fits(self, counter, fragments, limit):
+        cutter, text = TokenLimit(limit, counter), "".join(fragments)
+        released = "".join([*map(cutter.feed, fragments), cutter.finish()])
+        assert released == longest_prefix(text, limit, counter)
+        assert cutter.reached == (released != text)
+
+    @given(fragments=PARTS, limit=st.integers(1, 16))
+    def test_whatever_fits_is_handed_on_at_once(self, counter, fragments, limit):
+        cutter, released, seen = TokenLimit(limit, counter), "", ""
+        for fragment in fragments:
+            released += cutter.feed(fragment)
+            seen += fragment
+            if not cutter.reached:
+                assert released == longest_prefix(seen, limit, counter)
+
+    @given(fragments=PARTS, more=PARTS, limit=st.integers(0, 16))
+    def test_once_reached_nothing_more_could_fit(self, counter, fragments, more, limit):
+        cutter = TokenLimit(limit, counter)
+        released = "".join(map(cutter.feed, fragments))
+        if cutter.reached:
+            longer = "".join(fragments + more)
+            assert longest_prefix(longer, limit, counter) == released
+            assert not any(map(cutter.feed, more))
+
+    @pytest.mark.parametrize(
+        "unit", ["word ", "今天天气很好，", '{"a": [1, 2]},\n', "习", "=", "héé"]
+    )
+    def test_the_limit_is_noticed_within_a_few_tokens(self, counter, unit):
+        cutter, text = TokenLimit(100, counter), unit * 300
+        fed = next(end for end, char in enumerate(text, 1) if cutter.feed(char) or cutter.reached)
+        assert cutter.reached is False
+        for char in text[fed:]:
+            fed += 1
+            cutter.feed(char)
+            if cutter.reached:
+                break
+        assert counter.count(text[:fed]) <= 100 + 16
+
+    @pytest.mark.parametrize("text", ["some words and\n", "今天，", "x", "=", "哈"])
+    def test_a_fragment_costs_the_same_after_any_length_of_text(self, counter, text):
+        asked = Asked(counter)
+        cutter = TokenLimit(10**6, asked)
+        most = []
+        for _ in range(2):
+            asked.characters = []
+            for char in text * (4000 // len(text)):
+                asked.characters.append(0)
+                cutter.feed(char)
+            most.append(max(asked.characters))
+        assert most[1] <= most[0] <= 3000
+
+    def test_no_text_is_under_every_limit(self, counter):
+        cutter = TokenLimit(0, counter)
+        assert cutter.feed("") + cutter.finish() == ""
+        assert not cutter.reached
+
+    def test_a_text_of_exactly_the_limit_is_not_cut(self, counter):
+        text = "hello, world"
+        cutter = TokenLimit(counter.count(text), counter)
+        assert cutter.feed(text) + cutter.finish() == text
+        assert not cutter.reached
+
+
+class Asked:
+    """A counter that notes how many characters it is asked about."""
+
+    def __init__(self, counter):
+        self.characters = [0]
+        self._counter = counter
+
+    def count(self, text):
+        self.characters[-1] += len(text)
+        return self._counter.count(text)
+
+    def __getattr__(self, name):
+        return getattr(self._counter, name)
