@@ -24,7 +24,6 @@ class Shape:
     """What an answer is to be made into.
 
     Attributes:
-        counter: What counts tokens.
         stop: Strings before the first of which the text is cut.
         max_tokens: The most tokens that the text may have.
         reasoning: True gives thoughts apart, False leaves them out, None leaves their tags in.
@@ -33,7 +32,6 @@ class Shape:
         single: Whether the first call is the last.
     """
 
-    counter: TokenCounter
     stop: Sequence[str] = ()
     max_tokens: int | None = None
     reasoning: bool | None = None
@@ -50,19 +48,21 @@ class Answer:
 
     Args:
         shape: What to make of it.
+        counter: What counts tokens.
         whole: Keep everything back until the end, and then give the exact text.
 
     Attributes:
         done: Nothing more is wanted of the Space, although it may have more to say.
     """
 
-    def __init__(self, shape: Shape, *, whole: bool = False) -> None:
+    def __init__(self, shape: Shape, counter: TokenCounter, *, whole: bool = False) -> None:
         self.done = False
         self._shape = shape
+        self._counter = counter
         self._kept: list[Piece] | None = [] if whole else None
         self._used: list[str] = []  # the text that was not cut off
         self._stop = StopStrings(shape.stop) if shape.stop else None
-        self._limit = TokenLimit(shape.max_tokens, shape.counter) if shape.max_tokens else None
+        self._limit = TokenLimit(shape.max_tokens, counter) if shape.max_tokens else None
         self._think = None if shape.reasoning is None else ThinkSplitter()
         self._calls = (
             ToolCallParser(withhold_prose=shape.forced, single=shape.single)
@@ -101,7 +101,7 @@ class Answer:
 
     def count(self) -> int:
         """How many tokens an ended answer was, with its tags and without what was cut off."""
-        return self._shape.counter.count("".join(self._used))
+        return self._counter.count("".join(self._used))
 
     def last(
         self, metadata: dict[str, Any], spent: tuple[int, int], exact: tuple[str, str] | None
@@ -116,7 +116,7 @@ class Answer:
         chunks = self._kept_back()
         answer = self
         if exact is not None:
-            answer = Answer(self._shape, whole=True)
+            answer = Answer(self._shape, self._counter, whole=True)
             text, thoughts = exact
             answer.think(thoughts)
             answer.take(text)
@@ -127,7 +127,7 @@ class Answer:
             metadata["revised"] = True
             metadata["final_text"] = "".join(chunk.text for chunk in right)
         metadata["finish_reason"] = answer._finish_reason()
-        metadata["usage_source"] = self._shape.counter.source
+        metadata["usage_source"] = self._counter.source
         read, written = spent
         message = AIMessageChunk(
             content="",

@@ -1,5 +1,6 @@
 """`ChatQwenSpace`: LangChain's side of a call."""
 
+import asyncio
 import warnings
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing
@@ -149,7 +150,6 @@ class ChatQwenSpace(Settings):
         return Request(
             messages=tuple(messages),
             shape=Shape(
-                counter=tokens.load(),
                 stop=tuple(self.stop or () if stop is None else _as_list(stop)),
                 max_tokens=kwargs.get("max_tokens", self.max_tokens),
                 reasoning=kwargs.get("reasoning", self.reasoning),
@@ -177,12 +177,15 @@ class ChatQwenSpace(Settings):
         from langchain_qwen_space.space.call import Call, Finished
 
         client = self._client()
+        counter = tokens.loaded()
+        if counter is None:  # loading a vocabulary takes a while, which must not hold up the loop
+            counter = await asyncio.to_thread(tokens.load)
         spent = (0, 0)
         insisted = not self.retry_tool_choice
         while True:
             prompt = request.prompt()
-            call = Call(client, partial(request.ask, prompt))
-            answer = Answer(request.shape, whole=whole)
+            call = Call(client, partial(request.ask, prompt, counter))
+            answer = Answer(request.shape, counter, whole=whole)
             async with aclosing(call.run()) as batches:
                 async for batch in batches:
                     items: list[ChatGenerationChunk | SpaceEvent] = []
@@ -200,8 +203,8 @@ class ChatQwenSpace(Settings):
                         yield items
                     if answer.done:
                         break
-            used = (request.count(prompt), answer.count())
-            spent = (spent[0] + used[0], spent[1] + used[1])
+            read = tokens.count_prompt(counter, prompt.system, prompt.history, prompt.query)
+            spent = (spent[0] + read, spent[1] + answer.count())
             if answer.withheld is None or insisted:
                 break
             insisted, request = True, request.insisting(answer.withheld)

@@ -60,10 +60,6 @@ class Request:
             protect_tool_results=self.protect_tool_results,
         )
 
-    def count(self, prompt: turns.Prompt) -> int:
-        """How many tokens the prompt is."""
-        return tokens.count_prompt(self.shape.counter, prompt.system, prompt.history, prompt.query)
-
     def insisting(self, answer: str) -> "Request":
         """The same request, made again after an `answer` without the call that it has to hold."""
         insist = HumanMessage(_INSIST.format(function=self._function()))
@@ -72,7 +68,9 @@ class Request:
     def _function(self) -> str:
         return f"the function {self.forced}" if self.forced else "at least one of the functions"
 
-    def ask(self, prompt: turns.Prompt, endpoint: "Endpoint") -> "Ask":
+    def ask(
+        self, prompt: turns.Prompt, counter: tokens.TokenCounter, endpoint: "Endpoint"
+    ) -> "Ask":
         """The prompt and the settings, as the function that was found takes them.
 
         Raises:
@@ -92,7 +90,7 @@ class Request:
             given["model"] = self.model
         if self.shape.max_tokens is not None and "max_tokens" in endpoint.roles:
             given["max_tokens"] = self.shape.max_tokens
-        self._check_length(prompt, given.get("model") or endpoint.default_model)
+        self._check_length(prompt, counter, given.get("model") or endpoint.default_model)
         if "system" in endpoint.roles:
             given["system"] = prompt.system
         elif prompt.system != turns.DEFAULT_SYSTEM:
@@ -108,15 +106,16 @@ class Request:
             raise UnknownModelError(msg)
         return choice
 
-    def _check_length(self, prompt: turns.Prompt, model: str | None) -> None:
+    def _check_length(
+        self, prompt: turns.Prompt, counter: tokens.TokenCounter, model: str | None
+    ) -> None:
         """Refuse what no server of the model can take; only real counts are good enough for it."""
         limit = self.max_input_tokens
         if limit is None and model is not None:
             limit = (models.profile(model) or {}).get("max_input_tokens")
-        counter = self.shape.counter
         if limit is None or counter.source != "tokenizer" or fold.size(prompt) <= limit:
             return  # no token is shorter than a byte
-        count = self.count(prompt)
+        count = tokens.count_prompt(counter, prompt.system, prompt.history, prompt.query)
         if count > limit:
             msg = (
                 f"The conversation is {count:,} tokens long, {count - limit:,} more than the "

@@ -222,6 +222,11 @@ def load() -> TokenCounter:
         return _load()
 
 
+def loaded() -> TokenCounter | None:
+    """Returns what `load` returns if that takes no time any more, else None."""
+    return _load() if _load.cache_info().currsize else None
+
+
 def count_prompt(
     counter: TokenCounter, system: str, history: Iterable[tuple[str, str]], query: str
 ) -> int:
