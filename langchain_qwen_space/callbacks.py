@@ -95,7 +95,7 @@ class QueueProgressCallbackHandler(BaseCallbackHandler):
         if isinstance(data, Mapping):
             self._take(name, data)
 
-    def on_llm_new_token(self, token: str, **kwargs: Any) -> None:
+    def on_llm_new_token(self, token: Any, **kwargs: Any) -> None:
         """The answer has begun."""
         self.clear()
 
@@ -140,11 +140,11 @@ class QueueProgressCallbackHandler(BaseCallbackHandler):
             stream.flush()
             self._shown = True
         elif _in_notebook():
-            from IPython.display import display
+            from IPython import display
 
             content = {"text/plain": text}
             if self._display is None:
-                self._display = display(content, raw=True, display_id=True)
+                self._display = display.display(content, raw=True, display_id=True)  # type: ignore[no-untyped-call]
             else:
                 self._display.update(content, raw=True)
             self._shown = True

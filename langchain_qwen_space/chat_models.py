@@ -9,18 +9,23 @@ from typing import TYPE_CHECKING, Any
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models import LanguageModelInput
-from langchain_core.messages import AIMessage, BaseMessage, message_chunk_to_message
+from langchain_core.messages import (
+    AIMessage,
+    BaseMessage,
+    HumanMessage,
+    message_chunk_to_message,
+)
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_core.outputs.chat_generation import merge_chat_generation_chunks
 from langchain_core.runnables import Runnable
 from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_openai_tool
 
-from langchain_qwen_space import _sync
+from langchain_qwen_space import _sync, structured
 from langchain_qwen_space.answer import Answer, Shape
 from langchain_qwen_space.callbacks import adispatch, dispatch
 from langchain_qwen_space.errors import InvalidInputError
-from langchain_qwen_space.qwen import models, tokens
+from langchain_qwen_space.qwen import models, tokens, turns
 from langchain_qwen_space.request import Request
 from langchain_qwen_space.settings import PROVIDER, Settings
 from langchain_qwen_space.space.events import RevisedEvent, SpaceEvent, WarningEvent
@@ -41,6 +46,7 @@ _PER_CALL = frozenset(
         "stream",
         "tools",
         "tool_choice",
+        "response_format",
         "parallel_tool_calls",
         "temperature",
         "top_p",
@@ -126,6 +132,88 @@ class ChatQwenSpace(Settings):
             kwargs["parallel_tool_calls"] = parallel_tool_calls
         return self.bind(tools=offered, **kwargs)
 
+    # Structured output
+
+    def with_structured_output(
+        self,
+        schema: dict[str, Any] | type | None = None,
+        *,
+        method: structured.Method = "function_calling",
+        include_raw: bool = False,
+        strict: bool | None = None,
+        max_repairs: int = 1,
+        **kwargs: Any,
+    ) -> Runnable[LanguageModelInput, Any]:
+        """Answers become objects.
+
+        Args:
+            schema: A pydantic class (v1 or v2), a TypedDict, a JSON schema, a tool in OpenAI's
+                form; None, with "json_mode" only, takes any JSON object.
+            method: "function_calling" offers the schema as a tool that has to be called. Both JSON
+                methods put it into the system prompt, and find the JSON in fences and prose too.
+            include_raw: Give `{"raw", "parsed", "parsing_error"}` and raise no parsing error.
+            strict: Name additional properties as forbidden in the schema that the model reads.
+            max_repairs: How often `invoke` asks again, with what is wrong with the answer. A stream
+                never does.
+            **kwargs: Other settings of the call.
+
+        Returns:
+            What gives objects of a pydantic class, else dicts; both are checked. A stream gives
+            dicts while they grow and pydantic objects once they are valid.
+
+        Raises:
+            InvalidInputError: There is no such method, or a schema is missing.
+            ValueError: LangChain does not know such a schema.
+        """
+        return structured.structured(
+            self,
+            schema,
+            method=method,
+            include_raw=include_raw,
+            strict=strict,
+            max_repairs=max_repairs,
+            **kwargs,
+        )
+
+    # Token counts
+
+    def get_token_ids(self, text: str) -> list[int]:
+        """The ids of the tokens: by `custom_get_token_ids` if set, else by Qwen's vocabulary.
+
+        Raises:
+            ImportError: The vocabulary is not installed (extra `tokens`).
+        """
+        if self.custom_get_token_ids is not None:
+            return self.custom_get_token_ids(text)
+        return tokens.load().encode(text)
+
+    def get_num_tokens(self, text: str) -> int:
+        """How many tokens the text is; an estimate without the extra `tokens`."""
+        if self.custom_get_token_ids is not None:
+            return len(self.custom_get_token_ids(text))
+        return tokens.load().count(text)
+
+    def get_num_tokens_from_messages(
+        self,
+        messages: Sequence[BaseMessage],
+        tools: Sequence[dict[str, Any] | type | Callable[..., Any] | BaseTool] | None = None,
+    ) -> int:
+        """How many tokens the prompt is that the messages and tools become, system prompt included.
+
+        After a last word of the AI's, an empty one of the user's is counted: so it would be sent.
+
+        Raises:
+            InvalidInputError: A message holds what a Space cannot take.
+        """
+        prompt = turns.from_messages(
+            [*messages, HumanMessage("")],
+            tools=[convert_to_openai_tool(tool) for tool in tools or ()],
+            protect_tool_results=self.protect_tool_results,
+        )
+        encode = self.custom_get_token_ids
+        counter = tokens.load() if encode is None else _CustomCounter(encode)
+        return tokens.count_prompt(counter, prompt.system, prompt.history, prompt.query)
+
     # A call
 
     def _request(
@@ -167,6 +255,7 @@ class ChatQwenSpace(Settings):
             extra={**self.model_kwargs, **kwargs.get("model_kwargs", {})},
             tools=offered,
             forced=forced,
+            instruction=structured.instruction(kwargs.get("response_format")),
             protect_tool_results=self.protect_tool_results,
         )
 
@@ -302,6 +391,16 @@ class ChatQwenSpace(Settings):
             warnings.warn(event.message, stacklevel=2)
         if self.on_event is not None:
             self.on_event(event)
+
+
+class _CustomCounter(tokens.Estimate):
+    """Counts by a function of the caller's."""
+
+    def __init__(self, encode: Callable[[str], list[int]]) -> None:
+        self._encode = encode
+
+    def count(self, text: str) -> int:
+        return len(self._encode(text))
 
 
 def _as_list(stop: Sequence[str] | str) -> list[str]:

@@ -128,6 +128,16 @@ class Settings(BaseChatModel):
 
     _warned: set[str] = PrivateAttr(default_factory=set)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _check_names(cls, values: Any) -> Any:
+        """Refuse two values for one setting, which pydantic would call an unknown keyword."""
+        if isinstance(values, dict):
+            for name, field in cls.model_fields.items():
+                if field.alias is not None and {name, field.alias} <= values.keys():
+                    raise ValueError(f"{name} and {field.alias} are the same: give one of them.")
+        return values
+
     @field_validator("space")
     @classmethod
     def _check_space(cls, space: str) -> str:

@@ -144,7 +144,9 @@ def _whole(writer: asyncio.StreamWriter, status: int, body: bytes) -> None:
 
 
 @asynccontextmanager
-async def replay(folder: str, name: str, pieces: list[bytes] | None = None) -> AsyncIterator[Replay]:
+async def replay(
+    folder: str, name: str, pieces: list[bytes] | None = None
+) -> AsyncIterator[Replay]:
     """Serve one recorded case; its stream comes in `pieces` (else whole)."""
     case = load(folder, name)
     served = Replay(case, pieces=pieces or [case.body])

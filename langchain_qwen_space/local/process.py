@@ -51,6 +51,8 @@ class ServerProcess:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env=_child_environment(),
+            # Out of the parent's process group, for whose members a notebook's kernel waits.
+            start_new_session=True,
         )
         keeper = threading.Thread(target=_keep, args=(self._process.stderr, self._log), daemon=True)
         keeper.start()

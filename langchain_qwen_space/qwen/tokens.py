@@ -83,11 +83,13 @@ class TokenCounter(ABC):
         """
         parts = []
         for part in _BOUNDARY.split(text):
-            rest = part
-            while len(rest) > 2 * _RUN and (end := self._between_tokens(rest[: 2 * _RUN])):
-                parts.append(rest[:end])
-                rest = rest[end:]
-            parts.append(rest)
+            at = 0
+            while len(part) - at > 2 * _RUN and (
+                n := self._between_tokens(part[at : at + 2 * _RUN])
+            ):
+                parts.append(part[at : at + n])
+                at += n
+            parts.append(part[at:])
         return parts
 
     @abstractmethod

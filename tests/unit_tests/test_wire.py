@@ -117,7 +117,9 @@ async def test_a_stream_that_knows_no_such_session_is_an_interrupted_call(folder
             await model_for(space.url).ainvoke("hi")
 
 
-@pytest.mark.parametrize("folder", ["gradio-4.44.1-modelscope-chatbot", "gradio-6.31.0-chatbot-messages"])
+@pytest.mark.parametrize(
+    "folder", ["gradio-4.44.1-modelscope-chatbot", "gradio-6.31.0-chatbot-messages"]
+)
 async def test_a_full_queue_says_so(folder):
     async with replay(folder, "queue_full") as space:
         with pytest.raises(QueueFullError, match="Queue is full"):

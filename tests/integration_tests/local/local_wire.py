@@ -20,7 +20,7 @@ PATIENCE = 10.0
 async def soon(happened: Callable[[], bool]) -> bool:
     """Whether it happened, after waiting a while for it."""
     deadline = time.monotonic() + PATIENCE
-    while not happened() and time.monotonic() < deadline:  # noqa: ASYNC110  in another process
+    while not happened() and time.monotonic() < deadline:
         await asyncio.sleep(0.02)
     return happened()
 

@@ -86,7 +86,7 @@ class TestStopStrings:
 
 # A vocabulary that has all that makes counting hard: a longer text that is fewer tokens ("hell" is
 # two, "hello" one), characters of several tokens, tokens that begin or end inside a character
-# ("\xa0\xe5" joins two), an accent that changes the letter before it, and runs of blanks.
+# ("\xa1好好"), accents that change the letter before them, and runs of blanks.
 MERGED = [
     b"he",
     b"ll",
@@ -95,19 +95,11 @@ MERGED = [
     b" h",
     b"\xc3\xa9",
     b"l\xc3\xa9",
+    b"\xc7\xbf",
     b"\xe4\xbd",
-    b"\xa0\xe5",
 ]
-MERGED += [
-    b"\xe5\xa5",
-    b"\xe5\xa5\xbd",
-    b"\xa0\xe5\xa5",
-    b"\xe4\xbd\xa0",
-    b"  ",
-    b"\n\n",
-    b"\n  ",
-    b"==",
-]
+MERGED += [b"\xe5\xa5", b"\xe5\xa5\xbd", "好好".encode(), b"\xa1" + "好好".encode(), "你".encode()]
+MERGED += [b"  ", b"\n\n", b"\n  ", b"=="]
 SMALL = Tokenizer(
     {bytes([byte]): byte for byte in range(256)}
     | {token: 256 + index for index, token in enumerate(MERGED)}
@@ -158,8 +150,11 @@ class TestTokenLimit:
     @given(fragments=PARTS, limit=st.integers(0, 16))
     @example(fragments=["h", "e", "l", "l", "o", "!"], limit=1)
     @example(fragments=["hel", "e", "\u0301", "h"], limit=2)
+    @example(fragments=["ø", "\u0301"], limit=1)
+    @example(fragments=["\u4f61", "好", "好"], limit=2)
     @example(fragments=["<too", "l_ca", "ll>", "x"], limit=1)
     @example(fragments=["\n", "    ", "\n", "    ", "h"], limit=2)
+    @example(fragments=[" \n" * 14, " ", "\n"], limit=1)
     @example(fragments=["你", "好", "습니", "다h"], limit=3)
     def test_every_split_gives_the_longest_prefix_that_fits(self, counter, fragments, limit):
         cutter, text = TokenLimit(limit, counter), "".join(fragments)
@@ -199,18 +194,28 @@ class TestTokenLimit:
                 break
         assert counter.count(text[:fed]) <= 100 + 16
 
-    @pytest.mark.parametrize("text", ["some words and\n", "今天，", "x", "=", "哈"])
-    def test_a_fragment_costs_the_same_after_any_length_of_text(self, counter, text):
+    @pytest.mark.parametrize(
+        ("text", "most"), [("some words and\n", 80), ("今天，", 80), ("x", 1100), ("哈", 1100)]
+    )
+    def test_a_fragment_costs_no_more_for_what_came_before(self, counter, text, most):
         asked = Asked(counter)
         cutter = TokenLimit(10**6, asked)
-        most = []
-        for _ in range(2):
-            asked.characters = []
-            for char in text * (4000 // len(text)):
-                asked.characters.append(0)
-                cutter.feed(char)
-            most.append(max(asked.characters))
-        assert most[1] <= most[0] <= 3000
+        for _ in range(200):
+            asked.characters = 0
+            cutter.feed((text * 15)[:15])
+            assert asked.characters <= most
+
+    def test_the_first_character_beyond_a_whole_word_is_enough(self, counter):
+        cutter = TokenLimit(counter.count("word"), counter)
+        assert cutter.feed("word") == "word"
+        assert not cutter.reached
+        assert cutter.feed(" ") == ""
+        assert cutter.reached
+
+    def test_blanks_without_end_reach_the_limit_too(self, counter):
+        cutter = TokenLimit(counter.count("word") + 1, counter)
+        cutter.feed("word")
+        assert any(cutter.feed("\n") == "" and cutter.reached for _ in range(300))
 
     def test_no_text_is_under_every_limit(self, counter):
         cutter = TokenLimit(0, counter)
@@ -228,11 +233,11 @@ class Asked:
     """A counter that notes how many characters it is asked about."""
 
     def __init__(self, counter):
-        self.characters = [0]
+        self.characters = 0
         self._counter = counter
 
     def count(self, text):
-        self.characters[-1] += len(text)
+        self.characters += len(text)
         return self._counter.count(text)
 
     def __getattr__(self, name):

@@ -1,6 +1,7 @@
 import subprocess
 import sys
 import threading
+import time
 import unicodedata
 
 import pytest
@@ -179,7 +180,13 @@ class TestLoad:
 
     def test_threads_share_one_counter_that_is_made_once(self, monkeypatch):
         made = []
-        monkeypatch.setattr(tokens, "_vocabulary", lambda: made.append(1) or {})
+
+        def slow():
+            made.append(1)
+            time.sleep(0.05)
+            return {}
+
+        monkeypatch.setattr(tokens, "_vocabulary", slow)
         counters = []
         threads = [
             threading.Thread(target=lambda: counters.append(tokens.load())) for _ in range(8)

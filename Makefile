@@ -1,0 +1,68 @@
+# Everything that is done with this repository. `make help` lists it.
+# Needs Python 3.11 or later and make. All that is installed goes into .venv.
+
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+CHECKED := langchain_qwen_space examples notebooks
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test compat lint format types notebooks clean
+
+help: ## list these commands
+	@sed -n 's/^\([a-z]*\):.*## /  make \1|/p' Makefile | awk -F'|' '{ printf "%-18s%s\n", $$1, $$2 }'
+
+demo: $(VENV)/.demo ## stream an answer; SPACE=Qwen/Qwen2.5 asks the real Space, ASK='…' your own question
+	@$(PY) examples/demo.py $(if $(SPACE),--space '$(SPACE)') $(if $(ASK),--ask '$(subst ','\'',$(ASK))')
+
+test: $(VENV)/.dev ## run the tests; ARGS='-k stop' passes on to pytest
+	$(PY) -m pytest tests/unit_tests tests/integration_tests \
+		--cov=langchain_qwen_space --cov-report=term:skip-covered $(ARGS)
+
+compat: $(VENV)/.dev ## run the tests on real servers of Gradio 4, 5 and 6; ARGS as for test
+	$(PY) -m pytest tests/compat $(ARGS)
+
+lint: $(VENV)/.dev ## look for mistakes and for code that is not formatted
+	$(PY) -m ruff check
+	$(PY) -m ruff format --check
+
+format: $(VENV)/.dev ## format the code and mend what can be mended by itself
+	$(PY) -m ruff check --fix
+	$(PY) -m ruff format
+
+types: $(VENV)/.dev ## check the types
+	$(PY) -m mypy --strict $(CHECKED)
+
+notebooks: $(VENV)/.dev ## run every notebook on the local Space; SAVE=1 stores the outputs in them
+	$(PY) notebooks/run.py $(if $(SAVE),--save)
+
+clean: ## remove .venv and everything else that these commands made
+	rm -rf $(VENV) .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache dist
+
+# The stamps .demo and .dev stand for what is installed; a change of pyproject.toml installs it
+# again. While .unfinished is there, something is being installed. Where that broke off, nobody
+# knows what is missing, so the venv is made anew.
+define begin
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit( \
+		"Python 3.11 or later is needed, but $(PYTHON) is %d.%d. Name another one: " \
+		"make PYTHON=python3.12 ..." % sys.version_info[:2])'
+	@echo "Installing into $(VENV). The first time this takes a minute or two ..."
+	@if [ -e $(VENV)/.unfinished ]; then rm -rf $(VENV); fi
+	@mkdir -p $(VENV)
+	@touch $(VENV)/.unfinished
+	@[ -e $(VENV)/pyvenv.cfg ] || $(PYTHON) -m venv $(VENV)
+endef
+
+$(VENV)/.demo: pyproject.toml
+	$(begin)
+	@$(PY) -m pip install --quiet --editable '.[local]'
+	@rm $(VENV)/.unfinished
+	@touch $@
+
+# Dependency groups need pip 25.1, and a new venv may hold an older one.
+$(VENV)/.dev: pyproject.toml
+	$(begin)
+	@$(PY) -m pip install --quiet 'pip>=25.1'
+	@$(PY) -m pip install --quiet --editable '.[local,tokens]' --group dev
+	@rm $(VENV)/.unfinished
+	@touch $(VENV)/.demo $@

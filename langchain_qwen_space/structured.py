@@ -1,0 +1,238 @@
+"""Structured output: a schema becomes a prompt, an answer becomes an object.
+
+No Space has a JSON mode. So a schema is offered as a tool that has to be called, or it is put into
+the system prompt; what comes back is looked for, checked, and asked for once more if it is wrong.
+"""
+
+import json
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args
+
+from langchain_core.callbacks import AsyncCallbackManagerForChainRun, CallbackManagerForChainRun
+from langchain_core.language_models import LanguageModelInput
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, convert_to_messages
+from langchain_core.prompt_values import PromptValue
+from langchain_core.runnables import Runnable, RunnableConfig, RunnableSerializable
+from langchain_core.utils.function_calling import convert_to_json_schema, convert_to_openai_tool
+from langchain_core.utils.pydantic import is_basemodel_subclass
+from pydantic import ConfigDict
+
+from langchain_qwen_space.errors import InvalidInputError
+from langchain_qwen_space.object_parser import ObjectParser
+
+if TYPE_CHECKING:
+    from langchain_qwen_space.chat_models import ChatQwenSpace
+
+Method = Literal["function_calling", "json_schema", "json_mode"]
+Schema = dict[str, Any] | type
+
+_ONLY_JSON = (
+    "Answer with one JSON object and nothing else: no words before or after it, no Markdown."
+)
+_AGAIN = "This answer cannot be used. {problem} Answer once more, with nothing but {wanted}."
+
+
+def structured(
+    model: "ChatQwenSpace",
+    schema: Schema | None,
+    *,
+    method: Method,
+    include_raw: bool,
+    strict: bool | None,
+    max_repairs: int,
+    **kwargs: Any,
+) -> "StructuredOutput":
+    """Returns what `ChatQwenSpace.with_structured_output` returns, and raises what it raises."""
+    if method not in get_args(Method):
+        msg = f"There is no method={method!r}; there are {', '.join(get_args(Method))}."
+        raise InvalidInputError(msg)
+    if schema is None and method != "json_mode":
+        msg = f"method={method!r} needs a schema; only json_mode can do without."
+        raise InvalidInputError(msg)
+    kwargs["ls_structured_output_format"] = {
+        "kwargs": {"method": method, "strict": strict},
+        "schema": schema,
+    }
+    tool = None
+    rules: dict[str, Any] = {}
+    llm: Runnable[LanguageModelInput, AIMessage]
+    if schema is None:
+        llm = model.bind(response_format={"type": "json_object"}, **kwargs)
+    elif method == "function_calling":
+        tool = convert_to_openai_tool(schema, strict=strict)["function"]["name"]
+        rules = convert_to_json_schema(schema, strict=strict)
+        settings = {"tool_choice": tool, "strict": strict, "parallel_tool_calls": False, **kwargs}
+        llm = model.bind_tools([schema], **settings)
+    else:
+        rules = _json_schema(schema, strict)
+        described = {"name": rules.get("title", "answer"), "schema": rules, "strict": strict}
+        response_format = {"type": "json_schema", "json_schema": described}
+        llm = model.bind(response_format=response_format, **kwargs)
+    reader = ObjectParser(pydantic_object=_pydantic_class(schema), rules=rules, tool=tool)
+    outcomes = llm | reader.model_copy(update={"include_raw": True})
+    return StructuredOutput(
+        outcomes=outcomes,
+        streaming=outcomes if include_raw else llm | reader,
+        wanted=f"a call of the function {tool}" if tool else "the JSON object",
+        include_raw=include_raw,
+        max_repairs=max_repairs,
+    )
+
+
+def instruction(response_format: Mapping[str, Any] | type | None) -> str:
+    """Returns what the system prompt has to say for a `response_format`; "" for plain text.
+
+    Args:
+        response_format: `{"type": "text"}`, `{"type": "json_object"}`, `{"type": "json_schema",
+            "json_schema": {"name": …, "schema": {…}}}` as OpenAI's API takes them, or a schema.
+
+    Raises:
+        InvalidInputError: It is none of these.
+    """
+    if response_format is None:
+        return ""
+    schema: Any = response_format
+    if isinstance(response_format, Mapping):
+        kind = response_format.get("type")
+        if kind == "text":
+            return ""
+        if kind == "json_object":
+            return _ONLY_JSON
+        if kind not in (None, "object", "function"):
+            schema = response_format.get("json_schema") if kind == "json_schema" else None
+    try:
+        text = json.dumps(_json_schema(schema, None), ensure_ascii=False)
+    except (TypeError, ValueError) as error:
+        msg = (
+            f"response_format={response_format!r:.200} is not understood. Give "
+            '{"type": "json_object"}, or {"type": "json_schema", "json_schema": {"schema": …}}.'
+        )
+        raise InvalidInputError(msg) from error
+    return f"{_ONLY_JSON} It has to fit this JSON schema:\n{text}"
+
+
+class StructuredOutput(RunnableSerializable[LanguageModelInput, Any]):
+    """Asks a model for an object, and once more if the answer is none. A stream asks once."""
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
+    outcomes: Runnable[LanguageModelInput, Any]
+    """Gives `{"raw", "parsed", "parsing_error"}`."""
+    streaming: Runnable[LanguageModelInput, Any]
+    wanted: str
+    include_raw: bool
+    max_repairs: int
+
+    def invoke(
+        self,
+        input: LanguageModelInput,  # noqa: A002
+        config: RunnableConfig | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """Returns the object, or the outcome as a dict (`include_raw`).
+
+        Raises:
+            OutputParserException: No answer was such an object.
+            QwenSpaceError: A call failed.
+        """
+        return self._call_with_config(self._invoke, input, config, **kwargs)
+
+    async def ainvoke(
+        self,
+        input: LanguageModelInput,  # noqa: A002
+        config: RunnableConfig | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """As `invoke`."""
+        return await self._acall_with_config(self._ainvoke, input, config, **kwargs)
+
+    def stream(
+        self,
+        input: LanguageModelInput,  # noqa: A002
+        config: RunnableConfig | None = None,
+        **kwargs: Any,
+    ) -> Iterator[Any]:
+        """Yields the object as it grows, or chunks of the outcome (`include_raw`).
+
+        Raises:
+            OutputParserException: The answer was no such object.
+            QwenSpaceError: The call failed.
+        """
+        yield from self.streaming.stream(input, config, **kwargs)
+
+    async def astream(
+        self,
+        input: LanguageModelInput,  # noqa: A002
+        config: RunnableConfig | None = None,
+        **kwargs: Any,
+    ) -> AsyncIterator[Any]:
+        """As `stream`."""
+        stream = self.streaming.astream(input, config, **kwargs)
+        async with aclosing(cast("AsyncGenerator[Any]", stream)):
+            async for value in stream:
+                yield value
+
+    def _invoke(
+        self,
+        asked: LanguageModelInput,
+        run_manager: CallbackManagerForChainRun,
+        config: RunnableConfig,
+        **kwargs: Any,
+    ) -> Any:
+        outcome = self.outcomes.invoke(asked, config, **kwargs)
+        for _ in range(self.max_repairs):
+            if outcome["parsing_error"] is None:
+                break
+            asked = self._again(asked, outcome)
+            outcome = self.outcomes.invoke(asked, config, **kwargs)
+        return self._result(outcome)
+
+    async def _ainvoke(
+        self,
+        asked: LanguageModelInput,
+        run_manager: AsyncCallbackManagerForChainRun,
+        config: RunnableConfig,
+        **kwargs: Any,
+    ) -> Any:
+        outcome = await self.outcomes.ainvoke(asked, config, **kwargs)
+        for _ in range(self.max_repairs):
+            if outcome["parsing_error"] is None:
+                break
+            asked = self._again(asked, outcome)
+            outcome = await self.outcomes.ainvoke(asked, config, **kwargs)
+        return self._result(outcome)
+
+    def _again(self, asked: LanguageModelInput, outcome: dict[str, Any]) -> list[BaseMessage]:
+        """The conversation with the failed answer and what is wrong with it."""
+        if isinstance(asked, PromptValue):
+            messages = asked.to_messages()
+        else:
+            messages = convert_to_messages([asked] if isinstance(asked, str) else asked)
+        problem = outcome["parsing_error"].observation
+        again = HumanMessage(_AGAIN.format(problem=problem, wanted=self.wanted))
+        return [*messages, outcome["raw"], again]
+
+    def _result(self, outcome: dict[str, Any]) -> Any:
+        if self.include_raw:
+            return outcome
+        if outcome["parsing_error"] is not None:
+            raise outcome["parsing_error"]
+        return outcome["parsed"]
+
+
+def _json_schema(schema: Schema, strict: bool | None) -> dict[str, Any]:
+    """The JSON schema of all that LangChain, or OpenAI's `response_format`, takes for a schema."""
+    if isinstance(schema, dict):
+        if isinstance(schema.get("schema"), dict):
+            return dict(schema["schema"])
+        if not schema.keys() & {"name", "function"} and not schema.keys() >= {
+            "title",
+            "properties",
+        }:
+            return schema  # what LangChain would not take for a JSON schema, as it is no tool
+    return convert_to_json_schema(schema, strict=strict)
+
+
+def _pydantic_class(schema: Any) -> type | None:
+    return schema if isinstance(schema, type) and is_basemodel_subclass(schema) else None

@@ -1,0 +1,13 @@
+from collections.abc import Iterator
+
+import pytest
+
+from langchain_qwen_space.local import LocalSpace
+from tests.integration_tests.answers import answer
+
+
+@pytest.fixture(scope="session")
+def space_url() -> Iterator[str]:
+    """The address of a real Gradio server with a scripted answerer, no model, behind it."""
+    with LocalSpace(answer, pace=0) as space:
+        yield space.url
