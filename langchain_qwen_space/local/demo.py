@@ -104,6 +104,8 @@ def reply(system: str, history: list[tuple[str, str]], query: str, model: str) -
         return "This demo, no language model, read what the tools said:\n\n" + "\n\n".join(results)
     if query.startswith("echo:"):
         return query.removeprefix("echo:").strip()
+    if tools := demo_tools.demanded(system):
+        return demo_tools.call(query, tools, must=True) or ""
     if call := demo_tools.call(query, demo_tools.offered(system)):
         return call
     if count := re.search(r"\bcount to (\d{1,6})\b", query, re.IGNORECASE):

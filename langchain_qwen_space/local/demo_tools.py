@@ -15,6 +15,8 @@ _COMMON = re.compile(
     r"an?|and|are|be|by|can|do|for|from|get|given|how|i|in|is|it|me|my|of|on|or|please|that|the|"
     r"this|to|tool|use[ds]?|using|value|was|what|when|which|with|your?"
 )
+# How ChatQwenSpace says that a call must be made, and of which tool.
+_DEMAND = re.compile(r"You must call (?:the function (\S+)|at least one .*) in your answer\.")
 # Parameters of these names want all that the user said, not a word out of it.
 _WHOLE_QUESTION = {"question", "query", "text", "prompt", "input", "message"}
 
@@ -35,10 +37,18 @@ def results(query: str) -> list[str]:
     return re.findall(r"<tool_response>\n(.*?)\n</tool_response>", query, re.DOTALL)
 
 
-def call(question: str, tools: list[Json]) -> str | None:
-    """A call of the tool that suits `question` best; None if none suits it."""
+def demanded(system: str) -> list[Json]:
+    """The tools of which the system prompt demands that one be called."""
+    demand = _DEMAND.search(system)
+    if demand is None:
+        return []
+    return [tool for tool in offered(system) if demand[1] in (None, tool["name"])]
+
+
+def call(question: str, tools: list[Json], *, must: bool = False) -> str | None:
+    """A call of the tool that suits `question` best; unless it `must` be, None if none suits it."""
     best = max(tools, key=lambda tool: _likeness(question, tool), default=None)
-    if best is None or _likeness(question, best) == 0:
+    if best is None or (not must and _likeness(question, best) == 0):
         return None
     schema = {"type": "object", **best.get("parameters", {})}
     arguments = _Filler(question, schema.get("$defs", {})).value("", schema)

@@ -4,9 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from langchain_qwen_space.space.chatbot import Form
+from langchain_qwen_space.space.config import Component
 from langchain_qwen_space.space.endpoint import Endpoint
 from langchain_qwen_space.space.inputs import bounds, describe
 
+_MARGIN = 16  # characters before the second column of a printed description
+_TAKES = {"textbox": "text", "checkbox": "True or False"}
 _HISTORY = {
     Form.PAIRS: "as pairs of question and answer",
     Form.MESSAGES: "as messages",
@@ -55,24 +58,25 @@ class SpaceDescription:
         )
         streams = "streams" if self.streams else "answers whole"
         queues = "queues" if self.queues else "does not queue"
-        lines = [
-            f"{self.space} at {self.url}",
-            f"  Gradio {self.gradio}, protocol {self.protocol}",
-            f"  function  /{self.function} (fn_index {self.fn_index}), {streams}, {queues}",
-            f"  history   {self.history}",
-            f"  models    {models or 'no choice'}",
-        ]
-        lines += [f"  {role:<9} {label}" for role, label in self.roles.items()]
-        if self.settings:
-            lines.append("  model_kwargs")
-            lines += [f"    {label}: {takes}" for label, takes in self.settings.items()]
-        return "\n".join(lines)
+        rows = {
+            "Gradio": f"{self.gradio}, protocol {self.protocol}",
+            "function": f"/{self.function} (fn_index {self.fn_index}), {streams}, {queues}",
+            "history": ", ".join(filter(None, [self.roles.get("history"), self.history])),
+            **{role: told for role, told in self.roles.items() if role not in ("history", "model")},
+            "model": ": ".join(filter(None, [self.roles.get("model", "no choice"), models])),
+        }
+        others = [f"{label} {takes}" for label, takes in self.settings.items()]
+        if others:
+            rows["model_kwargs"] = f"\n{' ' * _MARGIN}".join(others)
+        head = self.url if self.space == self.url else f"{self.space} at {self.url}"
+        told = [f"  {name}".ljust(_MARGIN) + text for name, text in rows.items()]
+        return "\n".join([head, *told])
 
 
 def describe_endpoint(space: str, endpoint: Endpoint) -> SpaceDescription:
     """Put an endpoint into words."""
     roles = {
-        role: describe(endpoint.inputs[index], index) + _range(endpoint, index)
+        role: _told(endpoint.inputs[index], index)
         for role, index in sorted(endpoint.roles.items(), key=lambda item: item[1])
     }
     taken = set(endpoint.roles.values())
@@ -93,18 +97,26 @@ def describe_endpoint(space: str, endpoint: Endpoint) -> SpaceDescription:
         models=endpoint.models,
         default_model=endpoint.default_model,
         settings={
-            component.label or f"input {index}": component.type + _range(endpoint, index)
+            component.label: _takes(component)
             for index, component in enumerate(endpoint.inputs)
-            if index not in taken and component.type != "state"
+            if index not in taken and component.type != "state" and component.label
         },
     )
 
 
-def _range(endpoint: Endpoint, index: int) -> str:
-    component = endpoint.inputs[index]
+def _told(component: Component, index: int) -> str:
+    """The input of a role: its name, and its range where it has one."""
+    ranged = bounds(component) != (None, None)
+    return describe(component, index) + (f" {_takes(component)}" if ranged else "")
+
+
+def _takes(component: Component) -> str:
+    """What an input takes, in brackets."""
     low, high = bounds(component)
     if low is not None or high is not None:
-        return f" ({low} to {high}, default {component.default!r})"
-    if component.type in ("radio", "dropdown") and index != endpoint.roles.get("model"):
-        return f" (one of {component.choices}, default {component.default!r})"
-    return ""
+        takes = f"{low} to {high}"
+    elif component.type in ("radio", "dropdown"):
+        takes = f"one of {', '.join(map(repr, component.choices))}"
+    else:
+        takes = _TAKES.get(component.type, component.type)
+    return f"({takes}, default {component.default!r})"

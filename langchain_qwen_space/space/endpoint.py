@@ -31,6 +31,7 @@ _LABELS = {
     "top_p": r"top[\s_-]?p\b",
     "max_tokens": r"max.*(token|length)|(token|length).*max|最大.*(长度|令牌|token)",
 }
+_MOST_INPUTS = 100  # of a function that may be a chat
 _PROMPT = re.compile(r"\byou are\b|\bassistant\b|你是|助手", re.IGNORECASE)
 _MODEL_NAME = re.compile(r"\b\d+(\.\d+)?[bm]\b|qwen|llama|gpt|mistral|deepseek", re.IGNORECASE)
 
@@ -48,10 +49,12 @@ class Endpoint:
         form: How history and answer are written.
         models: The values of the model input, in the order in which the page offers them.
         streams: Whether it is a generator.
+        public: Whether the app's API page shows it.
         queues: Whether calls wait in a queue.
         history_fn: The number of the function that sets a `gr.ChatInterface`'s history, where there
             is one.
         history_form: The form in which that function takes it.
+        doubts: What else some of the roles might have been, a sentence each.
         config: The `/config` that this was read from.
     """
 
@@ -63,10 +66,17 @@ class Endpoint:
     form: Form
     models: tuple[str, ...]
     streams: bool
+    public: bool
     queues: bool
     history_fn: int | None
     history_form: Form
+    doubts: tuple[str, ...]
     config: SpaceConfig
+
+    @property
+    def title(self) -> str:
+        """What messages call it."""
+        return f"function {self.fn_index}" if self.api_name is None else f"/{self.api_name}"
 
     @property
     def default_model(self) -> str | None:
@@ -101,7 +111,7 @@ class Endpoint:
                 continue
             component = self.inputs[index]
             if component.type in _NUMBERS:
-                sent = clamp(component, value, up=role == "max_tokens")
+                sent = clamp(component, value, role, up=role == "max_tokens")
                 if sent != value and role != "max_tokens":
                     notes.append(f"takes no {role}={value!r}: {sent!r} was sent, the nearest")
                 values[index] = sent
@@ -138,8 +148,9 @@ def find_endpoint(
     """Find the function that chats.
 
     Candidates have a chatbot among inputs and outputs and a box for the question, or are those of a
-    `gr.ChatInterface`. Generators go before plain functions, then the candidate with the most
-    inputs recognised, then the first. What was chosen is logged where there was a choice.
+    `gr.ChatInterface`. Generators go before plain functions, those that the app's API page shows
+    before others, then the one with the most inputs recognised, then the first. What was chosen is
+    logged where there was a choice.
 
     Args:
         config: The Space's `/config`.
@@ -152,6 +163,9 @@ def find_endpoint(
         InvalidInputError: `api_name` or `inputs` name something that is not there.
     """
     wanted = None if api_name is None else api_name.removeprefix("/")
+    settled = inputs or {}
+    if unknown := settled.keys() - set(ROLES):
+        raise InvalidInputError(f"inputs={{…}}: there is no role {unknown}; choose of {ROLES}.")
     named = [
         dependency
         for dependency in config.dependencies
@@ -163,9 +177,10 @@ def find_endpoint(
     found = [
         endpoint
         for dependency in named
-        if (endpoint := _read(config, dependency, inputs or {}, where)) is not None
+        if (endpoint := _read(config, dependency, settled)) is not None
     ]
     if not found:
+        _check_settled(config, named, settled, where)
         subject = f"The function {api_name!r} of {where}" if wanted else f"No function of {where}"
         msg = (
             f"{subject} {'is no' if wanted else 'is a'} chat that this package recognises: one with "
@@ -174,27 +189,33 @@ def find_endpoint(
             "inputs by inputs={'query': …, 'history': …} (label or index)."
         )
         raise UnsupportedSpaceError(msg)
-    best = max(found, key=lambda endpoint: (endpoint.streams, len(endpoint.roles)))
-    others = {
-        (item.api_name, item.inputs, item.output) for item in found if item.inputs != best.inputs
-    }
+    best = max(found, key=lambda item: (item.streams, item.public, len(item.roles)))
+    others = [item for item in found if item.inputs != best.inputs]
     if others:
         logger.info(
-            "%s has %d functions that chat; taking /%s. Settle it with api_name=…",
+            "%s has several functions that chat. Taking %s, not %s; settle it with api_name=…",
             where,
-            len(found),
-            best.api_name,
+            best.title,
+            ", ".join(dict.fromkeys(item.title for item in others)),
         )
+    for doubt in best.doubts:
+        logger.info("%s: %s", where, doubt)
     return best
 
 
 def _read(
-    config: SpaceConfig, dependency: Dependency, wanted: Mapping[str, str | int], where: str
+    config: SpaceConfig, dependency: Dependency, settled: Mapping[str, str | int]
 ) -> Endpoint | None:
     """The dependency as an endpoint, or None where it is no chat."""
+    if len(dependency.inputs) > _MOST_INPUTS:
+        return None
     inputs = tuple(config.component(number) for number in dependency.inputs)
     outputs = [config.component(number) for number in dependency.outputs]
-    roles = {role: _settled(inputs, role, place, where) for role, place in wanted.items()}
+    roles = {}
+    for role, place in settled.items():
+        if (index := _place(inputs, place)) is None:
+            return None
+        roles[role] = index
     chatbots = [index for index, item in enumerate(inputs) if item.type in _CHATBOTS]
     setter = None
     if "history" not in roles and chatbots:
@@ -213,6 +234,7 @@ def _read(
     if not places:
         return None
     taken = set(roles.values())
+    doubts = []
     for role in ROLES:
         if role in roles or role == "history":
             continue
@@ -222,8 +244,15 @@ def _read(
             if index not in taken and (score := _score(role, item, dependency, config)) > 0
         }
         if scores:
-            roles[role] = max(scores, key=lambda index: scores[index])
-            taken.add(roles[role])
+            best, *rivals = [index for index in scores if scores[index] == max(scores.values())]
+            roles[role] = best
+            taken.add(best)
+            if rivals:
+                names = ", ".join(describe(inputs[index], index) for index in rivals)
+                doubts.append(
+                    f"{describe(inputs[best], best)} is taken for the {role}, though it might be "
+                    f"{names}; settle it with inputs={{{role!r}: …}} (label or index)."
+                )
     if "query" not in roles:
         return None
     model = inputs[roles["model"]] if "model" in roles else None
@@ -236,9 +265,11 @@ def _read(
         form=form,
         models=tuple(_models(model, config)) if model else (),
         streams=dependency.types.generator,
+        public=dependency.public,
         queues=config.enable_queue if dependency.queue is None else dependency.queue,
         history_fn=setter.id if setter else None,
         history_form=_form(config.component(setter.inputs[0]), config) if setter else form,
+        doubts=tuple(doubts),
         config=config,
     )
 
@@ -247,22 +278,28 @@ def _form(chatbot: Component, config: SpaceConfig) -> Form:
     return form_of(chatbot.type, chatbot.props.get("type"), config.release)
 
 
-def _settled(inputs: Sequence[Component], role: str, place: str | int, where: str) -> int:
-    """The index of the input that the user named for `role`."""
-    if role not in ROLES:
-        raise InvalidInputError(
-            f"inputs={{{role!r}: …}}: there is no such role; choose of {ROLES}."
-        )
+def _place(inputs: Sequence[Component], place: str | int) -> int | None:
+    """The index of the input that the user named, by label or index."""
     if isinstance(place, int):
-        if 0 <= place < len(inputs):
-            return place
-    else:
-        for index, component in enumerate(inputs):
-            if component.label == place:
-                return index
-    known = [describe(component, index) for index, component in enumerate(inputs)]
-    msg = f"{where} has no input {place!r} to be its {role}; it has {', '.join(known)}."
-    raise InvalidInputError(msg)
+        return place if 0 <= place < len(inputs) else None
+    return next((index for index, item in enumerate(inputs) if item.label == place), None)
+
+
+def _check_settled(
+    config: SpaceConfig,
+    functions: Sequence[Dependency],
+    settled: Mapping[str, str | int],
+    where: str,
+) -> None:
+    """Say which of the inputs that the user named is in none of `functions`."""
+    lists = [[config.component(number) for number in item.inputs] for item in functions]
+    for role, place in settled.items():
+        if all(_place(inputs, place) is None for inputs in lists):
+            known = {
+                describe(item, index): 0 for inputs in lists for index, item in enumerate(inputs)
+            }
+            msg = f"{where} has no input {place!r} to be its {role}; it has {', '.join(known)}."
+            raise InvalidInputError(msg)
 
 
 def _score(role: str, item: Component, dependency: Dependency, config: SpaceConfig) -> int:
@@ -272,17 +309,14 @@ def _score(role: str, item: Component, dependency: Dependency, config: SpaceConf
     if role == "query":
         if item.type not in _TEXTS or re.search(_LABELS["system"], item.label, re.IGNORECASE):
             return 0
-        submits = any(
-            isinstance(target, list) and target[:2] == [item.id, "submit"]
-            for other in config.dependencies
-            for target in other.targets
-        )
+        submits = item.id in config.submitted
         cleared = item.id in dependency.outputs
         return 1 + 4 * submits + 2 * cleared + 2 * item.visible + 2 * labelled - 4 * bool(default)
     if role == "system":
         if item.type != "textbox":
             return 0
-        hidden = not item.visible and not item.label
+        # A hidden box also carries what the page needs to know: a name, a language, an id.
+        hidden = not item.visible and not item.label and (not default or " " in default)
         return 4 * labelled + 3 * bool(_PROMPT.search(default)) + 2 * (hidden and not labelled)
     if role == "model":
         if item.type not in ("radio", "dropdown"):

@@ -2,13 +2,34 @@
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack
+from functools import partial
+from typing import Any
 
 import aiohttp
 import pytest
+from yarl import URL
+
+from langchain_qwen_space import ChatQwenSpace
+from langchain_qwen_space.space import client, pool
 
 from . import wire
-from .forms import Form
+from .forms import CREDENTIALS, Form
 from .servers import Server, running
+
+Chat = Callable[..., ChatQwenSpace]
+
+NEEDED: dict[str, dict[str, Any]] = {
+    "login": {"auth": CREDENTIALS},
+    "ambiguous_endpoints": {"api_name": "chat_right"},
+    "ambiguous_inputs": {"inputs": {"query": "Second"}},
+}
+"""What a layout cannot be understood without."""
+
+
+@pytest.fixture(autouse=True)
+def _no_known_endpoints() -> None:
+    """Each test meets its Space for the first time: ports are used again by other servers."""
+    client._endpoints.clear()
 
 
 @pytest.fixture(scope="session")
@@ -48,3 +69,27 @@ async def http() -> AsyncIterator[aiohttp.ClientSession]:
 async def space(http: aiohttp.ClientSession, server: Server, layout: str) -> wire.Space:
     """The layout that the test is run for, on that server."""
     return await wire.space(http, server.base_url(layout))
+
+
+@pytest.fixture
+def chat(server: Server, layout: str) -> Chat:
+    """Makes models of the layout that the test is run for; it takes settings.
+
+    Nothing is tried again, so that nothing fails unseen.
+    """
+    needed = {"max_retries": 0, **NEEDED.get(layout, {})}
+    return partial(ChatQwenSpace, space=server.base_url(layout), **needed)
+
+
+@pytest.fixture
+def requests(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The last two parts of the path of every request that the package makes."""
+    made: list[str] = []
+    request = pool.Pool.request
+
+    async def noted(self: pool.Pool, method: str, url: URL, *args: Any, **options: Any) -> Any:
+        made.append("/".join(url.parts[-2:]))
+        return await request(self, method, url, *args, **options)
+
+    monkeypatch.setattr(pool.Pool, "request", noted)
+    return made

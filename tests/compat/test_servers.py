@@ -1,6 +1,5 @@
 """The servers themselves, over bare HTTP: each layout of each form is what it says it is."""
 
-import asyncio
 import json
 from typing import Any
 
@@ -10,6 +9,7 @@ import pytest
 from . import wire
 from .forms import CREDENTIALS, FORMS, LAYOUTS, REDEPLOYED, REDEPLOYMENTS, Form
 from .marks import for_each
+from .runs import started, still
 from .servers import Server
 from .wire import completed, outputs
 
@@ -268,29 +268,6 @@ async def test_a_query_that_the_app_refuses_is_not_queued(
 
     assert status == 422
     assert answer["detail"][0]["message"] == "This query is not allowed."
-
-
-async def runs_of(http: aiohttp.ClientSession, server: Server, key: str) -> dict[str, int]:
-    """What became of the calls that said `hold:KEY`."""
-    async with http.get(f"{server.url}/runs", params={"key": key}) as answer:
-        return dict(await answer.json())
-
-
-async def started(http: aiohttp.ClientSession, server: Server, key: str) -> None:
-    """Comes back when a run has begun."""
-    while not (await runs_of(http, server, key))["started"]:  # noqa: ASYNC110  # another process
-        await asyncio.sleep(0.05)
-
-
-async def still(http: aiohttp.ClientSession, server: Server, key: str) -> dict[str, int]:
-    """The same, once a run has stopped to step."""
-    seen = await runs_of(http, server, key)
-    while True:
-        await asyncio.sleep(0.5)
-        now = await runs_of(http, server, key)
-        if now == seen:
-            return now
-        seen = now
 
 
 @for_each(["qwen25"])

@@ -33,6 +33,7 @@ def table(heading: str) -> dict[str, list[str]]:
 
 @pytest.mark.parametrize("name", SNIPPETS)
 @pytest.mark.usefixtures("_local_space_by_default")
+@pytest.mark.filterwarnings("ignore::langchain_core._api.LangChainBetaWarning")  # of loads
 def test_each_snippet_runs_as_a_program(name, capsys):
     start, source = SNIPPETS[name]
     before = "\n" * README.count("\n", 0, start)  # a traceback names the line of the README
@@ -58,3 +59,12 @@ def test_the_errors_are_all_there():
         if issubclass(item, QwenSpaceError) and item is not QwenSpaceError
     }
     assert table("Errors").keys() == classes
+
+
+def test_every_test_that_the_table_of_features_names_is_there():
+    section = README.split("\n## Beside other models\n")[1].split("\n## ")[0]
+    named = set(re.findall(r"`(test_\w+)`", section))
+    sources = [path.read_text() for path in Path(__file__).parents[1].rglob("test_*.py")]
+    there = {name for source in sources for name in re.findall(r"def (test_\w+)", source)}
+    assert named
+    assert named <= there
