@@ -125,7 +125,7 @@ class QueueProgressCallbackHandler(BaseCallbackHandler):
             self.clear()
 
     def _queue(self, data: Mapping[str, Any]) -> str:
-        rank, eta = int(data.get("rank") or 0), data.get("eta")
+        rank, eta = max(0, int(data.get("rank") or 0)), data.get("eta")
         self._most = max(self._most, rank + 1)
         width = 20
         done = round(width * (self._most - rank) / (self._most + 1))
