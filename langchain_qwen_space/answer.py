@@ -69,6 +69,8 @@ class Answer:
             if shape.tools
             else None
         )
+        steps = (self._kept, self._stop, self._limit, self._think, self._calls)
+        self._plain = all(step is None for step in steps)  # text passes as it comes
 
     @property
     def withheld(self) -> str | None:
@@ -78,6 +80,9 @@ class Answer:
 
     def take(self, fragment: str) -> list[ChatGenerationChunk]:
         """The chunks for the next fragment of text."""
+        if self._plain:
+            self._used.append(fragment)
+            return [text_chunk(fragment)]
         return self._give(self._tell(self._cut(fragment)))
 
     def think(self, fragment: str) -> list[ChatGenerationChunk]:
@@ -190,10 +195,34 @@ class Answer:
         return "tool_calls" if self._calls is not None and self._calls.calls else "stop"
 
 
+_MESSAGE = AIMessageChunk(content="")
+_CHUNK = ChatGenerationChunk(message=_MESSAGE)
+_CONTAINERS = tuple(
+    (name, type(value)) for name, value in vars(_MESSAGE).items() if isinstance(value, dict | list)
+)
+
+
+def text_chunk(text: str) -> ChatGenerationChunk:
+    """What `ChatGenerationChunk(message=AIMessageChunk(content=text))` gives, for a third of its price.
+
+    A copy of a chunk that was validated once, with containers of its own.
+    """
+    message = _MESSAGE.__copy__()
+    fields = message.__dict__
+    for name, container in _CONTAINERS:
+        fields[name] = container()
+    fields["content"] = text
+    chunk = _CHUNK.__copy__()
+    fields = chunk.__dict__
+    fields["message"] = message
+    fields["text"] = text
+    return chunk
+
+
 def _chunk(piece: Piece) -> ChatGenerationChunk:
     if isinstance(piece, str):
-        message = AIMessageChunk(content=piece)
-    elif isinstance(piece, Reasoning):
+        return text_chunk(piece)
+    if isinstance(piece, Reasoning):
         message = AIMessageChunk(content="", additional_kwargs={"reasoning_content": piece.text})
     else:
         call = tool_call_chunk(name=piece.name, args=piece.args, id=piece.id, index=piece.index)

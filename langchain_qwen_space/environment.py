@@ -26,10 +26,10 @@ def token_from_environment() -> EnvironmentSecret | None:
             return EnvironmentSecret(token)
     cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache")
     home = Path(os.environ.get("HF_HOME") or cache / "huggingface")
-    path = Path(os.environ.get("HF_TOKEN_PATH") or home / "token").expanduser()
+    path = Path(os.environ.get("HF_TOKEN_PATH") or home / "token")
     try:
-        token = path.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError):
+        token = path.expanduser().read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError, RuntimeError):  # the last is for a user without a home
         return None
     return EnvironmentSecret(token) if token else None
 

@@ -43,13 +43,15 @@ class Access:
         `x-hf-authorization` to a Space, older ones `Authorization`; the hub knows the latter.
 
         Raises:
-            InvalidInputError: It would go over plain http to another machine.
+            InvalidInputError: It would go over plain http to another machine, or it is no token.
         """
         host = url.host or ""
         ours = host == HUB.host or host.endswith(".hf.space")
-        given = self.token_is_explicit and self.is_url and URL(self.space).host == host
+        given = self.token_is_explicit and self.is_url and _origin(URL(self.space)) == _origin(url)
         if self.token is None or not (ours or given):
             return {}
+        if not re.fullmatch(r"[!-~]+", self.token):
+            raise InvalidInputError("The Hugging Face token holds blanks or letters that none has.")
         if url.scheme != "https" and not is_loopback(host):
             msg = (
                 f"The Hugging Face token is not sent to {url.origin()}: it would cross the network "
@@ -83,13 +85,20 @@ class Access:
         return parse_proxy(proxy)
 
 
+def _origin(url: URL) -> tuple[str, str | None, int | None]:
+    return url.scheme, url.host, url.port
+
+
 def parse_proxy(proxy: str) -> URL:
     """The proxy's URL; `host:port` counts as http.
 
     Raises:
         InvalidInputError: It is a SOCKS proxy, or no URL of a proxy at all.
     """
-    url = URL(proxy if "://" in proxy else f"http://{proxy}")
+    try:
+        url = URL(proxy if "://" in proxy else f"http://{proxy}")
+    except ValueError:
+        url = URL()
     if url.scheme.startswith("socks"):
         msg = (
             f"A SOCKS proxy ({url.scheme}://…) cannot be used; give the URL of an HTTP proxy "
@@ -120,11 +129,12 @@ def parse_space(space: str) -> str:
         InvalidInputError: It is neither.
     """
     text = space.strip()
+    shown = repr("…@" + text.rpartition("@")[2] if "@" in text else text)
     if "://" not in text:
-        if re.fullmatch(r"[\w.-]+/[\w.-]+", text):
+        if re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", text):
             return text
         msg = (
-            f"space={space!r} is neither the id of a Space (like 'Qwen/Qwen2.5') nor the URL of its "
+            f"space={shown} is neither the id of a Space (like 'Qwen/Qwen2.5') nor the URL of its "
             "app (like 'https://qwen-qwen2-5.hf.space' or 'http://127.0.0.1:7860')."
         )
         raise InvalidInputError(msg)
@@ -132,10 +142,10 @@ def parse_space(space: str) -> str:
         url = URL(text).with_query(None).with_fragment(None)
         port_is_valid = url.port is not None
     except ValueError as error:
-        raise InvalidInputError(f"space={space!r} is no URL: {error}.") from None
+        raise InvalidInputError(f"space={shown} is no URL: {error}.") from None
     if url.scheme not in ("http", "https") or not url.host or not port_is_valid:
         raise InvalidInputError(
-            f"space={space!r}: the URL of a Space starts with http:// or https://."
+            f"space={shown}: the URL of a Space starts with http:// or https://."
         )
     if url.user or url.password:
         msg = "The URL of the Space holds a user or password; give them as auth=(user, password)."

@@ -19,6 +19,7 @@ from langchain_qwen_space.errors import (
     SpaceUnavailableError,
     StreamInterruptedError,
 )
+from langchain_qwen_space.space.appends import Appends
 from langchain_qwen_space.space.chatbot import Form
 from langchain_qwen_space.space.client import Prepare, SpaceClient
 from langchain_qwen_space.space.deadlines import Deadlines
@@ -43,6 +44,7 @@ from langchain_qwen_space.space.sse import SSEDecoder
 logger = logging.getLogger(__name__)
 
 _WAKE_POLL = 2.0  # seconds between two looks at a Space that is starting
+_MOST_REPEATED = 2  # times max_reply_bytes that may be handed out of an answer that is revised
 _CHANGED = (404, 422, 500)  # what a Space answers to a function that it no longer has
 
 
@@ -76,9 +78,11 @@ class Call:
         self._session: Session | None = None
         self._decoder: SSEDecoder
         self._reply: Reply | None = None
+        self._appends: Appends
         self._deadlines: Deadlines
         self._failure: QwenSpaceError | None = None
         self._spoke = False  # a fragment was handed out
+        self._handed_out = 0  # characters
         self._over = False  # the time that the caller gives the call is up
         self._woken: float | None = None  # since when a Space that is asleep is waited for
         self._warned = False
@@ -190,6 +194,7 @@ class Call:
         await self._take_slot()
         self._failure = None
         self._decoder = SSEDecoder(self._options.max_reply_bytes)
+        self._appends = Appends()
         self._reply = Reply(
             endpoint.form,
             len(ask.history),
@@ -234,13 +239,19 @@ class Call:
         self._failure = self._too_late(what)
         if self._session is not None and self._session.stream is not None:
             self._session.stream.content.set_exception(self._failure)
-            self._session.stream.close()
+            self._session.hang_up()
 
     def _too_late(self, what: str) -> SpaceTimeoutError:
         return SpaceTimeoutError(f"{self._client.where} {what}", partial=self.text)
 
     def _take(self, session: Session, data: bytes, items: list[Item]) -> None:
         """Read one event and add what it brings to `items`."""
+        reply = self._reply
+        assert reply is not None  # noqa: S101
+        fragment = self._appends.fragment(data, reply.tail)
+        if fragment is not None:
+            self._hand_out(reply.grow(fragment), items)
+            return
         try:
             message = parse(data)
         except ValueError:
@@ -251,7 +262,8 @@ class Call:
         if message.msg == "unexpected_error":
             session.complete = True
             said = message.body.get("message")
-            raise self._interrupted(f"The Space gave the call up ({said}).")
+            why = f" ({said:.300})" if isinstance(said, str) else ""
+            raise self._interrupted(f"The Space gave the call up{why}.")
         if message.msg == "close_stream":
             raise self._interrupted("The Space closed the stream before the answer was complete.")
         if self.event_id is None:
@@ -260,8 +272,9 @@ class Call:
             return
         if message.msg == "process_generating" and message.body.get("success", True):
             output = _output(session.endpoint, message.body)
-            if output is not _NOTHING and self._reply is not None:
-                self._hand_out(self._reply.generating(output), items)
+            if output is not _NOTHING:
+                self._hand_out(reply.generating(output), items)
+                self._appends.learn(data, output, reply.tail)
         elif message.msg in ("process_completed", "process_generating"):
             self._complete(session, message.body, items)
         else:
@@ -289,9 +302,18 @@ class Call:
 
     def _hand_out(self, fragments: list[Fragment], items: list[Item]) -> None:
         if fragments:
-            self._spoke = True
-            self._deadlines.begun()
+            if not self._spoke:
+                self._spoke = True
+                self._deadlines.begun()
             items += fragments
+            for item in fragments:
+                self._handed_out += len(item if isinstance(item, str) else item.text)
+            if self._handed_out > _MOST_REPEATED * self._options.max_reply_bytes:
+                msg = (
+                    f"{self._client.where} took its answer back and began anew, over and over. Ask "
+                    "again; if answers of this length are wanted, raise max_reply_bytes."
+                )
+                raise ProtocolError(msg, partial=self.text, is_retryable=False)
 
     def _end(self) -> None:
         """End the attempt and let go of everything."""
@@ -335,10 +357,11 @@ class Call:
             return False
         self._stale = known
         try:
-            fresh = await self._client.endpoint(self._pool, known)
-        except QwenSpaceError:
+            async with asyncio.timeout_at(self._deadlines.end):
+                fresh = await self._client.endpoint(self._pool, known)
+            return fresh.config != known.config
+        except (QwenSpaceError, TimeoutError, RecursionError):  # nested too deeply to be compared
             return False
-        return fresh.config.app_id != known.config.app_id or fresh.config != known.config
 
     def _interrupted(self, what: str) -> StreamInterruptedError:
         text = self.text

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
+_DEEPEST = 16  # keys from a chatbot's value to a text; no form has more than five
+
 Path = list[str | int]
 History = Sequence[tuple[str, str]]
 """Earlier turns, each (user, assistant)."""
@@ -70,29 +72,23 @@ class Form(Enum):
             return list(_reply(value))
         if not isinstance(value, list):
             raise ValueError("no list")
-        questions = 0
-        asked: list[Segment] = []
-        answer: list[Segment] = []
         sides = list(_sides(value) if self is Form.PAIRS else _messages(value))
         if value and not sides:
             raise ValueError("no turns")
-        for role, node, path in sides:
-            if role == "system":
-                continue
-            if role != "user":
-                answer += _texts(node, path, len(path) and _number(path), thought=_is_thought(node))
-                continue
-            segments = list(_texts(node, path, 0, thought=False))
-            if not answer and questions and asked and segments:
-                asked += segments  # one question in several messages
-                continue
-            questions += 1
-            asked, answer = segments, []
-        if questions <= turns:
-            said = "".join(segment.text for segment in asked)
-            if not questions or "".join(said.split()) != "".join(query.split()):
-                return None
-        return answer
+        questions, answered = 0, True
+        asked, answer = [""], list[Segment]()
+        for number, (role, node, path) in enumerate(sides):
+            if role == "user":
+                if answered:  # else it is one question in several messages
+                    questions += 1
+                    asked, answer, answered = [], [], False
+                asked.append("".join(text for _, text in _texts(node, path)))
+            elif role != "system":
+                answered = True
+                thought = _is_thought(node)
+                answer += [Segment(at, text, number, thought) for at, text in _texts(node, path)]
+        known = _solid(query) in (_solid("".join(asked)), _solid(asked[-1]))
+        return answer if known or questions > turns else None
 
 
 def form_of(kind: str, props_type: object, version: tuple[int, ...]) -> Form:
@@ -109,18 +105,26 @@ def join(segments: Sequence[Segment]) -> str:
     text = ""
     last = None
     for segment in segments:
-        if text and segment.text and segment.message != last:
-            text += "\n\n"
-        text += segment.text
-        last = segment.message
+        if segment.text:
+            if text and segment.message != last:
+                text += "\n\n"
+            text += segment.text
+            last = segment.message
     return text
+
+
+def _solid(text: str) -> str:
+    return "".join(text.split())
 
 
 def _sides(value: list[Any]) -> Iterator[tuple[str, object, Path]]:
     for index, pair in enumerate(value):
         if isinstance(pair, list):
             for side, (role, node) in enumerate(zip(("user", "assistant"), pair, strict=False)):
-                if node is not None:
+                if isinstance(node, list):  # modelscope's chatbot takes several messages a side
+                    for place, message in enumerate(node):
+                        yield role, message, [index, side, place]
+                elif node is not None:
                     yield role, node, [index, side]
 
 
@@ -132,14 +136,10 @@ def _messages(value: list[Any]) -> Iterator[tuple[str, object, Path]]:
 
 def _reply(value: object) -> Iterator[Segment]:
     """A `gr.ChatInterface` answers with text, with a message, or with a list of messages."""
+    several = isinstance(value, list)
     for index, node in enumerate(value if isinstance(value, list) else [value]):
-        path: Path = [index] if isinstance(value, list) else []
-        yield from _texts(node, path, index, thought=_is_thought(node))
-
-
-def _number(path: Path) -> int:
-    """The message's place in the value, which tells messages apart."""
-    return path[0] if isinstance(path[0], int) else 0
+        for path, text in _texts(node, [index] if several else []):
+            yield Segment(path, text, index, _is_thought(node))
 
 
 def _is_thought(node: object) -> bool:
@@ -147,15 +147,17 @@ def _is_thought(node: object) -> bool:
     return isinstance(metadata, dict) and bool(metadata.get("title"))
 
 
-def _texts(node: object, path: Path, message: int, *, thought: bool) -> Iterator[Segment]:
+def _texts(node: object, path: Path) -> Iterator[tuple[Path, str]]:
     """The texts under a side, a message or a part; files and components hold none."""
+    if len(path) > _DEEPEST:
+        raise ValueError("nested too deeply")
     if isinstance(node, str):
-        yield Segment(path, node, message, thought)
+        yield path, node
     elif isinstance(node, list):
         for index, item in enumerate(node):
-            yield from _texts(item, [*path, index], message, thought=thought)
+            yield from _texts(item, [*path, index])
     elif isinstance(node, dict):
         if "content" in node:
-            yield from _texts(node["content"], [*path, "content"], message, thought=thought)
+            yield from _texts(node["content"], [*path, "content"])
         elif isinstance(text := node.get("text"), str) and node.get("type", "text") == "text":
-            yield Segment([*path, "text"], text, message, thought)
+            yield [*path, "text"], text

@@ -104,7 +104,10 @@ class SpaceClient:
                 try:
                     config = read_config(await self._config(pool, base), base, self.where)
                 except QwenSpaceError as error:
-                    raise await self._explained(pool, error) from error
+                    explained = await self._explained(pool, error)
+                    if explained is error:
+                        raise
+                    raise explained from error
                 known = find_endpoint(
                     config, self.where, self.options.api_name, dict(self.options.inputs)
                 )
@@ -112,6 +115,14 @@ class SpaceClient:
             else:
                 await self.login(pool, known.config.base)
         return known
+
+    def quoted(self, body: bytes) -> str:
+        """The body as text for a message, without our secrets, should the Space repeat them."""
+        text = body.decode(errors="replace")
+        for secret in (self.access.token, *(self.access.auth or ())[1:]):
+            if secret:
+                text = text.replace(secret, "…")
+        return text
 
     async def _host(self, pool: Pool) -> URL:
         """Where the app runs: the URL given, else what the hub says, else the hub's rule."""
@@ -136,7 +147,7 @@ class SpaceClient:
             pool, "GET", base / "config", self.options.max_config_bytes
         )
         if status != 200:
-            text = body.decode(errors="replace")
+            text = self.quoted(body)
             raise from_status(status, headers, text, self.where, "GET /config")
         return _json(body)
 
@@ -169,7 +180,7 @@ class SpaceClient:
             msg = f"{self.where} refuses the login of {user!r}. Check auth=(user, password)."
             raise SpaceAuthenticationError(msg, status=status)
         if status != 200:
-            text = body.decode(errors="replace")
+            text = self.quoted(body)
             raise from_status(status, headers, text, self.where, "POST /login")
         pool.logged_in.add(self.access)
 
@@ -178,7 +189,7 @@ class SpaceClient:
     ) -> tuple[int, Mapping[str, str], bytes]:
         """One request whose answer is read whole: status, headers, body.
 
-        A redirect is followed on the same host only, and never from https to http.
+        A redirect is followed on the same host and port only, and never from https to http.
 
         Raises:
             SpaceConnectionError: No connection, or it broke.
@@ -209,12 +220,16 @@ def _redirect(response: aiohttp.ClientResponse, method: str) -> URL | None:
     """Where a redirect leads that may be followed."""
     if response.status not in ((301, 302, 303, 307, 308) if method == "GET" else (307, 308)):
         return None
+    source = response.url
     try:
-        target = response.url.join(URL(response.headers.get("Location", "")))
+        target = source.join(URL(response.headers.get("Location", "")))
+        if target.origin() == source.origin():
+            return target
+        # From http to https, each on its own port, it is the same host all the same.
+        upgraded = source.with_scheme("https").with_port(None) if source.is_default_port() else None
     except ValueError:
         return None
-    secure = target.scheme == "https" or response.url.scheme == "http" == target.scheme
-    return target if target.host == response.url.host and secure else None
+    return target if upgraded is not None and target.origin() == upgraded.origin() else None
 
 
 def _json(body: bytes) -> object:

@@ -1,6 +1,8 @@
 """`GET /config` of a Gradio app, read into what this package needs of it."""
 
 import re
+import reprlib
+from functools import cached_property
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -9,6 +11,8 @@ from yarl import URL
 from langchain_qwen_space.errors import ProtocolError, UnsupportedSpaceError
 
 _READABLE = ("sse_v1", "sse_v2", "sse_v2.1", "sse_v3")
+_LONGEST_LABEL = 200  # characters that are looked at
+_MOST = 20_000  # components, or functions, of a page that is read
 
 
 class _Wire(BaseModel):
@@ -26,7 +30,7 @@ class Component(_Wire):
     def label(self) -> str:
         """The label that a person sees, or an empty string."""
         label = self.props.get("label")
-        return label.strip() if isinstance(label, str) else ""
+        return label[:_LONGEST_LABEL].strip() if isinstance(label, str) else ""
 
     @property
     def visible(self) -> bool:
@@ -69,6 +73,13 @@ class Dependency(_Wire):
     backend_fn: bool = True
     queue: bool | None = None
     types: _Types = Field(default_factory=_Types)
+    show_api: Any = None
+    api_visibility: Any = None
+
+    @property
+    def public(self) -> bool:
+        """Whether the app's API page shows it; Gradio 6 has a word for it, older ones a switch."""
+        return self.show_api is not False and self.api_visibility in (None, "public")
 
 
 class SpaceConfig(_Wire):
@@ -83,13 +94,13 @@ class SpaceConfig(_Wire):
     root: str = ""
     app_id: int | str | None = None
     enable_queue: bool = True
-    components: list[Component]
-    dependencies: list[Dependency]
+    components: list[Component] = Field(max_length=_MOST)
+    dependencies: list[Dependency] = Field(max_length=_MOST)
 
     @property
     def release(self) -> tuple[int, ...]:
         """Gradio's version as numbers, (0,) where it cannot be read."""
-        return tuple(int(part) for part in re.findall(r"\d+", self.version)[:3]) or (0,)
+        return tuple(int(part) for part in re.findall(r"\d{1,9}", self.version)[:3]) or (0,)
 
     def api(self, path: str) -> URL:
         """The URL of a route of the app's queue.
@@ -108,12 +119,22 @@ class SpaceConfig(_Wire):
         )
 
     def component(self, number: int) -> Component:
-        """The component with that id."""
-        for component in self.components:
-            if component.id == number:
-                return component
-        msg = f"The Space's /config names a component {number} that it does not describe."
-        raise ProtocolError(msg, is_retryable=False)
+        """The component with that id; one that is not described is of no known type."""
+        return self._by_id.get(number) or Component(id=number, type="unknown")
+
+    @cached_property
+    def _by_id(self) -> dict[int, Component]:
+        return {component.id: component for component in reversed(self.components)}
+
+    @cached_property
+    def submitted(self) -> frozenset[int]:
+        """The ids of the components whose Enter key calls a function."""
+        return frozenset(
+            target[0]
+            for dependency in self.dependencies
+            for target in dependency.targets
+            if isinstance(target, list) and target[1:2] == ["submit"] and isinstance(target[0], int)
+        )
 
 
 def read_config(body: object, base: URL, where: str) -> SpaceConfig:
@@ -135,9 +156,9 @@ def read_config(body: object, base: URL, where: str) -> SpaceConfig:
         raise UnsupportedSpaceError(msg)
     protocol = body.get("protocol", "ws")
     if protocol not in _READABLE:
+        version = reprlib.repr(body.get("version", "of an unknown version")).strip("'")
         msg = (
-            f"{where} runs Gradio {body.get('version', 'of an unknown version')}, which speaks the "
-            f"protocol {protocol!r}. This package reads {_READABLE[0]} to {_READABLE[-1]} (Gradio "
+            f"{where} runs Gradio {version}, which speaks the protocol {reprlib.repr(protocol)}. This package reads {_READABLE[0]} to {_READABLE[-1]} (Gradio "
             "4.9 and later): ask the Space's owner to upgrade, or duplicate the Space and do so."
         )
         raise UnsupportedSpaceError(msg)

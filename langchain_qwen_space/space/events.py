@@ -97,7 +97,7 @@ class WarningEvent(SpaceEvent):
     message: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: one is made of every event, and freezing doubles its price
 class Message:
     """One event of the wire. `body` is the whole JSON object."""
 

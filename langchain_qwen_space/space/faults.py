@@ -4,8 +4,9 @@ import ast
 import re
 import time
 from collections.abc import Mapping
+from contextlib import suppress
+from datetime import UTC
 from email.utils import parsedate_to_datetime
-from typing import Any
 
 from langchain_qwen_space.errors import (
     ContextTooLongError,
@@ -22,12 +23,17 @@ from langchain_qwen_space.errors import (
 )
 
 _SHOWN = 300  # characters of a foreign text that a message quotes
-_STATUS = re.compile(r"status[ _]code:?\s*(\d{3})\b", re.IGNORECASE)
+_TOLD = 2000  # characters of what an app says, which may end with the reason
+_SEARCHED = 4096  # characters of an answer in which words are looked for
+_LITERAL = re.compile(  # what `repr` makes of a string, and no other expression
+    r"""'[^'\\\n]*(?:\\[\\'nrtxuU][^'\\\n]*)*'|"[^"\\\n]*(?:\\[\\nrtxuU][^"\\\n]*)*\""""
+)
+_STATUS = re.compile(r"status[ _]code[:=]?\s*(\d{3})\b", re.IGNORECASE)
 _QUOTA = re.compile(
-    r"\b(rate limit|quota|too many requests|throttl|exceeded your .*limit)", re.IGNORECASE
+    r"\b(rate[ _-]?limit|quota|too many requests|throttl|exceeded your .*limit)", re.IGNORECASE
 )
 _TOO_LONG = re.compile(
-    r"range of input length|maximum context length|context (length|window).*exceed"
+    r"range of input length|maximum context length|context[ _](length|window).*exceed"
     r"|exceed.*context (length|window)|prompt is too long|input is too long",
     re.IGNORECASE,
 )
@@ -107,7 +113,8 @@ def from_output(
     said = _unquoted(error) if quoted and "duration" in found else error
     heading = found.get("title") or title
     if isinstance(heading, str) and heading not in ("", "Error"):
-        said = f"{heading}: {said}"
+        said = f"{heading[:_SHOWN]}: {said}"
+    said = said[:_TOLD]
     text = f"The app on {where} failed: {said}"
     match = _STATUS.search(said)
     status = int(match[1]) if match else None
@@ -123,6 +130,9 @@ def from_output(
 
 def _detail(body: str, headers: Mapping[str, str]) -> str:
     """What the body says in words; a page of HTML says at most its title."""
+    if headers.get("Content-Encoding"):
+        return ""
+    body = body[:_SEARCHED]
     if "html" in headers.get("Content-Type", "") or body.lstrip()[:1] == "<":
         match = re.search(r"<title[^>]*>(.*?)</title>", body, re.IGNORECASE | re.DOTALL)
         text = match[1] if match else ""
@@ -135,19 +145,18 @@ def _detail(body: str, headers: Mapping[str, str]) -> str:
 def _retry_after(headers: Mapping[str, str]) -> float | None:
     """Seconds to wait, from `Retry-After` in seconds or as a date (RFC 9110, 10.2.3)."""
     value = headers.get("Retry-After", "").strip()
-    if value.isdigit():
+    if value.isascii() and value.isdigit():
         return float(value)
     try:
-        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
+        date = parsedate_to_datetime(value)
     except (TypeError, ValueError):
         return None
+    return max(0.0, date.replace(tzinfo=date.tzinfo or UTC).timestamp() - time.time())
 
 
 def _unquoted(text: str) -> str:
-    if text[:1] in "'\"" and text[-1:] == text[:1]:
-        try:
-            value: Any = ast.literal_eval(text)
-        except (SyntaxError, ValueError):
-            return text
-        return value if isinstance(value, str) else text
+    """The string that `text` is the `repr` of, or `text` itself."""
+    if _LITERAL.fullmatch(text):
+        with suppress(SyntaxError, ValueError):
+            return str(ast.literal_eval(text))
     return text

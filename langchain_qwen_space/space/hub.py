@@ -32,7 +32,7 @@ _STOPPED = {
 class SpaceAsleepError(SpaceUnavailableError):
     """The Space will run in a while. `stage` is the hub's word for what it does now."""
 
-    def __init__(self, message: str, stage: str) -> None:
+    def __init__(self, message: str, stage: str = "") -> None:
         super().__init__(message)
         self.stage = stage
 

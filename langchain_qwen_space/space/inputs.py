@@ -2,8 +2,12 @@
 
 from typing import Any
 
+import orjson
+
 from langchain_qwen_space.errors import InvalidInputError
 from langchain_qwen_space.space.config import Component
+
+_TOO_LARGE = 2**63  # what readers of JSON take for an integer
 
 
 def describe(component: Component, index: int) -> str:
@@ -17,11 +21,15 @@ def check(component: Component, value: Any, name: str) -> Any:
     Raises:
         InvalidInputError: It does not; the message says what it takes.
     """
+    try:
+        orjson.dumps(value)
+    except TypeError as error:
+        raise InvalidInputError(f"{name} takes what JSON can say: {error}.") from None
     low, high = bounds(component)
     if component.type in ("slider", "number"):
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            if value is None and component.type == "number":
-                return value
+        if value is None and component.type == "number":
+            return value
+        if not _is_number(value):
             raise InvalidInputError(f"{name} takes a number, not {value!r}.")
         if (low is not None and value < low) or (high is not None and value > high):
             raise InvalidInputError(f"{name} takes a number from {low} to {high}, not {value!r}.")
@@ -39,19 +47,32 @@ def check(component: Component, value: Any, name: str) -> Any:
     return value
 
 
-def clamp(component: Component, value: float, *, up: bool = False) -> float:
-    """The value nearest to `value` that the component allows; with `up`, not below it if it can."""
+def clamp(component: Component, value: Any, name: str, *, up: bool = False) -> float:
+    """The value nearest to `value` that the component allows; with `up`, not below it if it can.
+
+    Raises:
+        InvalidInputError: It is no number.
+    """
+    if not _is_number(value):
+        raise InvalidInputError(f"{name} takes a number, not {value!r}.")
     low, high = bounds(component)
     step = component.props.get("step")
+    nearest: float = value
     if up and low is not None and isinstance(step, int | float) and step > 0:
-        steps = -(-(max(value, low) - low) // step)
-        value = low + steps * step
+        stepped = low - (low - max(value, low)) // step * step  # rounded away from `low`
+        nearest = max(stepped, value) if _is_number(stepped) else value
     if low is not None:
-        value = max(value, low)
+        nearest = max(nearest, low)
     if high is not None:
-        value = min(value, high)
+        nearest = min(nearest, high)
+    as_int = up or isinstance(component.default, int)
+    return int(nearest) if as_int and nearest == int(nearest) else nearest
+
+
+def _is_number(value: object) -> bool:
+    """Whether it is a number that JSON can say; neither infinities nor True and False are."""
     return (
-        int(value) if up or (isinstance(component.default, int) and value == int(value)) else value
+        isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < _TOO_LARGE
     )
 
 
@@ -59,6 +80,6 @@ def bounds(component: Component) -> tuple[float | None, float | None]:
     """The least and the greatest value of a slider or a number box, None where there is none."""
     low, high = component.props.get("minimum"), component.props.get("maximum")
     return (
-        low if isinstance(low, int | float) else None,
-        high if isinstance(high, int | float) else None,
+        low if _is_number(low) else None,
+        high if _is_number(high) else None,
     )

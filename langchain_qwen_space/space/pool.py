@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 import aiohttp
 from yarl import URL
 
-from langchain_qwen_space.errors import SpaceConnectionError
+from langchain_qwen_space.errors import ProtocolError, SpaceConnectionError
 from langchain_qwen_space.space.access import Access
 
 logger = logging.getLogger(__name__)
@@ -20,6 +20,7 @@ USER_AGENT = (
     f"langchain-qwen-space/{version('langchain-qwen-space')} "
     f"(Python {platform.python_version()}; aiohttp {aiohttp.__version__})"
 )
+Work = Callable[[], Coroutine[Any, Any, None]]
 _FAREWELL = 2.0  # seconds that a closing loop waits for Spaces to be told of calls that ended
 
 
@@ -31,7 +32,7 @@ class Pool:
         self._sessions: dict[Access, aiohttp.ClientSession] = {}
         self._locks: dict[Access, asyncio.Lock] = {}
         self.logged_in: set[Access] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[None], Work | None] = {}
         self._calls: set[Callable[[], None]] = set()
         self._owner: AsyncGenerator[None, None] | None = None
 
@@ -59,15 +60,21 @@ class Pool:
         """Forget a call that has ended."""
         self._calls.discard(leave)
 
-    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run `work` in a task that nobody awaits."""
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
+    def spawn(self, work: Work, *, again: bool = True) -> None:
+        """Run `work` in a task that nobody awaits; once more if the end of the loop cancels it.
+
+        A loop that ends cancels every task first, and lets the pool close then.
+        """
+        task = asyncio.get_running_loop().create_task(work())
+        self._tasks[task] = work if again else None
         task.add_done_callback(self._done)
 
     def _done(self, task: "asyncio.Task[None]") -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
+        work = self._tasks.pop(task)
+        if task.cancelled():
+            if work is not None:
+                self.spawn(work, again=False)
+        elif (error := task.exception()) is not None:
             logger.debug("A farewell to a Space failed: %s", error)
 
     async def request(
@@ -79,6 +86,7 @@ class Pool:
 
         Raises:
             SpaceConnectionError: The host cannot be reached, or the connection broke.
+            ProtocolError: The answer is compressed.
         """
         session = self._sessions.get(access)
         if session is None:
@@ -87,12 +95,14 @@ class Pool:
                 connector_owner=False,
                 # `unsafe` is aiohttp's word for cookies from hosts named by a bare address.
                 cookie_jar=aiohttp.CookieJar(unsafe=True),
-                headers={"User-Agent": USER_AGENT},
+                # A few compressed bytes may be gigabytes: none are asked for, none unpacked.
+                headers={"User-Agent": USER_AGENT, "Accept-Encoding": "identity"},
+                auto_decompress=False,
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
             )
         headers = {**options.pop("headers", {}), **access.token_headers(url)}
         try:
-            return await session.request(
+            response = await session.request(
                 method,
                 url,
                 headers=headers,
@@ -100,8 +110,13 @@ class Pool:
                 allow_redirects=False,
                 **options,
             )
+        except aiohttp.ClientHttpProxyError as error:
+            refused = connection_error(error, url)
         except (aiohttp.ClientError, OSError) as error:
             raise connection_error(error, url) from error
+        else:
+            return _as_it_is(response)
+        raise refused  # without its cause, which holds the password that was shown to the proxy
 
     async def _close(self) -> None:
         for leave in list(self._calls):
@@ -109,10 +124,22 @@ class Pool:
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=_FAREWELL)
         for task in self._tasks:
+            self._tasks[task] = None
             task.cancel()
         for session in self._sessions.values():
             await session.close()
         await self._connector.close()
+
+
+def _as_it_is(response: aiohttp.ClientResponse) -> aiohttp.ClientResponse:
+    """The response, if its body is not compressed."""
+    packed = response.headers.get("Content-Encoding", "identity")
+    if response.status == 200 and packed != "identity":
+        response.close()
+        what = f"{response.url.host} answered {response.url.path} compressed ({packed:.20})"
+        msg = f"{what}, which was not asked for and is not unpacked."
+        raise ProtocolError(msg, is_retryable=False)
+    return response
 
 
 def connection_error(error: Exception, url: URL) -> SpaceConnectionError:
@@ -122,6 +149,7 @@ def connection_error(error: Exception, url: URL) -> SpaceConnectionError:
         what = f"The proxy before {host} cannot be used ({_reason(error)}). Check proxy=…"
     elif isinstance(error, aiohttp.ClientConnectorCertificateError | aiohttp.ClientSSLError):
         what = f"The certificate of {host} cannot be verified ({_reason(error)})."
+        return SpaceConnectionError(what, is_retryable=False)
     elif isinstance(error, aiohttp.ClientConnectorDNSError):
         what = f"There is no host {host}. Check the name of the Space and the network."
     elif isinstance(error, aiohttp.ClientConnectorError):

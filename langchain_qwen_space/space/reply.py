@@ -7,9 +7,12 @@ text and what was handed out part ways; `Track` finds the place to go on from.
 """
 
 import logging
+import reprlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+
+import orjson
 
 from langchain_qwen_space.errors import ProtocolError
 from langchain_qwen_space.space.chatbot import Form, Path, join
@@ -55,8 +58,8 @@ class Track:
         """Make `text` the true text and return what of it is still to be handed out.
 
         After a revision nothing is handed out twice, and nothing but blank space left out: what
-        both texts begin with, blank space aside, counts as handed out. Where they part inside a
-        word, the whole word is handed out.
+        both texts begin with, blank space aside, counts as handed out. Where the word that was
+        handed out is not the word that stands there, the whole word is handed out.
         """
         old = self.text if self._ahead is None else self._ahead
         self._parts = [text]
@@ -64,20 +67,27 @@ class Track:
         if text.startswith(old):
             return text[len(old) :]
         self.revised = True
-        common = _common_length("".join(old.split()), solid := "".join(text.split()))
+        old_solid, solid = "".join(old.split()), "".join(text.split())
+        common = _common_length(old_solid, solid)
         start = _index_after(text, common, len(solid))
-        if common == len("".join(old.split())):
+        if common == len(old_solid):
             # All of it stands again; the blank space that ended it may stand again as well.
             tail = old[len(old.rstrip()) :]
             return text[start + _common_length(tail, text[start:]) :]
         if common == len(solid):
             self._ahead = old
             return ""
-        while start and not text[start - 1].isspace():
-            start -= 1
-        while start and text[start - 1].isspace():
-            start -= 1
+        if _is_letter(old[_index_after(old, common, len(old_solid))]):
+            while start and _is_letter(text[start - 1]):
+                start -= 1
+            while start and text[start - 1].isspace():
+                start -= 1
         return text[start:]
+
+
+def _is_letter(char: str) -> bool:
+    """Whether words are made of it; from CJK on, scripts mostly have no blanks between words."""
+    return char.isalnum() and char < "\u2e80"
 
 
 def _common_length(one: str, other: str) -> int:
@@ -112,18 +122,21 @@ class Reply:
         turns: How many turns of history were sent.
         query: The question that was sent.
         whole: Whether every event holds the whole value (protocol `sse_v1`).
-        max_chars: The most that an answer may hold before the call is given up.
+        max_chars: The most that the value may hold as JSON before the call is given up.
+
+    Attributes:
+        tail: Where the answer grows: what is appended there may go to `grow`. None if unknown.
     """
 
     def __init__(self, form: Form, turns: int, query: str, *, whole: bool, max_chars: int) -> None:
         self._form, self._turns, self._query = form, turns, query
         self._whole = whole
         self._max = max_chars
-        self._size = 0
+        self._size = 0  # roughly what the value holds, or more
         self._value: Any = None
         self._known = False  # a first value has come, and every edit since could be made
         self._broken = False
-        self._tail: Path | None = None  # where the answer grows
+        self.tail: Path | None = None
         self._grown: list[str] = []  # what grew there and does not stand in the value yet
         self.answer = Track()
         self.thoughts = Track()
@@ -136,63 +149,81 @@ class Reply:
     def generating(self, output: object) -> list[Fragment]:
         """Take the chatbot's part of a `process_generating` event.
 
-        Edits that cannot be made are logged; the text then waits for the whole value at the end.
+        What cannot be read is logged; the text then waits for the whole value at the end.
 
         Raises:
-            ProtocolError: The answer is longer than `max_chars`.
+            ProtocolError: The value is larger than `max_chars`.
         """
-        if self._whole or not self._known:
-            if self._broken:
-                return []
-            self._known = True
-            try:
-                return self._replace(output)
-            except ValueError:
-                return self._break(output)
-        if not isinstance(output, list):
-            return self._break(output)
-        tail = self._tail
-        if len(output) == 1:
-            edit = output[0]
-            if (
-                isinstance(edit, list)
-                and len(edit) == 3
-                and edit[1] == tail
-                and edit[0] == "append"
-                and tail is not None
-                and isinstance(edit[2], str)
-            ):
-                fragment = edit[2]
-                self._grown.append(fragment)
-                self.answer.append(fragment)
-                self._grow(len(fragment))
-                return [fragment] if fragment else []
-        if not output:
+        if self._broken:
             return []
-        self._settle()
         try:
-            for edit in output:
-                self._value = _apply(self._value, edit)
-            return self._read()
-        except (LookupError, TypeError, ValueError):
-            return self._break(output)
+            if self._whole or not self._known:
+                self._known = True
+                return self._replace(output) or []
+            return self._edit(output)
+        except (LookupError, TypeError, ValueError, OverflowError):
+            logger.warning(
+                "A change of the answer cannot be read; waiting for its final text: %s",
+                reprlib.repr(output),
+            )
+            self._broken = True
+            self.tail = None
+            return []
+
+    def grow(self, fragment: str) -> list[Fragment]:
+        """Take a fragment that is appended at `tail`.
+
+        Raises:
+            ProtocolError: The value is larger than `max_chars`.
+        """
+        self._grown.append(fragment)
+        self.answer.append(fragment)
+        self._grow(len(fragment))
+        return [fragment] if fragment else []
 
     def completed(self, output: object) -> list[Fragment]:
-        """Take the chatbot's part of the final event: the whole value, or null for no change."""
-        try:
-            return self._replace(output)
-        except ValueError:
-            msg = f"The answer has not the form that the Space's /config promised: {output!r:.200}"
-            raise ProtocolError(msg, partial=self.answer.text, is_retryable=False) from None
+        """Take the chatbot's part of the final event: the whole value, or null for no change.
 
-    def _replace(self, output: object) -> list[Fragment]:
+        Raises:
+            ProtocolError: The value is larger than `max_chars`, has not the chatbot's form, or
+                does not hold the question, so that there is no telling what answers it.
+        """
+        try:
+            fragments = self._replace(output)
+        except (TypeError, ValueError):
+            what = "has not the form that the Space's /config promised"
+        else:
+            if fragments is not None or self.answer.text:
+                return fragments or []
+            what = "does not hold the question"
+        msg = f"The chatbot's final value {what}: {reprlib.repr(output)}"
+        raise ProtocolError(msg, partial=self.answer.text, is_retryable=False)
+
+    def _edit(self, edits: Any) -> list[Fragment]:
+        if not edits:
+            return []
+        if len(edits) == 1 and self.tail is not None:
+            action, path, fragment = edits[0]
+            if action == "append" and path == self.tail and isinstance(fragment, str):
+                return self.grow(fragment)
+        self._settle()
+        for edit in edits:
+            self._value = _apply(self._value, edit)
+        self._grow(_length(edits))
+        return self._read() or []
+
+    def _replace(self, output: object) -> list[Fragment] | None:
         self._grown.clear()
-        self._tail = None
-        self._value = output
+        self._value, self._size = output, 0
+        self._grow(_length(output))
         return self._read()
 
-    def _read(self) -> list[Fragment]:
-        """Find the answer in the value and return what of it is new."""
+    def _read(self) -> list[Fragment] | None:
+        """Find the answer in the value and return what of it is new.
+
+        None where the value does not hold the question.
+        """
+        self.tail = None
         value, base = self._value, []
         if isinstance(value, dict) and "__type__" in value:
             value, base = value.get("value"), ["value"]
@@ -200,7 +231,7 @@ class Reply:
             return []
         segments = self._form.read(value, self._turns, self._query)
         if segments is None:
-            return []
+            return None
         answer = [segment for segment in segments if not segment.thought]
         fragments: list[Fragment] = []
         if len(answer) != len(segments):
@@ -208,27 +239,25 @@ class Reply:
             if fragment := self.thoughts.take(thoughts):
                 fragments.append(Thought(fragment))
         text = join(answer)
-        self._grow(len(text) - self._size)
         if fragment := self.answer.take(text):
             fragments.append(fragment)
-        self._tail = [*base, *answer[-1].path] if answer and self.answer.level else None
+        # A message without text yet will begin with the blank line that sets it apart.
+        if answer and self.answer.level and not self._whole and (answer[-1].text or not text):
+            self.tail = [*base, *answer[-1].path]
         return fragments
 
     def _settle(self) -> None:
         """Write what grew at the tail into the value, so that edits find it there."""
-        if self._grown and self._tail is not None:
-            self._value = _apply(self._value, ["append", self._tail, "".join(self._grown)])
+        if self._grown and self.tail is not None:
+            self._value = _apply(self._value, ["append", self.tail, "".join(self._grown)])
             self._grown.clear()
 
-    def _break(self, output: object) -> list[Fragment]:
-        logger.warning(
-            "An edit to the answer cannot be made; waiting for its final text: %.200r", output
-        )
-        self._broken, self._known, self._tail = True, False, None
-        return []
-
     def _grow(self, count: int) -> None:
+        """Count what came in, and measure the value where that may be too much."""
         self._size += count
+        if self._size > self._max:
+            self._settle()
+            self._size = _length(self._value)
         if self._size > self._max:
             msg = (
                 f"The answer grew beyond {self._max:,} characters and was given up. If answers of "
@@ -237,11 +266,16 @@ class Reply:
             raise ProtocolError(msg, partial=self.answer.text, is_retryable=False)
 
 
+def _length(value: object) -> int:
+    """How many characters of JSON a value is; a TypeError for one that is nested too deeply."""
+    return len(orjson.dumps(value).decode())
+
+
 def _apply(value: Any, edit: Sequence[Any]) -> Any:
     """Make one edit `[action, path, operand]` and return the new value.
 
     Raises:
-        LookupError, TypeError, ValueError: The edit does not fit the value.
+        LookupError, TypeError, ValueError, OverflowError: The edit does not fit the value.
     """
     action, path, operand = edit
     if not path:

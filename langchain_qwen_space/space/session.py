@@ -2,7 +2,9 @@
 
 import asyncio
 import secrets
+import socket
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import aiohttp
@@ -10,6 +12,7 @@ import orjson
 from yarl import URL
 
 from langchain_qwen_space.errors import (
+    InvalidInputError,
     ProtocolError,
     QwenSpaceError,
     SpaceConnectionError,
@@ -81,11 +84,22 @@ class Session:
 
     def end(self) -> None:
         """Close the stream at once, and tell the Space, unless the call is complete."""
-        if self.stream is not None:
-            self.stream.close()  # closes nothing if the body was read to its end
+        self.hang_up()
         if self._joining is not None and not self.complete:
             self.complete = True
-            self._pool.spawn(self._say_goodbye(self._joining))
+            self._pool.spawn(partial(self._say_goodbye, self._joining))
+
+    def hang_up(self) -> None:
+        """Close the stream's connection at once, unless the body was read to its end."""
+        if self.stream is None:
+            return
+        connection = self.stream.connection
+        if connection is not None and connection.transport is not None:
+            # A process that was forked meanwhile holds the socket too; closing would not reach it.
+            sock = connection.transport.get_extra_info("socket")
+            with suppress(OSError, AttributeError, TypeError):  # some loops have no such socket
+                sock.shutdown(socket.SHUT_RDWR)
+        self.stream.close()
 
     async def _set_history(self, history: History) -> None:
         body = {
@@ -120,18 +134,24 @@ class Session:
         raise ProtocolError(f"{self._client.where} {what}")
 
     async def _post(self, path: str, body: dict[str, Any]) -> bytes:
+        try:
+            data = orjson.dumps(body)
+        except TypeError as error:
+            self.complete = True  # nothing was sent
+            msg = f"The values for {self._client.where} cannot be sent as JSON: {error}."
+            raise InvalidInputError(msg) from None
         status, headers, answer = await self._client.fetch(
             self._pool,
             "POST",
             self.endpoint.config.api(path),
             ERROR_BYTES,
-            data=orjson.dumps(body),
+            data=data,
             headers={"Content-Type": "application/json"},
         )
         if status != 200:
             if path == "queue/join":
                 self.complete = True  # it was not taken
-            text = answer.decode(errors="replace")
+            text = self._client.quoted(answer)
             raise from_status(status, headers, text, self._client.where, f"POST {path}")
         return answer
 
@@ -148,7 +168,7 @@ class Session:
                     "GET", self._stream_url, client.access, headers=headers
                 )
                 if stream.status != 200:
-                    text = (await read_body(stream, ERROR_BYTES)).decode(errors="replace")
+                    text = client.quoted(await read_body(stream, ERROR_BYTES))
                     raise from_status(
                         stream.status, stream.headers, text, client.where, "GET queue/data"
                     )
@@ -163,8 +183,11 @@ class Session:
         """Tell the Space that nobody listens to the call any more."""
         access = self._client.access
         async with asyncio.timeout(_FAREWELL):
-            with suppress(QwenSpaceError):  # its answer may be lost while the call is queued
-                self.event_id = await joining
+            # Its answer may be lost, or never come, while the call is queued.
+            await asyncio.wait([joining], timeout=_FAREWELL / 2)
+            joining.cancel()
+            if joining.done() and not joining.cancelled() and joining.exception() is None:
+                self.event_id = joining.result()
             if self.stream is None:
                 # Only closing a stream takes a waiting call out of the queue before Gradio 6.14.
                 (await self._pool.request("GET", self._stream_url, access)).close()

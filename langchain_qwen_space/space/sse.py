@@ -53,29 +53,34 @@ class SSEDecoder:
         if self._line and lines:
             lines[0] = bytes(self._line + lines[0])
             self._line.clear()
+        data, most = self._data, self._max
         for line in lines:
-            self._check(len(line))
+            if not line:
+                if data:
+                    event = data[0] if len(data) == 1 else b"\n".join(data)
+                    data.clear()
+                    self._size = 0
+                    yield event
+                continue
+            if self._size + len(line) > most:
+                raise self._too_large()
             if line.startswith(b"data:"):
-                self._data.append(line[6:] if line[5:6] == b" " else line[5:])
+                data.append(line[6:] if line.startswith(b"data: ") else line[5:])
                 self._size += len(line)
             elif line == b"data":
-                self._data.append(b"")
+                data.append(b"")
                 self._size += len(line)
-            elif not line and self._data:
-                event = b"\n".join(self._data)
-                self._data.clear()
-                self._size = 0
-                yield event
-        self._check(len(self._line) + len(rest))
-        self._line += rest
+        if rest:
+            if self._size + len(self._line) + len(rest) > most:
+                raise self._too_large()
+            self._line += rest
 
-    def _check(self, size: int) -> None:
-        if self._size + size > self._max:
-            msg = (
-                f"The Space sent an event of more than {self._max:,} bytes, which is not read "
-                "on. If answers of this size are wanted, raise max_reply_bytes."
-            )
-            raise ProtocolError(msg, is_retryable=False)
+    def _too_large(self) -> ProtocolError:
+        msg = (
+            f"The Space sent an event of more than {self._max:,} bytes, which is not read "
+            "on. If answers of this size are wanted, raise max_reply_bytes."
+        )
+        return ProtocolError(msg, is_retryable=False)
 
     def _skip_bom(self, chunk: bytes) -> bytes:
         """Drop one byte order mark at the very start, even if it comes in pieces."""

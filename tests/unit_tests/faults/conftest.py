@@ -1,0 +1,30 @@
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.unit_tests.faults.server import FaultServer, fault_server
+
+
+@pytest.fixture
+async def space() -> AsyncIterator[FaultServer]:
+    async with fault_server() as server:
+        yield server
+
+
+@pytest.fixture(autouse=True)
+def _no_token(monkeypatch, tmp_path):
+    """The token of whoever runs the tests stays out of them."""
+    for name in ("HF_TOKEN", "HUGGINGFACEHUB_API_TOKEN", "QWEN_SPACE_PROXY", "HF_ENDPOINT"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+
+
+@pytest.fixture(autouse=True)
+def _quick_retries(monkeypatch):
+    """Pauses between tries are counted in milliseconds here."""
+    import tenacity
+
+    from langchain_qwen_space.space import call, retries
+
+    monkeypatch.setattr(retries, "_backoff", tenacity.wait_fixed(0.01))
+    monkeypatch.setattr(call, "_WAKE_POLL", 0.02)
