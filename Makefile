@@ -7,7 +7,7 @@ PY := $(VENV)/bin/python
 CHECKED := langchain_qwen_space examples notebooks
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test compat lint format types notebooks clean
+.PHONY: help demo test compat bench lint format types notebooks clean
 
 help: ## list these commands
 	@sed -n 's/^\([a-z]*\):.*## /  make \1|/p' Makefile | awk -F'|' '{ printf "%-18s%s\n", $$1, $$2 }'
@@ -21,6 +21,9 @@ test: $(VENV)/.dev ## run the tests; ARGS='-k stop' passes on to pytest
 
 compat: $(VENV)/.dev ## run the tests on real servers of Gradio 4, 5 and 6; ARGS as for test
 	$(PY) -m pytest tests/compat $(ARGS)
+
+bench: $(VENV)/.bench ## measure the cost of a fragment beside other models; ARGS=--quick writes nothing
+	$(PY) benchmarks/bench.py $(ARGS)
 
 lint: $(VENV)/.dev ## look for mistakes and for code that is not formatted
 	$(PY) -m ruff check
@@ -66,3 +69,7 @@ $(VENV)/.dev: pyproject.toml
 	@$(PY) -m pip install --quiet --editable '.[local,tokens]' --group dev
 	@rm $(VENV)/.unfinished
 	@touch $(VENV)/.demo $@
+
+$(VENV)/.bench: $(VENV)/.dev
+	@$(PY) -m pip install --quiet --group bench
+	@touch $@

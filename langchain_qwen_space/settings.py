@@ -22,7 +22,12 @@ PROVIDER = "qwen_space"
 class Settings(BaseChatModel):
     """The settings of a `ChatQwenSpace`."""
 
-    model_config = ConfigDict(extra="forbid", populate_by_name=True, protected_namespaces=())
+    model_config = ConfigDict(
+        extra="forbid",
+        populate_by_name=True,
+        protected_namespaces=(),
+        hide_input_in_errors=True,  # a URL that is refused may hold a password
+    )
 
     space: str = Field(default_factory=environment.space_from_environment, alias="base_url")
     """Id of the Space (`Qwen/Qwen2.5`) or URL of its app; environment `QWEN_SPACE`."""
