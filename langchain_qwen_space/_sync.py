@@ -46,7 +46,8 @@ class _LoopThread:
 async def _cancel_all() -> None:
     tasks = asyncio.all_tasks() - {asyncio.current_task()}
     for task in tasks:
-        task.cancel()
+        if not task.cancelling():  # else it is about to end, and may be in its clean-up
+            task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
@@ -85,7 +86,7 @@ def iterate(source: Callable[[], AsyncGenerator[T]]) -> Iterator[T]:
         source: Makes the asynchronous generator.
     """
     arrived: SimpleQueue[Any] = SimpleQueue()
-    done = asyncio.run_coroutine_threadsafe(_pump(source, arrived), _loop())
+    done = _submit(_pump(source, arrived))
     try:
         while (item := arrived.get()) is not _END:
             yield item
@@ -105,8 +106,16 @@ async def _pump(source: Callable[[], AsyncGenerator[T]], arrived: "SimpleQueue[A
 
 def run(work: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine on the private loop and return its result here."""
-    done: Future[T] = asyncio.run_coroutine_threadsafe(work, _loop())
+    done = _submit(work)
     try:
         return done.result()
     finally:
         done.cancel()
+
+
+def _submit(work: Coroutine[Any, Any, T]) -> Future[T]:
+    try:
+        return asyncio.run_coroutine_threadsafe(work, _loop())
+    except RuntimeError:  # the interpreter is about to exit
+        work.close()
+        raise

@@ -1,0 +1,224 @@
+import copy
+import pickle
+import pwd
+from pathlib import Path
+
+import pytest
+from langchain_core.load import dumps
+from langchain_core.runnables import ConfigurableField
+from pydantic import SecretStr, ValidationError
+from yarl import URL
+
+from langchain_qwen_space import ChatQwenSpace, environment
+from langchain_qwen_space.environment import EnvironmentSecret
+
+VARIABLES = [
+    *("QWEN_SPACE", "QWEN_SPACE_PROXY", "HF_TOKEN", "HUGGINGFACEHUB_API_TOKEN"),
+    *("HF_HOME", "HF_TOKEN_PATH", "XDG_CACHE_HOME"),
+]
+FOREIGN = "https://foreign.example"
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    """A home of our own, and nothing in the environment."""
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    return tmp_path
+
+
+def save_token(path, text="hf_saved\n"):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+
+
+def token():
+    found = environment.token_from_environment()
+    return found and found.get_secret_value()
+
+
+class TestSpace:
+    def test_the_public_space_is_the_default(self):
+        assert ChatQwenSpace().space == "Qwen/Qwen2.5"
+
+    def test_the_environment_names_another(self, monkeypatch):
+        monkeypatch.setenv("QWEN_SPACE", "https://huggingface.co/spaces/Owner/Name")
+        assert environment.space_from_environment() == "https://huggingface.co/spaces/Owner/Name"
+        assert ChatQwenSpace(space="Other/Name").space == "Other/Name"
+
+    def test_an_empty_variable_is_none(self, monkeypatch):
+        monkeypatch.setenv("QWEN_SPACE", "")
+        assert ChatQwenSpace().space == "Qwen/Qwen2.5"
+
+    def test_one_that_is_given_is_put_into_one_spelling(self):
+        assert ChatQwenSpace(space="https://X.hf.space/?a=b").space == "https://x.hf.space"
+        assert ChatQwenSpace(base_url="Owner/Name").space == "Owner/Name"
+
+
+class TestToken:
+    def test_there_may_be_none(self):
+        assert token() is None
+        assert ChatQwenSpace().hf_token is None
+
+    def test_the_variables_come_in_their_order(self, monkeypatch, home):
+        save_token(home / ".cache/huggingface/token")
+        assert token() == "hf_saved"
+        monkeypatch.setenv("HUGGINGFACEHUB_API_TOKEN", "hf_second")
+        assert token() == "hf_second"
+        monkeypatch.setenv("HF_TOKEN", " hf_first\n")
+        assert token() == "hf_first"
+        monkeypatch.setenv("HF_TOKEN", " ")
+        assert token() == "hf_second"
+
+    def test_the_saved_login_is_where_the_hub_client_puts_it(self, monkeypatch, home):
+        save_token(home / ".cache/huggingface/token", "in the home")
+        assert token() == "in the home"
+        save_token(home / "xdg/huggingface/token", "in XDG_CACHE_HOME")
+        monkeypatch.setenv("XDG_CACHE_HOME", str(home / "xdg"))
+        assert token() == "in XDG_CACHE_HOME"
+        save_token(home / "hf/token", "in HF_HOME")
+        monkeypatch.setenv("HF_HOME", "~/hf")
+        assert token() == "in HF_HOME"
+        save_token(home / "mine", "at HF_TOKEN_PATH")
+        monkeypatch.setenv("HF_TOKEN_PATH", str(home / "mine"))
+        assert token() == "at HF_TOKEN_PATH"
+
+    @pytest.mark.parametrize("content", [b"", b" \n", b"\xff\xfe"])
+    def test_a_saved_file_without_a_token_counts_for_nothing(self, home, content):
+        path = home / ".cache/huggingface/token"
+        save_token(path)
+        path.write_bytes(content)
+        assert token() is None
+
+    def test_what_cannot_be_read_counts_for_nothing(self, home, monkeypatch):
+        (home / "directory").mkdir()
+        monkeypatch.setenv("HF_TOKEN_PATH", str(home / "directory"))
+        assert token() is None
+
+    def test_a_user_without_a_home_has_no_token(self, monkeypatch):
+        monkeypatch.delenv("HOME")
+        monkeypatch.setattr(pwd, "getpwuid", lambda uid: {}[uid])
+        with pytest.raises(RuntimeError):
+            Path("~").expanduser()
+        assert token() is None
+
+
+def is_shown(model, url):
+    """Whether the model's token goes to `url`."""
+    return bool(model._client().access.token_headers(URL(url)))
+
+
+def configured(model):
+    """The model as `configurable_fields` builds it anew for a call."""
+    fields = model.configurable_fields(temperature=ConfigurableField(id="t"))
+    built, _ = fields.prepare({"configurable": {"t": 0.5}})
+    assert built.temperature == 0.5
+    return built
+
+
+REBUILT = {
+    "as it was made": lambda model: model,
+    "pickled": lambda model: pickle.loads(pickle.dumps(model)),
+    "copied": copy.copy,
+    "copied deeply": copy.deepcopy,
+    "copied by pydantic": lambda model: model.model_copy(update={"temperature": 0.5}, deep=True),
+    "configured": configured,
+    "made of its fields": lambda model: ChatQwenSpace(
+        **{name: getattr(model, name) for name in ChatQwenSpace.model_fields}
+    ),
+    "validated anew": lambda model: ChatQwenSpace.model_validate(model.model_dump()),
+    "all of it": lambda model: configured(copy.deepcopy(pickle.loads(pickle.dumps(model)))),
+}
+
+
+@pytest.mark.parametrize("rebuilt", REBUILT.values(), ids=REBUILT.keys())
+class TestRebuilding:
+    """Where a token came from is not forgotten, whatever happens to the model."""
+
+    def test_a_token_that_was_found_goes_to_spaces_only(self, rebuilt, monkeypatch):
+        monkeypatch.setenv("HF_TOKEN", "hf_found")
+        model = rebuilt(ChatQwenSpace(space=FOREIGN))
+        assert isinstance(model.hf_token, EnvironmentSecret)
+        assert model.hf_token.get_secret_value() == "hf_found"
+        assert not is_shown(model, FOREIGN)
+        assert is_shown(model, "https://owner-name.hf.space")
+
+    def test_a_token_that_was_given_goes_to_the_url_given_too(self, rebuilt, monkeypatch):
+        monkeypatch.setenv("HF_TOKEN", "hf_found")
+        for given in ("hf_given", SecretStr("hf_given")):
+            model = rebuilt(ChatQwenSpace(space=FOREIGN, hf_token=given))
+            assert model.hf_token.get_secret_value() == "hf_given"
+            assert is_shown(model, FOREIGN)
+            assert not is_shown(model, "https://other.example")
+
+    def test_a_model_without_a_token_finds_none_later(self, rebuilt, monkeypatch):
+        model = ChatQwenSpace(space=FOREIGN)
+        monkeypatch.setenv("HF_TOKEN", "hf_found_later")
+        assert rebuilt(model).hf_token is None
+
+    def test_every_other_setting_stays(self, rebuilt):
+        model = ChatQwenSpace(
+            space=FOREIGN,
+            model="7B",
+            proxy="http://user:hunter2@proxy:1",
+            stop="x",
+            inputs={"query": 0},
+            temperature=0.5,
+        )
+        again = rebuilt(model)
+        assert again._client().access == model._client().access
+        assert again._client().options == model._client().options
+        assert again._identifying_params == model._identifying_params
+
+
+@pytest.mark.parametrize("kind", ["pickled", "copied", "copied deeply", "configured", "all of it"])
+def test_a_login_stays_with_its_model(kind):
+    model = ChatQwenSpace(space=FOREIGN, auth=("joe", "hunter2"))
+    assert REBUILT[kind](model)._client().access.auth == ("joe", "hunter2")
+    assert "auth" not in model.model_dump()
+    assert "joe" not in dumps(model)
+
+
+class TestProxy:
+    def test_the_environment_names_one(self, monkeypatch):
+        assert ChatQwenSpace().proxy is None
+        monkeypatch.setenv("QWEN_SPACE_PROXY", "")
+        assert ChatQwenSpace().proxy is None
+        monkeypatch.setenv("QWEN_SPACE_PROXY", "http://user:hunter2@proxy:1")
+        assert ChatQwenSpace()._client().access.proxy == "http://user:hunter2@proxy:1"
+        assert ChatQwenSpace(proxy="http://other:1")._client().access.proxy == "http://other:1"
+
+
+class TestSecrets:
+    """What a model shows of itself."""
+
+    def test_nothing_that_a_model_prints_holds_a_secret(self):
+        model = ChatQwenSpace(
+            hf_token="hunter1",
+            proxy="http://user:hunter2@proxy:1",
+            auth=("joe", "hunter3"),
+        )
+        texts = [repr(model), str(model), dumps(model), str(model.model_dump())]
+        texts += [model.model_dump_json(), str(model._identifying_params), repr(model._client())]
+        texts += [str(model._get_ls_params()), repr(model._client().access), str(vars(model))]
+        assert not any("hunter" in text for text in texts)
+
+    @pytest.mark.parametrize(
+        "settings",
+        [
+            {"space": "https://user:hunter2@host.example"},
+            {"space": "https://user:hunter2@host:bad"},
+            {"proxy": "socks5://user:hunter2@proxy"},
+            {"proxy": "http://user:hunter2@proxy:bad"},
+            {"hf_token": ["hunter2"]},
+            {"auth": ("joe", "hunter2", "too much")},
+            {"hf_token": "hunter2", "api_key": "hunter2"},
+        ],
+    )
+    def test_a_refused_setting_is_not_told(self, settings):
+        with pytest.raises(ValidationError) as caught:
+            ChatQwenSpace(**settings)
+        assert next(iter(settings)) in str(caught.value)
+        assert "hunter2" not in str(caught.value)
+        assert "hunter2" not in repr(caught.value)
