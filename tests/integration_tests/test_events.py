@@ -5,6 +5,8 @@ import re
 from pathlib import Path
 from uuid import UUID
 
+import nbclient
+import nbformat
 import pytest
 from langchain.agents import create_agent
 from langchain_core.callbacks import AsyncCallbackHandler, BaseCallbackHandler
@@ -180,3 +182,25 @@ def test_the_progress_line_is_not_written_to_a_file():
     file = io.StringIO()
     QueueProgressCallbackHandler(file)(QueueEvent(rank=1, queue_size=2))
     assert file.getvalue() == ""
+
+
+CELL = """
+from langchain_qwen_space import QueueProgressCallbackHandler
+from langchain_qwen_space.space.events import QueueEvent, StartEvent
+
+progress = QueueProgressCallbackHandler()
+progress(QueueEvent(rank=3, queue_size=4, eta=5.0))
+"""
+
+
+@pytest.mark.filterwarnings("ignore")  # of the kernel's own machinery
+def test_the_progress_line_in_a_notebook_is_one_output_that_ends_empty():
+    cells = [
+        nbformat.v4.new_code_cell(CELL),
+        nbformat.v4.new_code_cell(CELL + "progress(StartEvent())"),
+    ]
+    notebook = nbformat.v4.new_notebook(cells=cells)
+    nbclient.NotebookClient(notebook, kernel_name="python3").execute()
+    waiting, over = (cell.outputs for cell in notebook.cells)
+    assert "3 before you, about 5 s" in waiting[0].data["text/plain"]
+    assert [output.data for output in over] == [{"text/plain": ""}]
