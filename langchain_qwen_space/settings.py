@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from langchain_core.language_models import ModelProfile
 from langchain_core.language_models.base import LangSmithParams
 from langchain_core.language_models.chat_models import BaseChatModel
+from langchain_core.load.serializable import SerializedConstructor, SerializedNotImplemented
 from pydantic import ConfigDict, Field, PrivateAttr, SecretStr, field_validator, model_validator
 
 from langchain_qwen_space import environment
@@ -207,6 +208,16 @@ class Settings(BaseChatModel):
     def lc_secrets(self) -> dict[str, str]:
         """The environment variables that stand for the secrets in a serialised model."""
         return {"hf_token": environment.TOKEN_VARIABLES[0], "proxy": environment.PROXY_VARIABLE}
+
+    def to_json(self) -> SerializedConstructor | SerializedNotImplemented:
+        """What `dumps` saves. A token of the environment is not named in it.
+
+        `loads` would give it back as one that the caller gave, which more hosts may see.
+        """
+        saved = super().to_json()
+        if isinstance(self.hf_token, environment.EnvironmentSecret):
+            cast("SerializedConstructor", saved)["kwargs"].pop("hf_token", None)
+        return saved
 
     @classmethod
     def is_lc_serializable(cls) -> bool:

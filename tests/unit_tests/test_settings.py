@@ -4,7 +4,7 @@ import pwd
 from pathlib import Path
 
 import pytest
-from langchain_core.load import dumps
+from langchain_core.load import dumps, loads
 from langchain_core.runnables import ConfigurableField
 from pydantic import SecretStr, ValidationError
 from yarl import URL
@@ -222,3 +222,15 @@ class TestSecrets:
         assert next(iter(settings)) in str(caught.value)
         assert "hunter2" not in str(caught.value)
         assert "hunter2" not in repr(caught.value)
+
+
+@pytest.mark.filterwarnings("ignore::langchain_core._api.LangChainBetaWarning")
+def test_a_token_of_the_environment_stays_one_when_a_model_is_saved_and_loaded(monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", "hf_secret")
+    loaded = loads(
+        dumps(ChatQwenSpace()),
+        allowed_objects=[ChatQwenSpace],
+        valid_namespaces=["langchain_qwen_space"],
+        secrets_from_env=True,
+    )
+    assert isinstance(loaded.hf_token, environment.EnvironmentSecret)

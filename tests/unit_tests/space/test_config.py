@@ -244,8 +244,8 @@ def large(page, count):
 
 def test_a_very_large_page_is_read_in_bounded_time():
     start = time.process_time()
-    assert find_endpoint(read(large(Page(), 3000)), "X").fn_index == 0
-    assert time.process_time() - start < 5
+    assert find_endpoint(read(large(Page(), 1000)), "X").fn_index == 0
+    assert time.process_time() - start < 3
 
 
 def test_a_page_larger_than_any_is_refused():
