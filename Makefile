@@ -7,7 +7,7 @@ PY := $(VENV)/bin/python
 CHECKED := langchain_qwen_space examples notebooks
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test compat bench lint format types notebooks clean
+.PHONY: help demo test compat bench fuzz audit lint format types notebooks clean
 
 help: ## list these commands
 	@sed -n 's/^\([a-z]*\):.*## /  make \1|/p' Makefile | awk -F'|' '{ printf "%-18s%s\n", $$1, $$2 }'
@@ -24,6 +24,14 @@ compat: $(VENV)/.dev ## run the tests on real servers of Gradio 4, 5 and 6; ARGS
 
 bench: $(VENV)/.bench ## measure the cost of a fragment beside other models; ARGS=--quick writes nothing
 	$(PY) benchmarks/bench.py $(ARGS)
+
+fuzz: $(VENV)/.dev ## fuzz what reads a Space's bytes; RUNS=10000000 for long
+	$(PY) -m pip install --quiet -r tests/fuzz/requirements.txt
+	$(PY) -m tests.fuzz.runner --runs $(or $(RUNS),100000) --corpus .fuzz
+
+audit: $(VENV)/.dev ## look for known weaknesses of what is installed; needs the network
+	$(PY) -m pip install --quiet pip-audit
+	$(PY) -m pip_audit --strict --progress-spinner off --skip-editable
 
 lint: $(VENV)/.dev ## look for mistakes and for code that is not formatted
 	$(PY) -m ruff check
