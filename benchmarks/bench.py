@@ -27,6 +27,7 @@ OLLAMA, OPENAI, GRADIO = "ChatOllama", "ChatOpenAI", "gradio_client"
 
 EVENTS_LIVE, EVENTS_BURST, EVENTS_LONG = 2_000, 5_000, 50_000
 STREAMS, TOKENS = 400, 200  # 40 a second, for five seconds
+OPENED_WITHIN = 2.0  # seconds
 HELD = 200  # streams that are open at once where memory is measured
 PACKAGES = ("langchain-core", "langchain-ollama", "langchain-openai", "gradio_client", "aiohttp")
 
@@ -67,7 +68,8 @@ async def measure(url: str, *, quick: bool) -> dict[str, Any]:
     say("time to the first fragment")
     first = await m.first_fragment({BARE: bare, OURS: ours}, rounds(300))
     say("crowd")
-    crowd = await m.crowd(ours, STREAMS, TOKENS)
+    rush = await m.crowd(ours, STREAMS, TOKENS, 0)
+    crowd = await m.crowd(ours, STREAMS, TOKENS, OPENED_WITHIN)
     opened = await m.connections_of_second_call(ours, url)
     say("memory")
     memory = m.memory_per_stream([MINIMAL, OURS], url, HELD, rounds(3))
@@ -105,6 +107,7 @@ async def measure(url: str, *, quick: bool) -> dict[str, Any]:
         "figures": figures,
         "per_event_us": per_event,
         "crowd": crowd,
+        "rush": rush,
         "rounds": {"live": live, "fast": fast, "burst": burst, "long": long, "memory": memory},
     }
 

@@ -50,16 +50,26 @@ async def first_fragment(who: Mapping[str, Contender], rounds: int) -> Rounds:
     return took
 
 
-async def crowd(stream: Contender, streams: int, count: int) -> dict[str, float]:
-    """Many paced streams at once: how long fragments took to arrive, how many never did."""
+async def crowd(
+    stream: Contender, streams: int, count: int, opened_within: float
+) -> dict[str, float]:
+    """Many paced streams at once: how long fragments took to arrive, how many never did.
+
+    The streams are opened one after another within `opened_within` seconds; 0 opens all of them in
+    the same instant, which measures the opening as well.
+    """
     lags: list[float] = []
 
     def take(text: str) -> None:
         now = time.monotonic()
         lags.extend((now - float(stamp)) * 1e3 for stamp in text.split(";")[:-1])
 
+    async def one(number: int) -> None:
+        await asyncio.sleep(opened_within * number / streams)
+        await stream(f"paced {count}", take)
+
     start = time.process_time(), time.monotonic()
-    await asyncio.gather(*(stream(f"paced {count}", take) for _ in range(streams)))
+    await asyncio.gather(*map(one, range(streams)))
     used = (time.process_time() - start[0]) / (time.monotonic() - start[1])
     lags.sort()
     return {

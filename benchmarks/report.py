@@ -40,11 +40,14 @@ def tables(results: dict[str, Any]) -> str:
     lines += ["", "| CPU per event, microseconds | live | burst |", "| --- | ---: | ---: |"]
     for name, cpu in results["per_event_us"].items():
         lines.append(f"| {name} | {cpu['live']:.1f} | {cpu['burst']:.1f} |")
-    crowd = results["crowd"]
+    crowd, rush = results["crowd"], results["rush"]
     versions = ", ".join(f"{name} {number}" for name, number in machine["versions"].items())
     crowd_note = (
         f"400 streams of 40 tokens/s: the lag is {crowd['median_ms']:.1f} ms in the median, "
-        f"{crowd['max_ms']:.1f} ms at most; the client keeps {crowd['core']:.0%} of a core busy."
+        f"{crowd['max_ms']:.1f} ms at most; the client keeps {crowd['core']:.0%} of a core busy. They "
+        "are opened within two seconds; opened in the same instant, their opening counts as well, and "
+        f"the lag is {rush['median_ms']:.1f} ms in the median, {rush['p99_ms']:.1f} ms at the 99th "
+        f"percentile."
     )
     object_note = (
         f"Making the first model object, which loads aiohttp, takes "
