@@ -147,7 +147,7 @@ async def test_an_agent_in_messages_mode(model):
 
 def test_batch(model):
     listener = Listener()
-    model.batch(["echo: hi", "echo: ho"], {"callbacks": [listener]})
+    model.batch(["echo: hi", "echo: ho"], {"callbacks": [listener], "max_concurrency": 1})
     assert sorted(listener.names) == sorted([QUEUE, START] * 2)
 
 
