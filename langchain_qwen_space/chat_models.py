@@ -317,35 +317,16 @@ class ChatQwenSpace(Settings):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
-        request = self._request(messages, stop, kwargs)
-        for batch in _sync.iterate(lambda: self._answer(request)):
-            for item in batch:
-                if isinstance(item, ChatGenerationChunk):
-                    if run_manager:
-                        run_manager.on_llm_new_token(item.text, chunk=item)
-                    yield item
-                else:
-                    self._tell(item)
-                    dispatch(item, run_manager)
+        return self._chunks(self._request(messages, stop, kwargs), run_manager)
 
-    async def _astream(
+    def _astream(
         self,
         messages: list[BaseMessage],
         stop: list[str] | None = None,
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
-        request = self._request(messages, stop, kwargs)
-        async with aclosing(self._answer(request)) as batches:
-            async for batch in batches:
-                for item in batch:
-                    if isinstance(item, ChatGenerationChunk):
-                        if run_manager:
-                            await run_manager.on_llm_new_token(item.text, chunk=item)
-                        yield item
-                    else:
-                        self._tell(item)
-                        await adispatch(item, run_manager)
+        return self._achunks(self._request(messages, stop, kwargs), run_manager)
 
     def _generate(
         self,
@@ -355,15 +336,7 @@ class ChatQwenSpace(Settings):
         **kwargs: Any,
     ) -> ChatResult:
         request = self._request(messages, stop, kwargs)
-        chunks = []
-        for batch in _sync.iterate(lambda: self._answer(request, whole=True)):
-            for item in batch:
-                if isinstance(item, ChatGenerationChunk):
-                    chunks.append(item)
-                else:
-                    self._tell(item)
-                    dispatch(item, run_manager)
-        return _result(chunks)
+        return _result(list(self._chunks(request, run_manager, whole=True)))
 
     async def _agenerate(
         self,
@@ -373,16 +346,40 @@ class ChatQwenSpace(Settings):
         **kwargs: Any,
     ) -> ChatResult:
         request = self._request(messages, stop, kwargs)
-        chunks = []
-        async with aclosing(self._answer(request, whole=True)) as batches:
+        return _result([item async for item in self._achunks(request, run_manager, whole=True)])
+
+    def _chunks(
+        self, request: Request, run_manager: CallbackManagerForLLMRun | None, *, whole: bool = False
+    ) -> Iterator[ChatGenerationChunk]:
+        """The chunks of an answer; its events are told on the way."""
+        for batch in _sync.iterate(lambda: self._answer(request, whole=whole)):
+            for item in batch:
+                if isinstance(item, ChatGenerationChunk):
+                    if run_manager and not whole:
+                        run_manager.on_llm_new_token(item.text, chunk=item)
+                    yield item
+                else:
+                    self._tell(item)
+                    dispatch(item, run_manager)
+
+    async def _achunks(
+        self,
+        request: Request,
+        run_manager: AsyncCallbackManagerForLLMRun | None,
+        *,
+        whole: bool = False,
+    ) -> AsyncIterator[ChatGenerationChunk]:
+        """As `_chunks`, in the caller's own loop."""
+        async with aclosing(self._answer(request, whole=whole)) as batches:
             async for batch in batches:
                 for item in batch:
                     if isinstance(item, ChatGenerationChunk):
-                        chunks.append(item)
+                        if run_manager and not whole:
+                            await run_manager.on_llm_new_token(item.text, chunk=item)
+                        yield item
                     else:
                         self._tell(item)
                         await adispatch(item, run_manager)
-        return _result(chunks)
 
     def _tell(self, event: SpaceEvent) -> None:
         """Hand an event of the call to the model's own listener."""
