@@ -13,7 +13,10 @@ name, and yields the text so far, again and again. With a real model it would lo
 import re
 from collections.abc import Iterator
 
-from langchain_qwen_space.local import demo_tools
+from . import demo_tools
+
+# Seconds between two fragments. About 40 a second: as fast as a good Space, slow enough to be seen.
+PACE = 0.025
 
 HELP = """\
 Words that this demo knows:

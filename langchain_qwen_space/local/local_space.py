@@ -8,12 +8,10 @@ from types import TracebackType
 from typing import Self, cast
 
 from langchain_qwen_space.errors import InvalidInputError, QwenSpaceError
-from langchain_qwen_space.local.demo import demo
+from langchain_qwen_space.local.answers import Answer
+from langchain_qwen_space.local.demo import PACE, demo
 from langchain_qwen_space.local.process import ServerProcess
-from langchain_qwen_space.local.server import HOST, Answer, Settings
-
-# About 40 fragments a second: as fast as a good Space, slow enough to be seen.
-_DEMO_PACE = 0.025
+from langchain_qwen_space.local.server import HOST, Settings
 
 
 class LocalSpace:
@@ -64,7 +62,7 @@ class LocalSpace:
         start_timeout: float = 60.0,
     ) -> None:
         if pace is None:
-            pace = _DEMO_PACE if answer is demo else 0.0
+            pace = PACE if answer is demo else 0.0
         self._settings = Settings(
             answer=_portable(answer),
             port=port or 0,

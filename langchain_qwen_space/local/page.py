@@ -10,7 +10,7 @@ from typing import Any
 
 import gradio as gr
 
-from langchain_qwen_space.local.server import Answer
+from .answers import Answer
 
 DEFAULT_SYSTEM = "You are Qwen, created by Alibaba Cloud. You are a helpful assistant."
 GENERAL = ["72B", "32B", "14B", "7B", "3B", "1.5B", "0.5B"]

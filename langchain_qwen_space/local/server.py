@@ -4,17 +4,15 @@ import os
 import pickle
 import pkgutil
 import signal
-import socket
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import BinaryIO, cast
 
 from langchain_qwen_space.errors import InvalidInputError
-
-Answer = Callable[[str, list[tuple[str, str]], str, str], Iterable[str]]
+from langchain_qwen_space.local import serving
+from langchain_qwen_space.local.answers import Answer
 
 HOST = "127.0.0.1"
 # Seconds between two looks at whether the parent still lives. Its end is seen at once by the pipe,
@@ -76,44 +74,20 @@ def _serve_to_the_end(settings: Settings, report: BinaryIO) -> None:
 
 def _serve(settings: Settings, report: BinaryIO) -> None:
     # The slowest last, so that errors come early.
-    listener = _listen(settings.port)
+    listener = serving.listen(HOST, settings.port)
     answer = _load(settings.answer)
-    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-    try:
-        import gradio
-    except ModuleNotFoundError as error:
-        if error.name != "gradio":
-            raise
-        raise ImportError(
-            "A local Space needs Gradio, which is not installed. "
-            'Install it: pip install "langchain-qwen-space[local]"'
-        ) from None
-    import uvicorn
-    from fastapi import FastAPI
+    serving.check_gradio()
 
     from langchain_qwen_space.local.page import build
 
     page = build(
         answer, concurrency=settings.concurrency, revises=settings.revises, pace=settings.pace
     )
-    page.queue(max_size=settings.max_queue)
-    # Not page.launch(): it chooses its port itself, and asks itself for a page by a client that
-    # would go through a proxy.
-    app = gradio.mount_gradio_app(
-        FastAPI(), page, "/", auth=settings.auth, show_error=settings.show_error, ssr_mode=False
+    server = serving.server(
+        page, max_queue=settings.max_queue, auth=settings.auth, show_error=settings.show_error
     )
     _send(report, listener.getsockname()[1])
-    uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[listener])
-
-
-def _listen(port: int) -> socket.socket:
-    try:
-        return socket.create_server((HOST, port))
-    except OSError as error:
-        raise InvalidInputError(
-            f"The local Space cannot listen on port {port} of {HOST}: {error.strerror}. "
-            "Stop what uses the port, choose another one, or leave `port` out to get a free one."
-        ) from None
+    server.run(sockets=[listener])
 
 
 def _load(answer: bytes | str) -> Answer:

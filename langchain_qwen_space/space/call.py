@@ -168,10 +168,7 @@ class Call:
         chunk = await self._read(session.stream)
         items: list[Item] = []
         try:
-            for data in self._decoder.feed(chunk):
-                if session.complete:
-                    break
-                self._take(session, data, items)
+            self._take_all(session, chunk, items)
         except QwenSpaceError as error:
             if not items:
                 raise
@@ -244,14 +241,36 @@ class Call:
     def _too_late(self, what: str) -> SpaceTimeoutError:
         return SpaceTimeoutError(f"{self._client.where} {what}", partial=self.text)
 
+    def _take_all(self, session: Session, chunk: bytes, items: list[Item]) -> None:
+        """Read the events of some bytes and add what they bring to `items`."""
+        reply = self._reply
+        assert reply is not None  # noqa: S101
+        grown: list[str] = []  # fragments that have arrived together, nothing between them
+        try:
+            for data in self._decoder.feed(chunk):
+                if session.complete:
+                    break
+                fragment = self._appends.fragment(data, reply.tail)
+                if fragment is None:
+                    self._grow(reply, grown, items)
+                    self._take(session, data, items)
+                else:
+                    grown.append(fragment)
+                    if not self._options.join_fragments:
+                        self._grow(reply, grown, items)
+        finally:
+            self._grow(reply, grown, items)
+
+    def _grow(self, reply: Reply, grown: list[str], items: list[Item]) -> None:
+        if grown:
+            fragment = "".join(grown)
+            grown.clear()
+            self._hand_out(reply.grow(fragment), items)
+
     def _take(self, session: Session, data: bytes, items: list[Item]) -> None:
         """Read one event and add what it brings to `items`."""
         reply = self._reply
         assert reply is not None  # noqa: S101
-        fragment = self._appends.fragment(data, reply.tail)
-        if fragment is not None:
-            self._hand_out(reply.grow(fragment), items)
-            return
         try:
             message = parse(data)
         except ValueError:
