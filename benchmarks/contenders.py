@@ -48,10 +48,22 @@ class BareTransport:
         await self._session.close()
 
 
+def appended(event: dict[str, Any]) -> str:
+    """The text that one of the server's events appends, if it does nothing else."""
+    match event.get("output"):
+        case {"data": [_, [["append", _, str(text)]], _]}:
+            return text
+    return ""
+
+
 class MinimalModel(BaseChatModel):
-    """The least that a chat model can do: a new chunk an event, and always the same one."""
+    """The least that a chat model can do: a new chunk an event, and always the same one.
+
+    Unless `text_of` says what an event's text is, so that the fragments' lag can be read.
+    """
 
     transport: Any
+    text_of: Callable[[dict[str, Any]], str] = lambda _: "token"
 
     @property
     def _llm_type(self) -> str:
@@ -62,8 +74,8 @@ class MinimalModel(BaseChatModel):
 
     async def _astream(self, messages: Any, *args: Any, **kwargs: Any) -> Any:
         async for events in self.transport.events(messages[-1].content):
-            for _ in events:
-                yield ChatGenerationChunk(message=AIMessageChunk(content="token"))
+            for event in events:
+                yield ChatGenerationChunk(message=AIMessageChunk(content=self.text_of(event)))
 
 
 def of_model(model: BaseChatModel) -> Contender:

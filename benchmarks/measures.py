@@ -59,6 +59,15 @@ async def crowd(
     the same instant, which measures the opening as well.
     """
     lags: list[float] = []
+    pauses = [0.0]
+    began = 0.0
+
+    def collecting(phase: str, info: Mapping[str, int]) -> None:
+        nonlocal began
+        if phase == "start":
+            began = time.monotonic()
+        else:
+            pauses.append((time.monotonic() - began) * 1e3)
 
     def take(text: str) -> None:
         now = time.monotonic()
@@ -68,14 +77,18 @@ async def crowd(
         await asyncio.sleep(opened_within * number / streams)
         await stream(f"paced {count}", take)
 
+    gc.collect()
+    gc.callbacks.append(collecting)
     start = time.process_time(), time.monotonic()
     await asyncio.gather(*map(one, range(streams)))
+    gc.callbacks.remove(collecting)
     used = (time.process_time() - start[0]) / (time.monotonic() - start[1])
     lags.sort()
     return {
         "median_ms": lags[len(lags) // 2],
         "p99_ms": lags[len(lags) * 99 // 100],
         "max_ms": lags[-1],
+        "pause_ms": max(pauses),
         "lost": streams * count - len(lags),
         "core": used,
     }

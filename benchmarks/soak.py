@@ -3,6 +3,9 @@
     python benchmarks/soak.py                           20,000 calls in ten minutes, writes docs/soak.png
     python benchmarks/soak.py --calls 400 --minutes 0.2 a first look, writes nothing
 
+    PYTHONMALLOC=malloc GLIBC_TUNABLES=glibc.malloc.tcache_count=0 \\
+        python benchmarks/soak.py --name soak-exact     the same with one allocator that keeps less
+
 The calls go to a real Gradio server in a process of its own. Most succeed, some fail on the Space,
 some are left in the midst of their answer, in every way that there is. Memory, file descriptors,
 threads and asyncio tasks are sampled. A curve is flat if what it drifts over the second half of the
@@ -12,6 +15,7 @@ run are no more than that above those before it. In a short run only the latter 
 
 import argparse
 import asyncio
+import ctypes
 import gc
 import json
 import os
@@ -37,14 +41,35 @@ SAMPLE = 2.0  # seconds between two looks
 LONG_ENOUGH = 120.0  # seconds of a run whose drift says something
 PATIENCE = 0.05  # seconds after which a call is left that is to be left by a timeout
 
-FLAT = {"memory_mb": 4.0, "blocks": 5_000.0, "files": 4.0, "threads": 1.0, "tasks": 4.0}
+FLAT = {
+    "memory_mb": 4.0,
+    "malloc_mb": 1.0,
+    "blocks": 5_000.0,
+    "files": 4.0,
+    "threads": 1.0,
+    "tasks": 4.0,
+}
 """The most that each may drift over the second half.
 
 The counts sway with the calls that happen to be under way; a leak of one in a thousand calls would
-add ten to a count. `blocks` are those that Python has allocated: an object left by every other call
-would add 5,000. Memory is what the process has of the system, 4 MB are 400 bytes a call; it grows
-somewhat without a leak, as allocators keep and scatter what is given back to them.
+add ten to a count. What is in use is told by two: `blocks` are the small ones that Python has
+allocated, of which an object left by every other call would add 5,000; `malloc_mb` is all else, as C's
+allocator has handed it out, and 1 MB of it are 100 bytes a call. `memory_mb` is what the process has
+of the system, 4 MB are 400 bytes a call; it grows somewhat without a leak, as both allocators keep and
+scatter what is given back to them.
 """
+
+
+class _MallInfo(ctypes.Structure):
+    """`struct mallinfo2` of glibc: https://man7.org/linux/man-pages/man3/mallinfo.3.html"""
+
+    _fields_ = tuple(
+        (name, ctypes.c_size_t)
+        for name in (
+            *("arena", "ordblks", "smblks", "hblks", "hblkhd"),
+            *("usmblks", "fsmblks", "uordblks", "fordblks", "keepcost"),
+        )
+    )
 
 
 def answer(system: str, history: list[tuple[str, str]], query: str, model: str) -> Iterator[str]:
@@ -73,6 +98,7 @@ class Sample:
     seconds: float
     calls: int
     memory_mb: float
+    malloc_mb: float
     blocks: int
     files: int
     threads: int
@@ -134,6 +160,7 @@ class Soak:
             seconds=time.monotonic() - self._began,
             calls=self.ends.total(),
             memory_mb=pages * os.sysconf("SC_PAGE_SIZE") / 2**20,
+            malloc_mb=_handed_out() / 2**20,
             blocks=sys.getallocatedblocks(),
             files=len(os.listdir("/proc/self/fd")),  # noqa: PTH208  (which Path has no words for)
             threads=threading.active_count(),
@@ -192,6 +219,17 @@ class Soak:
         await asyncio.to_thread(first)
 
 
+def _handed_out() -> int:
+    """Bytes that C's allocator has handed out; 0 if the C library does not tell (glibc 2.33 does)."""
+    try:
+        mallinfo = ctypes.CDLL(None).mallinfo2
+    except AttributeError:
+        return 0
+    mallinfo.restype = _MallInfo
+    info = mallinfo()
+    return int(info.uordblks + info.hblkhd)
+
+
 def drift(samples: list[Sample], measure: str) -> float:
     """What a measure gains over the second half of a run, by least squares."""
     half = samples[len(samples) // 2 :]
@@ -228,7 +266,7 @@ def is_flat(run: Soak, before: Sample, after: Sample, measure: str) -> bool:
     if run.samples[-1].seconds >= LONG_ENOUGH and abs(drift(run.samples, measure)) > FLAT[measure]:
         return False
     gained = getattr(after, measure) - getattr(before, measure)
-    return measure in ("memory_mb", "blocks") or bool(gained <= FLAT[measure])
+    return measure in ("memory_mb", "malloc_mb", "blocks") or bool(gained <= FLAT[measure])
 
 
 def report(run: Soak, before: Sample, after: Sample) -> dict[str, Any]:
@@ -260,8 +298,11 @@ def plot(samples: list[Sample], path: Path) -> None:
     mpl.use("Agg")
     from matplotlib import pyplot as plt
 
-    figure, axes = plt.subplots(len(FLAT), sharex=True, figsize=(8, 9))
-    names = ("memory, MB", "Python's blocks", "file descriptors", "threads", "asyncio tasks")
+    figure, axes = plt.subplots(len(FLAT), sharex=True, figsize=(8, 10))
+    names = (
+        *("memory, MB", "of malloc, MB", "Python's blocks"),
+        *("file descriptors", "threads", "asyncio tasks"),
+    )
     for axis, measure, name in zip(axes, FLAT, names, strict=True):
         values = [getattr(sample, measure) for sample in samples]
         axis.plot([sample.calls for sample in samples], values, linewidth=0.8)
@@ -278,14 +319,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Thousands of calls on one model object.")
     parser.add_argument("--calls", type=int, default=CALLS)
     parser.add_argument("--minutes", type=float, default=MINUTES)
+    parser.add_argument("--name", default="soak", help="of the files in docs/")
     asked = parser.parse_args()
     run, before, after = asyncio.run(soak(asked.calls, asked.minutes * 60))
     figures = report(run, before, after)
     print(json.dumps(figures, indent=2))
     if (asked.calls, asked.minutes) == (CALLS, MINUTES):
         samples = [asdict(sample) for sample in run.samples]
-        (DOCS / "soak.json").write_text(json.dumps({**figures, "samples": samples}) + "\n")
-        plot(run.samples, DOCS / "soak.png")
+        (DOCS / f"{asked.name}.json").write_text(json.dumps({**figures, "samples": samples}) + "\n")
+        plot(run.samples, DOCS / f"{asked.name}.png")
     sys.exit(not all(measure["flat"] for measure in figures["measures"].values()))
 
 
