@@ -10,13 +10,15 @@ import os
 import threading
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
 from concurrent.futures import Future
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
 T = TypeVar("T")
 
 _END = object()
+_MANY = 8  # items that may wait to be taken
+_FEW = 4  # items at which a source that waits goes on
 _STOP_WAIT = 5.0  # seconds that the interpreter's exit waits for the thread
 
 
@@ -85,23 +87,57 @@ def iterate(source: Callable[[], AsyncGenerator[T]]) -> Iterator[T]:
     Args:
         source: Makes the asynchronous generator.
     """
-    arrived: SimpleQueue[Any] = SimpleQueue()
-    done = _submit(_pump(source, arrived))
+    handover = _Handover()
+    done = _submit(handover.fill(source))
     try:
-        while (item := arrived.get()) is not _END:
+        while (item := handover.take()) is not _END:
             yield item
         done.result()
     finally:
         done.cancel()
 
 
-async def _pump(source: Callable[[], AsyncGenerator[T]], arrived: "SimpleQueue[Any]") -> None:
-    try:
-        async with aclosing(source()) as items:
-            async for item in items:
-                arrived.put(item)
-    finally:
-        arrived.put(_END)
+class _Handover:
+    """Items on their way from the private loop to a thread that may be slow to take them.
+
+    So much may wait as keeps both sides busy; then the source waits, and with it whoever sends.
+    """
+
+    def __init__(self) -> None:
+        self._arrived: SimpleQueue[Any] = SimpleQueue()
+        self._full = False  # the source waits for room
+        self._room = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop
+
+    def take(self) -> Any:
+        """Wait for the next item; `_END` after the last."""
+        item = self._arrived.get()
+        if self._full and self._arrived.qsize() <= _FEW:
+            self._full = False
+            with suppress(RuntimeError):  # the loop has ended, and the source with it
+                self._loop.call_soon_threadsafe(self._room.set)
+        return item
+
+    async def fill(self, source: Callable[[], AsyncGenerator[Any]]) -> None:
+        """Hand over what `source` yields, and `_END`."""
+        self._loop = asyncio.get_running_loop()
+        arrived = self._arrived
+        try:
+            async with aclosing(source()) as items:
+                async for item in items:
+                    arrived.put(item)
+                    if arrived.qsize() >= _MANY:
+                        await self._until_there_is_room()
+        finally:
+            arrived.put(_END)
+
+    async def _until_there_is_room(self) -> None:
+        self._room.clear()
+        self._full = True
+        # The other thread may have taken all before it could see that the source waits.
+        if self._arrived.qsize() > _FEW:
+            await self._room.wait()
+        self._full = False
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
@@ -114,8 +150,20 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 
 
 def _submit(work: Coroutine[Any, Any, T]) -> Future[T]:
+    loop = _loop()
     try:
-        return asyncio.run_coroutine_threadsafe(work, _loop())
+        return asyncio.run_coroutine_threadsafe(work, loop)
     except RuntimeError:  # the interpreter is about to exit
         work.close()
         raise
+    except BaseException:  # a signal, and the work may have begun
+        loop.call_soon_threadsafe(_end, work)
+        raise
+
+
+def _end(work: Coroutine[Any, Any, Any]) -> None:
+    for task in asyncio.all_tasks():
+        if task.get_coro() is work:
+            task.cancel()
+            return
+    work.close()

@@ -3,9 +3,14 @@
 import asyncio
 from collections.abc import Callable
 
+_PATIENCE = 3600.0  # seconds that a Space may keep a call alive without moving it on
+
 
 class Deadlines:
     """The limits of one call, in seconds; None is no limit.
+
+    Heartbeats end a silence, and a Space may send them for ever. So where no time was set for the
+    whole call, it also has to move on within an hour: to begin, or to bring more of the answer.
 
     Args:
         silence: The longest time without a byte from the Space while one is waited for.
@@ -27,18 +32,21 @@ class Deadlines:
         self._expire = expire
         self._timer: asyncio.TimerHandle | None = None
         self._queued: float | None = None
+        self._moved = False  # the call has moved on since the last look
+        self._since = 0.0  # when it last had, as far as was looked
         self.waiting: float | None = None  # since when the Space is waited for, in loop time
         self.end = None if total is None else self._loop.time() + total
 
     def start(self) -> None:
         """The call stands in the queue, and its stream is open."""
         if any(limit is not None for limit in (self._silence, self._queue, self._total)):
-            self._queued = self._loop.time()
+            self._queued = self._since = self._loop.time()
             self._watch()
 
     def begun(self) -> None:
-        """The Space works on the call: it waits in the queue no more."""
+        """The Space works on the call, or brings more of the answer: it waits in no queue."""
         self._queued = None
+        self._moved = True
 
     def stop(self) -> None:
         """Watch no longer."""
@@ -61,6 +69,11 @@ class Deadlines:
             limits.append((until, f"{what} Raise queue_timeout=… or try later.", False))
         if self.end is not None:
             limits.append((self.end, self.too_long, False))
+        elif self._silence is not None:
+            if self._moved or self.waiting is None:
+                self._moved, self._since = False, now
+            patience = max(_PATIENCE, (self._queued and self._queue) or 0.0)
+            limits.append((self._since + patience, _stands_still(patience), False))
         if not limits:
             return
         when, what, silence = min(limits)
@@ -77,3 +90,10 @@ class Deadlines:
             f"did not complete the answer within {self._total} seconds in all. Raise "
             "total_timeout=… or ask for less."
         )
+
+
+def _stands_still(patience: float) -> str:
+    return (
+        f"sent signs of life for {patience:g} seconds, but nothing of the answer. If answers take "
+        "that long, give total_timeout=…"
+    )

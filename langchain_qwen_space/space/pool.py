@@ -21,6 +21,7 @@ USER_AGENT = (
     f"(Python {platform.python_version()}; aiohttp {aiohttp.__version__})"
 )
 Work = Callable[[], Coroutine[Any, Any, None]]
+_FAREWELLS = 32  # to one Space that may be under way at a time
 _FAREWELL = 2.0  # seconds that a closing loop waits for Spaces to be told of calls that ended
 
 
@@ -29,8 +30,10 @@ class Pool:
 
     def __init__(self) -> None:
         self._connector = aiohttp.TCPConnector(limit=0)
-        self._sessions: dict[Access, aiohttp.ClientSession] = {}
+        self._cookies: dict[Access, aiohttp.CookieJar] = {}
+        self._sessions: dict[tuple[Access, bool], aiohttp.ClientSession] = {}
         self._locks: dict[Access, asyncio.Lock] = {}
+        self._turns: dict[Access, asyncio.Semaphore] = {}
         self.logged_in: set[Access] = set()
         self._tasks: dict[asyncio.Task[None], Work | None] = {}
         self._calls: set[Callable[[], None]] = set()
@@ -51,6 +54,10 @@ class Pool:
     def lock(self, access: Access) -> asyncio.Lock:
         """One lock a Space, so that many calls read its `/config` once."""
         return self._locks.setdefault(access, asyncio.Lock())
+
+    def turn(self, access: Access) -> asyncio.Semaphore:
+        """What a farewell holds while it connects, so that a crowd that leaves comes in turn."""
+        return self._turns.setdefault(access, asyncio.Semaphore(_FAREWELLS))
 
     def enter(self, leave: Callable[[], None]) -> None:
         """Note a call that is under way, by what ends it."""
@@ -77,29 +84,42 @@ class Pool:
         elif (error := task.exception()) is not None:
             logger.debug("A farewell to a Space failed: %s", error)
 
-    async def request(
-        self, method: str, url: URL, access: Access, **options: Any
-    ) -> aiohttp.ClientResponse:
-        """Send one request and return its response, the body unread.
-
-        Redirects are not followed.
-
-        Raises:
-            SpaceConnectionError: The host cannot be reached, or the connection broke.
-            ProtocolError: The answer is compressed.
-        """
-        session = self._sessions.get(access)
+    def _session(self, access: Access, *, once: bool) -> aiohttp.ClientSession:
+        session = self._sessions.get((access, once))
         if session is None:
-            session = self._sessions[access] = aiohttp.ClientSession(
+            # `unsafe` is aiohttp's word for cookies from hosts named by a bare address.
+            cookies = self._cookies.setdefault(access, aiohttp.CookieJar(unsafe=True))
+            session = self._sessions[access, once] = aiohttp.ClientSession(
                 connector=self._connector,
                 connector_owner=False,
-                # `unsafe` is aiohttp's word for cookies from hosts named by a bare address.
-                cookie_jar=aiohttp.CookieJar(unsafe=True),
+                cookie_jar=cookies,
                 # A few compressed bytes may be gigabytes: none are asked for, none unpacked.
                 headers={"User-Agent": USER_AGENT, "Accept-Encoding": "identity"},
                 auto_decompress=False,
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
             )
+            session._retry_connection = not once  # noqa: SLF001  aiohttp has no other word for it
+        return session
+
+    async def request(
+        self, method: str, url: URL, access: Access, *, once: bool = False, **options: Any
+    ) -> aiohttp.ClientResponse:
+        """Send one request and return its response, the body unread.
+
+        Redirects are not followed.
+
+        Args:
+            method: The HTTP method.
+            url: Where to.
+            access: Whose token, cookies and proxy go with it.
+            once: Not to send a GET again whose connection broke before its answer began.
+            options: More for aiohttp.
+
+        Raises:
+            SpaceConnectionError: The host cannot be reached, or the connection broke.
+            ProtocolError: The answer is compressed.
+        """
+        session = self._session(access, once=once)
         headers = {**options.pop("headers", {}), **access.token_headers(url)}
         try:
             response = await session.request(

@@ -143,8 +143,8 @@ class Reply:
 
     @property
     def revised(self) -> bool:
-        """Whether the Space took back any of the answer that was handed out."""
-        return self.answer.revised
+        """Whether the Space took back any of the answer, or of the thoughts, that was handed out."""
+        return self.answer.revised or self.thoughts.revised
 
     def generating(self, output: object) -> list[Fragment]:
         """Take the chatbot's part of a `process_generating` event.

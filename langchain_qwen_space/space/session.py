@@ -25,7 +25,7 @@ from langchain_qwen_space.space.faults import from_status
 from langchain_qwen_space.space.pool import Pool
 
 _DRAIN = 1.0  # seconds that the end of a finished answer's body is waited for
-_FAREWELL = 10.0  # seconds that a Space has to answer that a call was ended
+_FAREWELL = 5.0  # seconds that a Space has to answer each request of a call that was left
 
 
 class Session:
@@ -164,8 +164,9 @@ class Session:
         headers = {"Accept": "text/event-stream"}
         try:
             async with asyncio.timeout(timeout):
+                # Opened again it would have heartbeats only, or share its events with the first.
                 stream = await self._pool.request(
-                    "GET", self._stream_url, client.access, headers=headers
+                    "GET", self._stream_url, client.access, once=True, headers=headers
                 )
                 if stream.status != 200:
                     text = client.quoted(await read_body(stream, ERROR_BYTES))
@@ -182,19 +183,23 @@ class Session:
     async def _say_goodbye(self, joining: "asyncio.Task[str]") -> None:
         """Tell the Space that nobody listens to the call any more."""
         access = self._client.access
-        async with asyncio.timeout(_FAREWELL):
-            # Its answer may be lost, or never come, while the call is queued.
-            await asyncio.wait([joining], timeout=_FAREWELL / 2)
-            joining.cancel()
-            if joining.done() and not joining.cancelled() and joining.exception() is None:
-                self.event_id = joining.result()
+        # Its answer may be lost, or never come, while the call is queued.
+        await asyncio.wait([joining], timeout=_FAREWELL)
+        joining.cancel()
+        if joining.done() and not joining.cancelled() and joining.exception() is None:
+            self.event_id = joining.result()
+        async with self._pool.turn(access):
             if self.stream is None:
                 # Only closing a stream takes a waiting call out of the queue before Gradio 6.14.
-                (await self._pool.request("GET", self._stream_url, access)).close()
+                with suppress(QwenSpaceError, TimeoutError):
+                    async with asyncio.timeout(_FAREWELL):
+                        (await self._pool.request("GET", self._stream_url, access)).close()
             body = {
                 "session_hash": self._hash,
                 "fn_index": self.endpoint.fn_index,
                 "event_id": self.event_id or "",
             }
             url = self.endpoint.config.api("cancel")
-            await read_body(await self._pool.request("POST", url, access, json=body), ERROR_BYTES)
+            async with asyncio.timeout(_FAREWELL):
+                told = await self._pool.request("POST", url, access, json=body)
+                await read_body(told, ERROR_BYTES)

@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import json
+import threading
 import time
 import tracemalloc
 import zlib
@@ -14,6 +15,7 @@ from langchain_qwen_space.errors import (
     GenerationError,
     ProtocolError,
     QwenSpaceError,
+    SpaceTimeoutError,
     SpaceUnavailableError,
 )
 from langchain_qwen_space.space import client
@@ -225,3 +227,38 @@ async def test_a_reason_that_is_no_text_is_left_out(space):
     space.on("data", stream([STARTS, generating(value("ab")), appended("c"), deep]))
     outcome = await ask(model_for(space))
     assert "The Space gave the call up. (3 characters" in str(outcome.error)
+
+
+async def test_a_slow_reader_in_another_thread_slows_the_space(space):
+    """Endless notices, and a reader who is still at the first."""
+    sent = 0
+
+    def notices():
+        nonlocal sent
+        yield STARTS
+        while True:
+            sent += 10_000
+            yield event("log", log="x" * 10_000, level="info")
+
+    space.on("data", stream(notices()))
+    at_it, go_on = threading.Event(), threading.Event()
+
+    def read(_: object) -> None:
+        at_it.set()
+        go_on.wait(10)
+
+    reading = asyncio.create_task(
+        asyncio.to_thread(model_for(space, on_event=read, total_timeout=3).invoke, "hi")
+    )
+    assert await asyncio.to_thread(at_it.wait, 5)
+    try:
+        before = -1
+        async with asyncio.timeout(3):
+            while before != sent:  # until nobody takes what the server sends
+                before = sent
+                await asyncio.sleep(0.2)
+        assert sent < 30 * MB
+    finally:
+        go_on.set()
+    with pytest.raises(SpaceTimeoutError):
+        await reading

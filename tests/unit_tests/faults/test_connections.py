@@ -12,6 +12,7 @@ from langchain_qwen_space.errors import (
     SpaceTimeoutError,
     StreamInterruptedError,
 )
+from langchain_qwen_space.space.pool import current_pool
 from tests.unit_tests.faults.calls import ask, failure, model_for
 from tests.unit_tests.faults.server import (
     ANSWER,
@@ -51,6 +52,25 @@ async def test_a_connection_refused_in_mid_call_says_so(space, step):
     space.on(before, then(reply(body, headers={"Connection": "close"}), hang_up))
     error = await failure(model_for(space), SpaceConnectionError, "cannot be reached")
     assert error.is_retryable
+
+
+async def test_a_connection_refused_at_the_login_says_so(space):
+    model = model_for(space, **settings_for("login"))
+    await ask(model)
+    (await current_pool()).logged_in.clear()  # as in another event loop
+    space.on("data", then(stream(answer_events()), hang_up))
+    await ask(model)
+    (await current_pool()).logged_in.clear()
+    error = await failure(model, SpaceConnectionError, "cannot be reached")
+    assert error.is_retryable
+    assert space.steps[-3:] == ["login", "join", "data"], "the last login reached nobody"
+
+
+async def test_a_stream_that_breaks_before_it_opens_is_not_opened_again(space):
+    space.on("data", close, stream(answer_events()))
+    await failure(model_for(space), SpaceConnectionError, "broke")
+    assert len(space.asked("data")) == 1
+    await space.quiet(cancels=1)
 
 
 @pytest.mark.parametrize("answer", [reset, close], ids=["reset", "closed"])

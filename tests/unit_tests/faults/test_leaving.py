@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from langchain_qwen_space.space import pool
 from tests.unit_tests.faults import ways_to_leave
 from tests.unit_tests.faults.calls import ask, model_for
-from tests.unit_tests.faults.server import ANSWER, answer_events, silence, stream
+from tests.unit_tests.faults.server import ANSWER, answer_events, reply, silence, stream
 from tests.unit_tests.faults.ways_to_leave import ASYNC, LOOP_ENDS, PROCESS_ENDS, SYNC
 
 ROOT = Path(__file__).parents[3]
@@ -98,6 +99,59 @@ async def test_a_slot_is_free_again_after_leaving(space, way):
                 break
     async with asyncio.timeout(2):
         assert (await ask(model)).text == ANSWER
+
+
+def count_farewells(space) -> list[int]:
+    """Have each farewell take a while, and list how many are under way as each comes."""
+    at_a_time = [0]
+    under_way = 0
+
+    async def answer(exchange):
+        nonlocal under_way
+        under_way += 1
+        at_a_time.append(under_way)
+        await asyncio.sleep(0.02)
+        under_way -= 1
+        await reply("{}")(exchange)
+
+    space.on("cancel", answer)
+    return at_a_time
+
+
+CROWD = 4 * pool._FAREWELLS
+
+
+async def leave_at_once(url: str) -> None:
+    """A crowd of calls that are cancelled in the same moment."""
+    begun, all_begun = [], asyncio.Event()
+
+    def on_event(event: object) -> None:
+        begun.append(event)
+        if len(begun) == CROWD:
+            all_begun.set()
+
+    model = ways_to_leave.model_for(url, on_event=on_event, max_concurrency=None)
+    calls = [asyncio.create_task(model.ainvoke("hi")) for _ in range(CROWD)]
+    await all_begun.wait()
+    for call in calls:
+        call.cancel()
+    await asyncio.gather(*calls, return_exceptions=True)
+
+
+async def test_a_crowd_that_leaves_at_once_says_farewell_in_turn(space):
+    space.on("data", STALLS)
+    at_a_time = count_farewells(space)
+    await leave_at_once(space.url)
+    await space.quiet(cancels=CROWD)
+    assert max(at_a_time) == pool._FAREWELLS
+
+
+async def test_a_crowd_whose_loop_ends_says_farewell_all_the_same(space):
+    space.on("data", STALLS)
+    at_a_time = count_farewells(space)
+    await asyncio.to_thread(asyncio.run, leave_at_once(space.url))
+    await space.quiet(cancels=CROWD)
+    assert max(at_a_time) <= 2 * pool._FAREWELLS, "those of the loop's end, and those before"
 
 
 async def test_a_call_that_is_complete_is_not_cancelled(space):

@@ -1,6 +1,7 @@
 """What a stream of events can do wrong: end, repeat, contradict itself, or say what makes no sense."""
 
 import asyncio
+import copy
 import json
 import logging
 
@@ -22,7 +23,7 @@ from tests.unit_tests.faults.calls import ask, model_for
 from tests.unit_tests.faults.server import (
     ANSWER,
     CLOSE,
-    HEARTBEAT,
+    CONFIG,
     STARTS,
     answer_events,
     appended,
@@ -173,31 +174,6 @@ def for_ever(piece: bytes):
         yield piece
 
 
-async def test_heartbeats_for_ever_are_bounded_by_total_timeout(space):
-    space.on("data", stream(for_ever(HEARTBEAT), pause=0.02))
-    async with asyncio.timeout(2):
-        outcome = await ask(model_for(space, timeout=0.2, total_timeout=0.5))
-    assert type(outcome.error) is SpaceTimeoutError
-    assert "did not complete the answer within 0.5 seconds in all" in str(outcome.error)
-    await space.quiet(cancels=1)
-
-
-async def test_heartbeats_for_ever_before_the_call_starts_are_bounded_by_queue_timeout(space):
-    space.on("data", stream(for_ever(HEARTBEAT), pause=0.02))
-    async with asyncio.timeout(2):
-        outcome = await ask(model_for(space, timeout=0.2, queue_timeout=0.4))
-    assert type(outcome.error) is SpaceTimeoutError
-    assert "in its queue for more than 0.4 seconds" in str(outcome.error)
-    await space.quiet(cancels=1)
-
-
-async def test_heartbeats_are_a_sign_of_life(space):
-    events = answer_events("ab")
-    space.on("data", stream([*events[:2], *[HEARTBEAT] * 10, *events[2:]], pause=0.04))
-    outcome = await ask(model_for(space, timeout=0.2))
-    assert (outcome.text, outcome.error) == ("ab", None)
-
-
 @pytest.mark.parametrize("step", ["config", "join", "data"])
 async def test_total_timeout_bounds_every_request(space, step):
     space.on(step, silence)
@@ -317,6 +293,21 @@ async def test_the_final_text_counts_against_the_streamed_one(space, final):
     else:
         assert outcome.revised == final
         assert outcome.text.startswith("abc")
+
+
+async def test_the_final_thoughts_count_against_the_streamed_ones(space):
+    def value_with(thoughts: str) -> list[object]:
+        thought = {"role": "assistant", "content": thoughts, "metadata": {"title": "Thinking"}}
+        return [{"role": "user", "content": "hi"}, thought, {"role": "assistant", "content": "abc"}]
+
+    described = copy.deepcopy(CONFIG)
+    described["components"][1]["props"]["type"] = "messages"
+    space.on("config", reply(json.dumps(described)))
+    pieces = [STARTS, generating(value_with("one two")), completed(value_with("one three")), CLOSE]
+    space.on("data", stream(pieces))
+    message = await model_for(space, reasoning=True).ainvoke("hi")
+    assert message.content == message.response_metadata["final_text"] == "abc"
+    assert message.additional_kwargs["reasoning_content"] == "one three"
 
 
 async def test_a_completion_without_a_value_is_an_interrupted_answer(space):

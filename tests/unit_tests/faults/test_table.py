@@ -1,16 +1,20 @@
-"""`docs/faults.md` names a test for every fault, and a fault for every test of this folder."""
+"""`docs/faults.md` names a test for every fault, and a fault for every test of these folders."""
 
 import re
 from pathlib import Path
 
-FOLDER = Path(__file__).parent
+FOLDERS = (
+    Path(__file__).parent,
+    Path(__file__).parents[2] / "integration_tests" / "faults",
+)
 TABLE = Path(__file__).parents[3] / "docs" / "faults.md"
 
 
-def names_in_the_folder() -> set[str]:
+def names_in_the_folders() -> set[str]:
     return {
         name
-        for path in FOLDER.glob("test_*.py")
+        for folder in FOLDERS
+        for path in folder.glob("test_*.py")
         if path != Path(__file__)
         for name in re.findall(r"^(?:async )?def (test_\w+)", path.read_text(), re.MULTILINE)
     }
@@ -23,7 +27,7 @@ def rows() -> list[list[str]]:
 
 
 def test_every_row_says_what_must_happen_and_names_tests_that_exist():
-    known = names_in_the_folder()
+    known = names_in_the_folders()
     assert rows()
     for row in rows():
         assert len(row) == 3, row
@@ -35,4 +39,4 @@ def test_every_row_says_what_must_happen_and_names_tests_that_exist():
 
 def test_every_test_has_a_row():
     named = set(re.findall(r"test_\w+", " ".join(row[2] for row in rows())))
-    assert names_in_the_folder() - named == set()
+    assert names_in_the_folders() - named == set()

@@ -15,6 +15,7 @@ from langchain_qwen_space.errors import (
     SpaceUnavailableError,
     StreamInterruptedError,
 )
+from langchain_qwen_space.space import session
 from langchain_qwen_space.space.events import RetryEvent
 from tests.unit_tests.faults.calls import ask, failure, model_for
 from tests.unit_tests.faults.server import (
@@ -177,9 +178,7 @@ async def test_a_join_that_is_never_answered_leaves_no_orphan(space):
 async def test_a_caller_who_leaves_a_join_that_is_never_answered_leaves_no_orphan(
     space, monkeypatch
 ):
-    from langchain_qwen_space.space import session
-
-    monkeypatch.setattr(session, "_FAREWELL", 0.4)
+    monkeypatch.setattr(session, "_FAREWELL", 0.2)
     space.on("join", silence)
     task = asyncio.create_task(model_for(space, timeout=30).ainvoke("hi"))
     await _until(lambda: space.asked("join"))
@@ -187,6 +186,17 @@ async def test_a_caller_who_leaves_a_join_that_is_never_answered_leaves_no_orpha
     await asyncio.gather(task, return_exceptions=True)
     await space.quiet(cancels=1)
     assert len(space.asked("data")) == 1
+
+
+@pytest.mark.parametrize("answer", [reset, silence])
+async def test_a_farewell_whose_stream_does_not_open_is_said_all_the_same(
+    space, monkeypatch, answer
+):
+    monkeypatch.setattr(session, "_FAREWELL", 0.2)
+    space.on("join", silence)
+    space.on("data", answer)
+    await failure(model_for(space, timeout=0.1), SpaceTimeoutError)
+    await space.quiet(cancels=1)
 
 
 async def test_a_caller_who_leaves_before_the_join_is_answered_leaves_no_orphan(space):
