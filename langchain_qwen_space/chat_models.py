@@ -72,7 +72,7 @@ class ChatQwenSpace(Settings):
     # What a Space offers
 
     def describe(self) -> "SpaceDescription":
-        """The Space's endpoint as it was understood; print it to read it.
+        """The Space's endpoint as it was understood; print it to read it. Of several, the first's.
 
         Raises:
             QwenSpaceError: The Space cannot be reached, or has no chat.
@@ -84,20 +84,28 @@ class ChatQwenSpace(Settings):
         from langchain_qwen_space.space.description import describe_endpoint
         from langchain_qwen_space.space.pool import current_pool
 
-        endpoint = await self._client().endpoint(await current_pool())
-        return describe_endpoint(self.space, endpoint)
+        client = self._client()
+        return describe_endpoint(client.access.space, await client.endpoint(await current_pool()))
 
     def list_models(self) -> list[str]:
         """The models on offer, in the Space's own words; empty where it offers no choice.
 
+        Of several Spaces, those that each of them offers, in the words of the first.
+
         Raises:
             QwenSpaceError: The Space cannot be reached, or has no chat.
         """
-        return list(self.describe().models)
+        return _sync.run(self.alist_models())
 
     async def alist_models(self) -> list[str]:
         """As `list_models`."""
-        return list((await self.adescribe()).models)
+        from langchain_qwen_space.space.pool import current_pool
+
+        pool = await current_pool()
+        first, *others = [
+            (await self._client(space).endpoint(pool)).models for space in self._spaces
+        ]
+        return [model for model in first if all(models.match_model(model, o) for o in others)]
 
     # Tools
 
@@ -264,8 +272,9 @@ class ChatQwenSpace(Settings):
     ) -> AsyncGenerator[list[ChatGenerationChunk | SpaceEvent]]:
         """The one path of every call: what arrives, in batches of what has arrived together."""
         from langchain_qwen_space.space.call import Call, Finished
+        from langchain_qwen_space.space.relay import Relay
 
-        client = self._client()
+        clients = [self._client(space) for space in self._spaces]
         counter = tokens.loaded()
         if counter is None:  # loading a vocabulary takes a while, which must not hold up the loop
             counter = await asyncio.to_thread(tokens.load)
@@ -273,9 +282,10 @@ class ChatQwenSpace(Settings):
         insisted = not self.retry_tool_choice
         while True:
             prompt = request.prompt()
-            call = Call(client, partial(request.ask, prompt, counter))
+            ask = partial(request.ask, prompt, counter)
+            way = Call(clients[0], ask) if len(clients) == 1 else Relay(clients, ask)
             answer = Answer(request.shape, counter, whole=whole)
-            async with aclosing(call.run()) as batches:
+            async with aclosing(way.run()) as batches:
                 async for batch in batches:
                     items: list[ChatGenerationChunk | SpaceEvent] = []
                     for item in batch:
@@ -297,16 +307,18 @@ class ChatQwenSpace(Settings):
             if answer.withheld is None or insisted:
                 break
             insisted, request = True, request.insisting(answer.withheld)
+        call = way if isinstance(way, Call) else way.call
         exact = call.exact
         events = [] if exact is None else [RevisedEvent()]
         yield [*events, *answer.last(self._metadata(call), spent, exact)]
 
     def _metadata(self, call: "Call") -> dict[str, Any]:
+        space = call.client.access.space
         return {
             # A Space without a choice of models does not say which one it runs.
-            "model_name": models.canonical_name(call.model) if call.model else self.space,
+            "model_name": models.canonical_name(call.model) if call.model else space,
             "model_provider": PROVIDER,
-            "space": self.space,
+            "space": space,
             "event_id": call.event_id,
         }
 

@@ -14,9 +14,10 @@ class EnvironmentSecret(SecretStr):
     """A secret that was found rather than given; it is shown to fewer hosts than one given."""
 
 
-def space_from_environment() -> str:
-    """`QWEN_SPACE`, else the public Space."""
-    return os.environ.get("QWEN_SPACE") or DEFAULT_SPACE
+def space_from_environment() -> str | list[str]:
+    """`QWEN_SPACE`, else the public Space; several are parted by commas."""
+    spaces = [part.strip() for part in os.environ.get("QWEN_SPACE", "").split(",") if part.strip()]
+    return spaces if len(spaces) > 1 else spaces[0] if spaces else DEFAULT_SPACE
 
 
 def token_from_environment() -> EnvironmentSecret | None:

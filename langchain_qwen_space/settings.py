@@ -30,8 +30,14 @@ class Settings(BaseChatModel):
         hide_input_in_errors=True,  # a URL that is refused may hold a password
     )
 
-    space: str = Field(default_factory=environment.space_from_environment, alias="base_url")
-    """Id of the Space (`Qwen/Qwen2.5`) or URL of its app; environment `QWEN_SPACE`."""
+    space: str | list[str] = Field(
+        default_factory=environment.space_from_environment, alias="base_url"
+    )
+    """Id of the Space (`Qwen/Qwen2.5`) or URL of its app; environment `QWEN_SPACE`.
+
+    With a list of them each call goes to the one that is expected to answer it soonest. All have
+    to understand the same arguments. One that fails is left out for a while.
+    """
 
     model: str | None = Field(default=None, alias="model_name")
     """Name of the model (`qwen2.5-72b-instruct`) or the Space's own word for it (`72B`).
@@ -59,7 +65,10 @@ class Settings(BaseChatModel):
     """The longest silence of the Space in seconds; its heartbeats are a sign of life."""
 
     max_retries: int = Field(default=2, ge=0)
-    """How often a call is made again that failed before its first fragment."""
+    """How often a call is made again that failed before its first fragment.
+
+    Going on to another of several Spaces does not count.
+    """
 
     queue_timeout: float | None = Field(default=None, gt=0)
     """The longest wait in the Space's queue, in seconds."""
@@ -71,7 +80,10 @@ class Settings(BaseChatModel):
     """How long a Space that is asleep or starting is waited for, in seconds."""
 
     max_concurrency: int | None = Field(default=8, ge=1)
-    """How many calls of this process are on the Space at a time; others wait their turn."""
+    """How many calls of this process are on the Space at a time; others wait their turn.
+
+    Of several Spaces each may have so many. A call that waits goes to the first that has room.
+    """
 
     stop: list[str] | None = None
     """Strings before the first of which answers are cut. `stop` of a call replaces it."""
@@ -144,12 +156,22 @@ class Settings(BaseChatModel):
                     raise ValueError(f"{name} and {field.alias} are the same: give one of them.")
         return values
 
-    @field_validator("space")
+    @field_validator("space", mode="before")
     @classmethod
-    def _check_space(cls, space: str) -> str:
+    def _check_space(cls, space: object) -> str | list[str]:
+        """The Spaces in one spelling; a list of one is that one."""
         from langchain_qwen_space.space.access import parse_space
 
-        return parse_space(space)
+        listed = space if isinstance(space, list | tuple) else [space]
+        spaces = [parse_space(one) for one in listed if isinstance(one, str)]
+        if not listed or len(spaces) < len(listed):
+            raise ValueError(
+                "space is the id of a Space or the URL of its app, or a list of at least one of "
+                "them, each a string."
+            )
+        if len(set(spaces)) < len(spaces):
+            raise ValueError("space holds the same Space twice; name each once.")
+        return spaces if len(spaces) > 1 else spaces[0]
 
     @field_validator("proxy")
     @classmethod
@@ -171,7 +193,9 @@ class Settings(BaseChatModel):
         # stream, and what rebuilds a model (configurable_fields, loads) sets every field.
         if not self.streaming:
             self.__pydantic_fields_set__.discard("streaming")
-        import langchain_qwen_space.space.call  # noqa: F401  (aiohttp loads here, not in a call)
+        if self.auth is not None and isinstance(self.space, list):
+            raise ValueError("auth is the login of one Space; of several, each would be shown it.")
+        import langchain_qwen_space.space.relay  # noqa: F401  (aiohttp loads here, not in a call)
 
         self._add_version("langchain-qwen-space", version("langchain-qwen-space"))
         return self
@@ -239,13 +263,19 @@ class Settings(BaseChatModel):
             params.pop("ls_model_name", None)
         return params
 
-    def _client(self) -> "SpaceClient":
+    @property
+    def _spaces(self) -> list[str]:
+        """The Spaces, also where there is one."""
+        return self.space if isinstance(self.space, list) else [self.space]
+
+    def _client(self, space: str | None = None) -> "SpaceClient":
+        """The client of one of the Spaces, by default of the first."""
         from langchain_qwen_space.space.access import Access
         from langchain_qwen_space.space.client import Options, SpaceClient
 
         token, proxy, auth = self.hf_token, self.proxy, self.auth
         access = Access(
-            space=self.space,
+            space=space or self._spaces[0],
             token=token.get_secret_value() if token else None,
             token_is_explicit=not isinstance(token, environment.EnvironmentSecret),
             proxy=proxy.get_secret_value() if proxy else None,

@@ -62,10 +62,16 @@ class Call:
     Args:
         client: The Space.
         prepare: Makes what is asked, once the endpoint is known.
+        end: The loop's time at which it is given up, where `total_timeout` began before it.
+
+    Attributes:
+        client: The Space.
+        over: The time that the caller gives the call is up.
     """
 
-    def __init__(self, client: SpaceClient, prepare: Prepare) -> None:
-        self._client = client
+    def __init__(self, client: SpaceClient, prepare: Prepare, end: float | None = None) -> None:
+        self.client = client
+        self._end_at = end
         self._options = client.options
         self._prepare = prepare
         self._pool: Pool
@@ -83,7 +89,7 @@ class Call:
         self._failure: QwenSpaceError | None = None
         self._spoke = False  # a fragment was handed out
         self._handed_out = 0  # characters
-        self._over = False  # the time that the caller gives the call is up
+        self.over = False
         self._woken: float | None = None  # since when a Space that is asleep is waited for
         self._warned = False
         self._logged_in_anew = False
@@ -117,13 +123,15 @@ class Call:
         self._deadlines = Deadlines(
             options.timeout, options.queue_timeout, options.total_timeout, self._expire
         )
+        if self._end_at is not None:
+            self._deadlines.end = self._end_at
         try:
             while True:
                 try:
                     batch = await self._next()
                 except QwenSpaceError as error:
                     error.partial = error.partial or self.text
-                    if self._spoke or self._over:
+                    if self._spoke or self.over:
                         raise
                     changed = await self._has_changed(error)
                     event, pause = (None, 0.0) if changed else self._pause(error, retries)
@@ -179,7 +187,7 @@ class Call:
 
     async def _open(self) -> list[Item]:
         """Take a place in the Space's queue and open the stream of the call's events."""
-        client = self._client
+        client = self.client
         endpoint = await client.endpoint(self._pool, self._stale)
         self._endpoint = endpoint
         ask = self._prepare(endpoint)
@@ -211,7 +219,7 @@ class Call:
     async def _take_slot(self) -> None:
         count = self._options.max_concurrency
         if count is not None:
-            slots = slots_for(self._client.access.space, count)
+            slots = slots_for(self.client.access.space, count)
             await slots.acquire()
             self._slots = slots
 
@@ -232,14 +240,14 @@ class Call:
 
     def _expire(self, what: str, silence: bool) -> None:
         """Give the call up; whoever reads it gets the error at once."""
-        self._over = not silence
+        self.over = not silence
         self._failure = self._too_late(what)
         if self._session is not None and self._session.stream is not None:
             self._session.stream.content.set_exception(self._failure)
             self._session.hang_up()
 
     def _too_late(self, what: str) -> SpaceTimeoutError:
-        return SpaceTimeoutError(f"{self._client.where} {what}", partial=self.text)
+        return SpaceTimeoutError(f"{self.client.where} {what}", partial=self.text)
 
     def _take_all(self, session: Session, chunk: bytes, items: list[Item]) -> None:
         """Read the events of some bytes and add what they bring to `items`."""
@@ -275,7 +283,7 @@ class Call:
             message = parse(data)
         except ValueError:
             logger.warning(
-                "An event of %s cannot be decoded and is left out: %.200r", self._client.where, data
+                "An event of %s cannot be decoded and is left out: %.200r", self.client.where, data
             )
             return
         if message.msg == "unexpected_error":
@@ -309,7 +317,7 @@ class Call:
             raise from_output(
                 output,
                 body.get("title"),
-                self._client.where,
+                self.client.where,
                 self.text,
                 quoted=session.endpoint.config.release < (5, 2),
             )
@@ -321,15 +329,14 @@ class Call:
 
     def _hand_out(self, fragments: list[Fragment], items: list[Item]) -> None:
         if fragments:
-            if not self._spoke:
-                self._spoke = True
-                self._deadlines.begun()
+            self._spoke = True
+            self._deadlines.begun()
             items += fragments
             for item in fragments:
                 self._handed_out += len(item if isinstance(item, str) else item.text)
             if self._handed_out > _MOST_REPEATED * self._options.max_reply_bytes:
                 msg = (
-                    f"{self._client.where} took its answer back and began anew, over and over. Ask "
+                    f"{self.client.where} took its answer back and began anew, over and over. Ask "
                     "again; if answers of this length are wanted, raise max_reply_bytes."
                 )
                 raise ProtocolError(msg, partial=self.text, is_retryable=False)
@@ -363,9 +370,9 @@ class Call:
     async def _has_changed(self, error: QwenSpaceError) -> bool:
         """Whether the Space was deployed anew since its `/config` was read, which explains `error`."""
         known = self._endpoint
-        if isinstance(error, SpaceAuthenticationError) and self._client.access.auth is not None:
+        if isinstance(error, SpaceAuthenticationError) and self.client.access.auth is not None:
             # The login may have been forgotten by the Space; it is asked for once more.
-            self._pool.logged_in.discard(self._client.access)
+            self._pool.logged_in.discard(self.client.access)
             first, self._logged_in_anew = not self._logged_in_anew, True
             return first and known is not None
         suspicious = isinstance(error, GenerationError | ProtocolError) or (
@@ -377,7 +384,7 @@ class Call:
         self._stale = known
         try:
             async with asyncio.timeout_at(self._deadlines.end):
-                fresh = await self._client.endpoint(self._pool, known)
+                fresh = await self.client.endpoint(self._pool, known)
             return fresh.config != known.config
         except (QwenSpaceError, TimeoutError, RecursionError):  # nested too deeply to be compared
             return False
@@ -385,7 +392,7 @@ class Call:
     def _interrupted(self, what: str) -> StreamInterruptedError:
         text = self.text
         had = f"{len(text)} characters of it had arrived" if text else "nothing of it had arrived"
-        msg = f"The answer of {self._client.where} broke off: {what} ({had}.)"
+        msg = f"The answer of {self.client.where} broke off: {what} ({had}.)"
         return StreamInterruptedError(msg, partial=text)
 
 
