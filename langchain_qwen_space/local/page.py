@@ -5,7 +5,7 @@ in which things are made (it numbers them) are the ones that the public Space ha
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import gradio as gr
@@ -22,12 +22,19 @@ Message = dict[str, Any]
 
 
 def build(
-    answer: Answer, *, concurrency: int = 5, revises: bool = True, pace: float = 0.0
+    answer: Answer,
+    *,
+    models: Sequence[str] = (),
+    concurrency: int = 5,
+    revises: bool = True,
+    pace: float = 0.0,
 ) -> gr.Blocks:
     """Lay out the page and connect `answer` to it.
 
     Args:
         answer: What answers, see `LocalSpace`.
+        models: The names of the models that answer, of which callers choose. By default those of
+            the public Space, which `answer` gets as "qwen2.5-72b-instruct" and the like.
         concurrency: How many answers may be written at a time.
         revises: Hand texts to Gradio as plain strings, which it re-indents at every event, as the
             public Space does. False hands them over as typed parts, which Gradio leaves alone.
@@ -36,6 +43,14 @@ def build(
     Returns:
         The page, not yet served.
     """
+    general_names, math_names, coder_names = (models, [], []) if models else (GENERAL, MATH, CODER)
+    first = general_names[0]
+
+    def full_name(choice: str) -> str:
+        return choice if models else f"Qwen2.5-{choice}-instruct"
+
+    def model_name(choice: str) -> str:
+        return choice if models else full_name(choice).lower()
 
     def message(role: str, text: str) -> Message:
         return {"role": role, "content": text if revises else [{"type": "text", "text": text}]}
@@ -50,7 +65,7 @@ def build(
             for pair in pairs
             for role, text in zip(("user", "assistant"), pair, strict=True)
         ]
-        texts = answer(system, pairs, query, f"qwen2.5-{choice.lower()}-instruct")
+        texts = answer(system, pairs, query, model_name(choice))
         if isinstance(texts, str):
             raise TypeError(
                 "The answering function returned a string. It must yield the text so far, "
@@ -79,32 +94,42 @@ def build(
         return system, system, []
 
     def choose_radio(choice: str, system: str) -> tuple[str, str, str, str]:
-        return f"## Qwen2.5-{choice}-instruct", system, system, ""
+        return f"## {full_name(choice)}", system, system, ""
 
     page = gr.Blocks()
     # Gradio runs no more than this at a time, whatever its limits say: the answers, and some room
     # for the page's other functions.
     page.max_threads = max(page.max_threads, 2 * concurrency)
     with page:
-        gr.Markdown("# Qwen2.5: A Party of Foundation Models!")
+        gr.Markdown(
+            "# A chat of one's own" if models else "# Qwen2.5: A Party of Foundation Models!"
+        )
         with gr.Row():
             with gr.Row():
-                general = gr.Radio(GENERAL, value=GENERAL[0], label="Qwen2.5：")
+                general = gr.Radio(
+                    general_names, value=first, label="Model" if models else "Qwen2.5："
+                )
             with gr.Row():
-                math = gr.Radio(MATH, label="Qwen2.5-Math：")
+                math = gr.Radio(math_names, label="Qwen2.5-Math：", visible=not models)
             with gr.Row():
-                coder = gr.Radio(CODER, label="Qwen2.5-Coder：")
-        # The endpoint's input. Gradio refuses a value that is no choice, so it has all of them.
-        model = gr.Radio([*GENERAL, *MATH, *CODER], value=GENERAL[0], visible=False)
+                coder = gr.Radio(coder_names, label="Qwen2.5-Coder：", visible=not models)
+        # The endpoint's input. Gradio refuses a value that is no choice, so it has all of them. A
+        # label tells clients what it is, where the names of the models do not.
+        model = gr.Radio(
+            [*general_names, *math_names, *coder_names],
+            value=first,
+            label="Model" if models else None,
+            visible=False,
+        )
         with gr.Row(), gr.Accordion():
-            mark = gr.Markdown(f"## Qwen2.5-{GENERAL[0]}-instruct")
+            mark = gr.Markdown(f"## {full_name(first)}")
             with gr.Row():
                 with gr.Column(scale=3):
                     system_box = gr.Textbox(value=DEFAULT_SYSTEM, lines=1, label="System")
                 with gr.Column(scale=1):
                     modify = gr.Button("Set system prompt and clear history", scale=2)
                 system_state = gr.Textbox(value=DEFAULT_SYSTEM, visible=False)
-            chatbot = gr.Chatbot(label=GENERAL[0].lower())
+            chatbot = gr.Chatbot(label=first.lower())
             query_box = gr.Textbox(lines=1, label="Input")
             with gr.Row():
                 clear = gr.Button("Clear history")

@@ -1,0 +1,54 @@
+"""What the functions that answer on a page have in common."""
+
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
+
+Answer = Callable[[str, list[tuple[str, str]], str, str], Iterable[str]]
+"""``(system, history, query, model)`` -> the text so far, again and again; see `LocalSpace`."""
+
+# Seconds. Gradio ends a call whose caller has left between two yields only. So a function that has
+# nothing new for so long yields the same text again.
+_SILENCE = 1.0
+
+
+def messages(system: str, history: list[tuple[str, str]], query: str) -> list[dict[str, str]]:
+    """The conversation as chat templates and OpenAI-compatible servers take it.
+
+    An empty system prompt is left out, since some templates have no place for one.
+    """
+    roles = ("user", "assistant")
+    said = [
+        {"role": role, "content": text}
+        for pair in history
+        for role, text in zip(roles, pair, strict=True)
+    ]
+    before = [{"role": "system", "content": system}] if system else []
+    return [*before, *said, {"role": "user", "content": query}]
+
+
+class Draft:
+    """A text that grows in one thread and is handed on in another."""
+
+    def __init__(self) -> None:
+        self._text = ""
+        self._changed = threading.Event()
+
+    def write(self, text: str) -> None:
+        """Set the text so far."""
+        self._text = text
+        self._changed.set()
+
+    def readings(self, work: "Future[None]") -> Iterator[str]:
+        """Yields the text so far: whenever it has changed, else every second, until `work` is done.
+
+        Raises:
+            Exception: What `work` failed with, after the text until then.
+        """
+        work.add_done_callback(lambda _: self._changed.set())
+        while not work.done():
+            self._changed.wait(_SILENCE)
+            self._changed.clear()
+            yield self._text
+        yield self._text
+        work.result()

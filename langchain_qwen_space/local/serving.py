@@ -1,0 +1,69 @@
+"""How a page is served: port, login, queue. It runs where Gradio is."""
+
+import os
+import socket
+from typing import TYPE_CHECKING
+
+from langchain_qwen_space.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    import gradio
+    import uvicorn
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Listen on a port of this machine; 0 is a free one.
+
+    Raises:
+        InvalidInputError: The port is in use, or the host is not this machine's.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family)
+    except OSError as error:
+        raise InvalidInputError(
+            f"The local Space cannot listen on port {port} of {host}: {error.strerror}. "
+            "Stop what uses the port, or choose another one; 0 takes a free one."
+        ) from None
+
+
+def check_gradio() -> None:
+    """Load Gradio, which is to send no statistics from here.
+
+    Raises:
+        ImportError: It is not installed; the message says how to.
+    """
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    try:
+        import gradio  # noqa: F401
+    except ModuleNotFoundError as error:
+        if error.name != "gradio":
+            raise
+        raise ImportError(
+            "A local Space needs Gradio, which is not installed. "
+            'Install it: pip install "langchain-qwen-space[local]"'
+        ) from None
+
+
+def server(
+    page: "gradio.Blocks", *, max_queue: int | None, auth: tuple[str, str] | None, show_error: bool
+) -> "uvicorn.Server":
+    """The server of a page, to be run on a socket that listens.
+
+    Args:
+        page: What `langchain_qwen_space.local.page.build` made.
+        max_queue: How many callers may wait; None is any number.
+        auth: User name and password that it asks for.
+        show_error: Whether the texts of all exceptions are sent to callers.
+    """
+    import gradio
+    import uvicorn
+    from fastapi import FastAPI
+
+    page.queue(max_size=max_queue)
+    # Not page.launch(): it chooses its port itself, and asks itself for a page by a client that
+    # would go through a proxy.
+    app = gradio.mount_gradio_app(
+        FastAPI(), page, "/", auth=auth, show_error=show_error, ssr_mode=False
+    )
+    return uvicorn.Server(uvicorn.Config(app, log_level="warning"))

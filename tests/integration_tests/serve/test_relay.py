@@ -1,0 +1,132 @@
+"""A Space behind which an OpenAI-compatible server answers."""
+
+import asyncio
+import time
+from collections.abc import Iterator
+
+import pytest
+from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
+
+from langchain_qwen_space import ChatQwenSpace
+from langchain_qwen_space.errors import (
+    ContextTooLongError,
+    GenerationError,
+    QwenSpaceError,
+    SpaceRateLimitError,
+)
+
+from .openai_server import OpenAIServer, openai_server
+from .running import Served, serving
+
+pytest.importorskip("openai")
+
+KEY = "sk-never-to-be-seen"
+
+
+@pytest.fixture(scope="module")
+def upstream() -> Iterator[OpenAIServer]:
+    with openai_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def served(upstream, tmp_path_factory) -> Iterator[Served]:
+    options = ("--backend", "openai", "--base-url", upstream.url, "--model", "tiny")
+    variables = {"TINY_KEY": KEY}
+    folder = tmp_path_factory.mktemp("served")
+    with serving(folder, *options, "--key-env", "TINY_KEY", **variables) as served:
+        yield served
+
+
+@pytest.fixture
+def chat(served) -> ChatQwenSpace:
+    return ChatQwenSpace(space=served.url)
+
+
+def test_a_conversation_is_passed_on_and_its_answer_streams_exactly(chat, upstream):
+    text = "  1. **a**\n\tb\n     🙂\n"
+    conversation = [
+        SystemMessage("Be brief."),
+        HumanMessage("Hello!"),
+        AIMessage("Hi."),
+        HumanMessage(f"say {text}"),
+    ]
+    chunks = [chunk.content for chunk in chat.stream(conversation) if chunk.content]
+    assert "".join(chunks) == text
+    assert len(chunks) > 3, "it did not stream"
+    assert upstream.bodies[-1] == {
+        "model": "tiny",
+        "stream": True,
+        "messages": [
+            {"role": "system", "content": "Be brief."},
+            {"role": "user", "content": "Hello!"},
+            {"role": "assistant", "content": "Hi."},
+            {"role": "user", "content": f"say {text}"},
+        ],
+    }
+    assert upstream.keys[-1] == f"Bearer {KEY}"
+
+
+def test_the_page_offers_the_one_model_and_names_it(chat):
+    assert chat.list_models() == ["tiny"]
+    assert chat.invoke("say a", model="tiny").response_metadata["model_name"] == "tiny"
+
+
+def test_reasoning_that_comes_apart_is_told_as_qwen_writes_it(chat):
+    answer = chat.invoke("think hard", reasoning=True)
+    assert answer.additional_kwargs["reasoning_content"].split() == ["hard", "hard"]
+    assert answer.content.strip() == "hard"
+
+
+@pytest.mark.parametrize("order", ["silence", "say " + "on and on " * 1000])
+async def test_when_the_caller_leaves_the_server_behind_is_left_too(chat, upstream, order):
+    upstream.began.clear()
+    upstream.left.clear()
+    calling = asyncio.create_task(chat.ainvoke(order))
+    assert await asyncio.to_thread(upstream.began.wait, 10)
+    calling.cancel()
+    assert await asyncio.to_thread(upstream.left.wait, 10)
+
+
+def test_a_silent_server_is_no_silence_of_the_space(served, upstream):
+    began = time.monotonic()
+    with pytest.raises(QwenSpaceError):
+        ChatQwenSpace(space=served.url, timeout=2.5, total_timeout=5).invoke("silence")
+    assert time.monotonic() - began > 4, "the Space was taken to be silent"
+
+
+@pytest.mark.parametrize(
+    ("order", "error", "words"),
+    [
+        ("refuse 400 maximum context length exceeded", ContextTooLongError, "context length"),
+        ("refuse 429 too much", SpaceRateLimitError, "429: too much"),
+        ("refuse 404 no such model", GenerationError, "404: no such model"),
+        (f"refuse 401 wrong key {KEY}", GenerationError, "does not accept its key"),
+        ("fail while it writes", GenerationError, "failed or cannot be reached"),
+        ("cut while it writes", GenerationError, "failed or cannot be reached"),
+        ("break off", GenerationError, "broke its answer off"),
+    ],
+)
+def test_what_goes_wrong_behind_the_space_is_told(served, order, error, words):
+    with pytest.raises(error, match=words) as caught:
+        ChatQwenSpace(space=served.url, max_retries=0).invoke(order)
+    assert KEY not in str(caught.value)
+
+
+def test_the_text_until_an_answer_broke_off_is_not_lost(served):
+    with pytest.raises(GenerationError) as caught:
+        ChatQwenSpace(space=served.url, max_retries=0).invoke("break off here")
+    assert caught.value.partial == "off here"
+
+
+def test_the_key_is_printed_nowhere(served):
+    assert KEY not in served.errors.read_text()
+
+
+def test_a_server_that_cannot_be_reached_fails_the_call_and_not_the_space(tmp_path):
+    options = ("--backend", "openai", "--base-url", "http://127.0.0.1:9/v1", "--model", "tiny")
+    with serving(tmp_path, *options) as served:
+        chat = ChatQwenSpace(space=served.url, max_retries=0)
+        for _ in range(2):
+            with pytest.raises(GenerationError, match="cannot be reached"):
+                chat.invoke("Hello!")
