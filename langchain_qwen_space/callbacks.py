@@ -1,5 +1,6 @@
 """A call's own events (queue, notices, retries) on their way to LangChain and to people."""
 
+import shutil
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
@@ -136,7 +137,8 @@ class QueueProgressCallbackHandler(BaseCallbackHandler):
     def _show(self, text: str) -> None:
         stream = self._stream or sys.stderr
         if stream.isatty():
-            stream.write(f"\r\x1b[2K{text}")  # \x1b[2K clears the line (ECMA-48, EL)
+            most = shutil.get_terminal_size().columns - 1  # only one row can be cleared
+            stream.write(f"\r\x1b[2K{text[:most]}")  # \x1b[2K clears the line (ECMA-48, EL)
             stream.flush()
             self._shown = True
         elif _in_notebook():

@@ -166,7 +166,8 @@ class Terminal(io.StringIO):
         return True
 
 
-def test_the_progress_line_shows_the_place_and_leaves_nothing_behind():
+def test_the_progress_line_shows_the_place_and_leaves_nothing_behind(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
     terminal = Terminal()
     progress = QueueProgressCallbackHandler(terminal)
     progress(QueueEvent(rank=4, queue_size=5, eta=12.3))
@@ -176,6 +177,13 @@ def test_the_progress_line_shows_the_place_and_leaves_nothing_behind():
     progress(NoticeEvent("unrelated"))
     progress(StartEvent())
     assert terminal.getvalue().endswith("\r\x1b[2K")
+
+
+def test_the_progress_line_keeps_to_one_row_of_a_narrow_terminal(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "30")
+    terminal = Terminal()
+    QueueProgressCallbackHandler(terminal)(QueueEvent(rank=4, queue_size=5, eta=12.3))
+    assert len(terminal.getvalue().rpartition("\x1b[2K")[2]) == 29
 
 
 def test_the_progress_line_is_not_written_to_a_file():

@@ -1,0 +1,1 @@
+"""The `qwen-space` command (extra `cli`)."""

@@ -1,0 +1,232 @@
+"""`qwen-space batch`: a file of prompts becomes a file of answers."""
+
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from langchain_qwen_space.cli.common import (
+    FAILED,
+    INTERRUPTED,
+    AuthOption,
+    ModelOption,
+    ProxyOption,
+    SpaceOption,
+    SystemOption,
+    TokenOption,
+    chat_model,
+    error_console,
+    exit_codes,
+)
+from langchain_qwen_space.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from langchain_qwen_space.jobs import Progress
+    from langchain_qwen_space.jobs.run import OnProgress
+
+_EVERY = 30.0  # seconds between two lines where there is no terminal
+
+
+class Engine(StrEnum):
+    """What asks."""
+
+    local = "local"
+    ray = "ray"
+
+
+def batch(
+    prompts: Annotated[
+        Path, typer.Argument(help="The prompts: a `.jsonl`, `.csv` or `.parquet` file.")
+    ],
+    answers: Annotated[
+        Path, typer.Argument(help="The answers: a new file, likewise; the formats may differ.")
+    ],
+    space: SpaceOption = None,
+    model: ModelOption = None,
+    system: SystemOption = None,
+    token: TokenOption = None,
+    proxy: ProxyOption = None,
+    auth: AuthOption = None,
+    prompt_column: Annotated[
+        str, typer.Option(metavar="NAME", help="The column that holds a plain prompt.")
+    ] = "prompt",
+    messages_column: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME", help="The column that holds messages as OpenAI's API has them."
+        ),
+    ] = "messages",
+    id_column: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="The column that tells the rows apart. Default: their position."
+        ),
+    ] = None,
+    schema: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="A JSON schema; answers are objects that fit it."),
+    ] = None,
+    prefix: Annotated[
+        str, typer.Option(metavar="TEXT", help="Put before the names of the answers' columns.")
+    ] = "",
+    max_tokens: Annotated[
+        int | None, typer.Option(min=1, help="The most tokens of an answer.")
+    ] = None,
+    concurrency: Annotated[
+        int, typer.Option("--concurrency", "-c", min=1, help="Calls under way at a time.")
+    ] = 8,
+    max_calls_per_minute: Annotated[
+        float | None, typer.Option(min=0.001, help="Calls that may begin in a minute.")
+    ] = None,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Ask again about rows that failed before.")
+    ] = False,
+    give_up_after: Annotated[
+        int, typer.Option(min=1, help="End when so many rows failed one after the other.")
+    ] = 100,
+    engine: Annotated[
+        Engine, typer.Option(help="Ask from this machine, or from a Ray cluster.")
+    ] = Engine.local,
+    ray_address: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="The cluster. Default: the one on this machine."),
+    ] = None,
+    ray_workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes that ask. Default: one a node.")
+    ] = None,
+) -> None:
+    """Ask about every row of a file, and write the answers to another.
+
+    The answers are the rows of the prompts, in their order and with all their columns, and
+    besides: text, error, error_type, model, finish_reason, input_tokens, output_tokens, seconds;
+    parsed with `--schema`; reasoning and tool_calls where there are any. A row that failed has an
+    error; its text is what had come until then.
+
+    Each answer is on disk as soon as it has come, in ANSWERS.job, until the last one is there and
+    ANSWERS is written. However a run ends, the same command goes on where it ended. Keep ANSWERS.job
+    as long as you may want to retry rows that failed; delete it after that.
+
+    For example:
+
+        qwen-space batch prompts.jsonl answers.jsonl
+        qwen-space batch questions.csv answers.parquet --prompt-column question --concurrency 4
+        qwen-space batch prompts.jsonl answers.jsonl --retry-failed
+        qwen-space batch prompts.jsonl cities.jsonl --schema city.json --engine ray
+
+    Exit status: 0 if every row has an answer, 1 if rows failed or the run gave up, 2 for wrong usage
+    or a file that cannot be used, 130 if it was interrupted.
+    """
+    with exit_codes():
+        from langchain_qwen_space.jobs import Job, Options, run_batch
+
+        job = Job(
+            prompts,
+            answers,
+            prompt=prompt_column,
+            messages=messages_column,
+            id=id_column,
+            system=system,
+            schema=None if schema is None else _read_schema(schema),
+            prefix=prefix,
+        )
+        options = Options(
+            concurrency=concurrency,
+            max_calls_per_minute=max_calls_per_minute,
+            retry_failed=retry_failed,
+            give_up_after=give_up_after,
+            engine=engine.value,
+            ray_address=ray_address,
+            ray_workers=ray_workers,
+        )
+        asked = chat_model(
+            space, model, token, proxy, auth, max_tokens=max_tokens, max_concurrency=concurrency
+        )
+        with _display() as display:
+            try:
+                with warnings.catch_warnings():
+                    warnings.simplefilter("once", UserWarning)
+                    progress = run_batch(asked, job, options, on_progress=display)
+            except KeyboardInterrupt:
+                error_console().print(
+                    f"Stopped. What is done is kept in {answers}.job; the same command goes on."
+                )
+                raise typer.Exit(INTERRUPTED) from None
+        _tell_the_end(progress, answers)
+
+
+def _read_schema(path: Path) -> dict[str, Any]:
+    import json
+
+    try:
+        schema = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InvalidInputError(f"--schema: {path} cannot be read as JSON: {error}") from None
+    if not isinstance(schema, dict):
+        raise InvalidInputError(f"--schema: {path} holds no JSON object.")
+    return schema
+
+
+def _tell_the_end(progress: "Progress", answers: Path) -> None:
+    console = error_console()
+    console.print(
+        f"{answers}: {progress.rows} rows, {progress.answered} answered, {progress.failed} failed; "
+        f"{progress.asked} asked now, in {_clock(progress.seconds)}."
+    )
+    if progress.failed:
+        console.print("Ask again about those that failed: the same command and --retry-failed.")
+        raise typer.Exit(FAILED)
+
+
+@contextmanager
+def _display() -> "Iterator[OnProgress]":
+    """Shows how far a job has come: a bar in a terminal, else a line now and then."""
+    from rich.progress import BarColumn, TextColumn
+    from rich.progress import Progress as Bar
+
+    console = error_console()
+    if not console.is_terminal:
+        yield _Lines()
+        return
+    with Bar(BarColumn(), TextColumn("{task.description}"), console=console, transient=True) as bar:
+        task = bar.add_task("")
+
+        def show(progress: "Progress") -> None:
+            bar.update(
+                task,
+                total=progress.rows,
+                completed=progress.rows - progress.left,
+                description=_line(progress),
+            )
+
+        yield show
+
+
+class _Lines:
+    """Prints a line when a run begins, and then one every `_EVERY` seconds."""
+
+    def __init__(self) -> None:
+        self._due = 0.0
+
+    def __call__(self, progress: "Progress") -> None:
+        if time.monotonic() >= self._due and progress.left:
+            self._due = time.monotonic() + _EVERY
+            error_console().print(_line(progress))
+
+
+def _line(progress: "Progress") -> str:
+    left = progress.seconds_left
+    return (
+        f"{progress.rows - progress.left} of {progress.rows} rows, {progress.failed} failed, "
+        f"{progress.rate:.1f} a second, {'?' if left is None else _clock(left)} left"
+    )
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}"

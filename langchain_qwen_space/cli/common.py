@@ -1,0 +1,156 @@
+"""What the commands share: options, consoles, errors and their exit codes."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+
+from langchain_qwen_space.cli.advice import advice
+from langchain_qwen_space.errors import InvalidInputError, QwenSpaceError, UnknownModelError
+
+if TYPE_CHECKING:
+    from langchain_qwen_space.chat_models import ChatQwenSpace
+
+FAILED = 1
+USAGE = 2
+INTERRUPTED = 130
+
+SpaceOption = Annotated[
+    str | None,
+    typer.Option(
+        "--space",
+        "-s",
+        metavar="ID|URL",
+        help="Id of the Space, or URL of its app; several, parted by commas, share the work. "
+        "Default: `QWEN_SPACE`, else `Qwen/Qwen2.5`.",
+    ),
+]
+ModelOption = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        "-m",
+        metavar="NAME",
+        help="The model; `qwen-space models` lists them. Default: the Space's own.",
+    ),
+]
+SystemOption = Annotated[
+    str | None,
+    typer.Option("--system", metavar="TEXT", help="The system prompt. Default: Qwen's own."),
+]
+TokenOption = Annotated[
+    str | None,
+    typer.Option(
+        "--token",
+        metavar="HF_TOKEN",
+        help="Hugging Face token, for private Spaces. Others on this machine may see it here; "
+        "better set `HF_TOKEN`.",
+    ),
+]
+ProxyOption = Annotated[
+    str | None,
+    typer.Option(
+        "--proxy", metavar="URL", help="HTTP proxy for every request. Default: `QWEN_SPACE_PROXY`."
+    ),
+]
+AuthOption = Annotated[
+    str | None,
+    typer.Option(
+        "--auth",
+        envvar="QWEN_SPACE_AUTH",
+        metavar="USER:PASSWORD",
+        help="Login of a Space that asks for one. Better set the variable than write it here.",
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
+
+# Control characters of C0 and C1 but tab and newline: a terminal would obey them.
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+def printable(text: str) -> str:
+    r"""The text without control characters, so that no Space steers the terminal; `\r\n` is `\n`."""
+    return _CONTROLS.sub("", text)
+
+
+def console() -> Console:
+    """Standard output, as rich writes to it. Text is taken as it is: no markup, no colours."""
+    return Console(markup=False, highlight=False, emoji=False)
+
+
+def error_console() -> Console:
+    """Standard error, likewise."""
+    return Console(stderr=True, markup=False, highlight=False, emoji=False, soft_wrap=True)
+
+
+def chat_model(
+    space: str | None = None,
+    model: str | None = None,
+    token: str | None = None,
+    proxy: str | None = None,
+    auth: str | None = None,
+    **settings: Any,
+) -> "ChatQwenSpace":
+    """The model that the options ask for; an option that is None leaves its setting alone.
+
+    Args:
+        space: `--space`.
+        model: `--model`.
+        token: `--token`.
+        proxy: `--proxy`.
+        auth: `--auth`, "USER:PASSWORD".
+        **settings: Other settings of `ChatQwenSpace`.
+
+    Raises:
+        InvalidInputError: A setting makes no sense; the message names it.
+    """
+    from pydantic import ValidationError
+
+    from langchain_qwen_space.chat_models import ChatQwenSpace  # takes a second to load
+
+    spaces = None if space is None else [one.strip() for one in space.split(",")]
+    given = {"space": spaces, "model": model, "hf_token": token, "proxy": proxy, **settings}
+    if auth is not None:
+        user, colon, password = auth.partition(":")
+        if not colon:
+            raise InvalidInputError("--auth is USER:PASSWORD, with a colon between them.")
+        given["auth"] = (user, password)
+    try:
+        return ChatQwenSpace(**{name: value for name, value in given.items() if value is not None})
+    except ValidationError as error:
+        raise InvalidInputError("\n".join(map(_told, error.errors()))) from None
+
+
+def _told(problem: Any) -> str:
+    """A problem of pydantic's, by the option that it is about."""
+    name = str(problem["loc"][0]) if problem["loc"] else "settings"
+    option = {"hf_token": "token"}.get(name, name).replace("_", "-")
+    return f"--{option}: {problem['msg'].removeprefix('Value error, ')}"
+
+
+@contextmanager
+def exit_codes() -> Iterator[None]:
+    """What goes wrong inside becomes a line on standard error and an exit code."""
+    try:
+        yield
+    except QwenSpaceError as error:
+        fail(str(error), exit_code(error), advice(error))
+    except KeyboardInterrupt:
+        raise typer.Exit(INTERRUPTED) from None
+
+
+def exit_code(error: QwenSpaceError) -> int:
+    """2 for what the caller got wrong, 1 for what the Space or the network did."""
+    return USAGE if isinstance(error, InvalidInputError | UnknownModelError) else FAILED
+
+
+def fail(message: str, code: int = FAILED, hint: str = "") -> NoReturn:
+    """Say on standard error what is wrong and what to do, and exit with `code`."""
+    errors = error_console()
+    errors.print(printable(message), style="red")
+    if hint:
+        errors.print(hint)
+    raise typer.Exit(code)

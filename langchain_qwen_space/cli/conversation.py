@@ -1,0 +1,104 @@
+"""A conversation, and the file that it is saved in."""
+
+import json
+import os
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from langchain_qwen_space.errors import InvalidInputError
+
+_FORMAT = "qwen-space conversation"
+_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A question and its answer."""
+
+    user: str
+    assistant: str
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """What was said so far, and to whom.
+
+    Attributes:
+        system: The system prompt; None is Qwen's own.
+        model: The model; None is the Space's own default.
+        turns: What was said.
+    """
+
+    system: str | None = None
+    model: str | None = None
+    turns: tuple[Turn, ...] = ()
+
+    def messages(self, question: str) -> list[tuple[str, str]]:
+        """The messages that ask `question` next, as LangChain takes them."""
+        said = [
+            message
+            for turn in self.turns
+            for message in (("human", turn.user), ("ai", turn.assistant))
+        ]
+        system = [] if self.system is None else [("system", self.system)]
+        return [*system, *said, ("human", question)]
+
+
+def save(conversation: Conversation, path: Path, *, overwrite: bool = False) -> None:
+    """Write the conversation as JSON: the whole file or, if that fails, none of it.
+
+    Raises:
+        FileExistsError: There is such a file, and `overwrite` is False.
+        OSError: It cannot be written.
+    """
+    path = path.resolve()  # what a link points to is replaced, not the link
+    if path.exists() and not overwrite:
+        raise FileExistsError(path)
+    data = {"format": _FORMAT, "version": _VERSION, **asdict(conversation)}
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with draft.open("x", encoding="utf-8") as file:
+            json.dump(data, file, ensure_ascii=False, indent=1)
+            file.write("\n")
+            file.flush()
+            os.fsync(file.fileno())
+        if path.exists():
+            shutil.copymode(path, draft)
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def load(path: Path) -> Conversation:
+    """The conversation that `save` wrote.
+
+    Raises:
+        InvalidInputError: The file holds something else.
+        OSError: It cannot be read.
+    """
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        if data["format"] != _FORMAT or data["version"] != _VERSION:
+            raise ValueError(data["version"])
+        return Conversation(
+            system=_text_or_none(data["system"]),
+            model=_text_or_none(data["model"]),
+            turns=tuple(
+                Turn(_text(turn["user"]), _text(turn["assistant"])) for turn in data["turns"]
+            ),
+        )
+    except (ValueError, LookupError, TypeError):
+        msg = f"{path} holds no conversation that /save of this version wrote."
+        raise InvalidInputError(msg) from None
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(value)
+    return value
+
+
+def _text_or_none(value: Any) -> str | None:
+    return None if value is None else _text(value)

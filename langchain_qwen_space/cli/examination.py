@@ -1,0 +1,134 @@
+"""The steps of `qwen-space doctor`, each of them timed."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from yarl import URL
+
+from langchain_qwen_space.chat_models import ChatQwenSpace
+from langchain_qwen_space.cli.answering import Reply
+from langchain_qwen_space.errors import ProtocolError, QwenSpaceError
+from langchain_qwen_space.qwen import tokens
+from langchain_qwen_space.space.client import SpaceClient
+from langchain_qwen_space.space.description import SpaceDescription, describe_endpoint
+from langchain_qwen_space.space.events import QueueEvent, SpaceEvent, WarningEvent
+from langchain_qwen_space.space.pool import Pool, current_pool
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step, done or failed.
+
+    Attributes:
+        name: What was done.
+        ok: Whether it went well.
+        seconds: How long it took.
+        told: What came of it, in words.
+    """
+
+    name: str
+    ok: bool
+    seconds: float
+    told: str = ""
+
+
+class Examination:
+    """Uses a Space step by step, and keeps what each step took.
+
+    Args:
+        model: What is examined; its `on_event` is taken.
+        space: Its one Space.
+        question: What the call asks.
+        report: Told of each step when it is over.
+
+    Attributes:
+        space: The Space.
+        steps: The steps so far.
+        understood: What was read off the Space; None before that.
+        answer: The text of the answer so far.
+    """
+
+    def __init__(
+        self, model: ChatQwenSpace, space: str, question: str, report: Callable[[Step], None]
+    ) -> None:
+        self._model, self._question, self._report = model, question, report
+        self.space = space
+        self._doing = "find the Space"
+        self._since = 0.0
+        self._remarks: list[str] = []
+        self.steps: list[Step] = []
+        self.understood: SpaceDescription | None = None
+        self.answer = ""
+
+    async def run(self) -> None:
+        """Take all steps.
+
+        Raises:
+            QwenSpaceError: A step failed; it is the last of `steps`.
+        """
+        await asyncio.to_thread(tokens.load)  # a vocabulary's loading is no part of any step
+        self._since = time.perf_counter()
+        try:
+            await self._understand()
+            await self._call()
+        except QwenSpaceError as error:
+            self._over(str(error), ok=False)
+            raise
+
+    async def _understand(self) -> None:
+        client = self._model._client()  # noqa: SLF001
+        observed = _ObservedClient(client, self._found)
+        endpoint = await observed.endpoint(await current_pool())
+        self.understood = describe_endpoint(self.space, endpoint)
+        self._over(str(self.understood))
+
+    def _found(self, url: URL) -> None:
+        self._over(f"  {url}")
+        self._doing = "read and understand its configuration"
+
+    async def _call(self) -> None:
+        self._doing = "join the queue"
+        self._model.on_event = self._hear
+        reply = Reply()
+        try:
+            await reply.read(self._model, [("human", self._question)], self._listen)
+        finally:
+            self.answer = reply.text
+        if not self.answer:
+            raise ProtocolError("The answer is empty.")
+        self._over(f"  {len(self.answer)} characters")
+
+    def _hear(self, event: SpaceEvent) -> None:
+        if isinstance(event, WarningEvent):
+            self._remarks.append(event.message)
+        elif self._doing == "join the queue":
+            place = f"  {event.rank} before this call" if isinstance(event, QueueEvent) else ""
+            self._over("\n".join([place, *self._remarks]).strip("\n"))
+            self._doing = "wait for the first fragment"
+
+    def _listen(self, _: str) -> None:
+        if self._doing != "read the whole answer":
+            self._over("")
+            self._doing = "read the whole answer"
+
+    def _over(self, told: str, *, ok: bool = True) -> None:
+        now = time.perf_counter()
+        step = Step(self._doing, ok, now - self._since, told)
+        self._since = now
+        self.steps.append(step)
+        self._report(step)
+
+
+class _ObservedClient(SpaceClient):
+    """A client that tells when it has found where the Space runs."""
+
+    def __init__(self, client: SpaceClient, found: Callable[[URL], None]) -> None:
+        super().__init__(client.access, client.options)
+        self._found = found
+
+    async def _host(self, pool: Pool) -> URL:
+        url = await super()._host(pool)
+        self._found(url)
+        return url

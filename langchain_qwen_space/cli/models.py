@@ -1,0 +1,69 @@
+"""`qwen-space models`: what a Space offers."""
+
+import json
+
+import typer
+from rich.table import Table
+
+from langchain_qwen_space.cli.common import (
+    AuthOption,
+    JsonOption,
+    ProxyOption,
+    SpaceOption,
+    TokenOption,
+    chat_model,
+    console,
+    exit_codes,
+    printable,
+)
+
+
+def models(
+    space: SpaceOption = None,
+    token: TokenOption = None,
+    proxy: ProxyOption = None,
+    auth: AuthOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List the models that a Space offers.
+
+    For example:
+
+        qwen-space models
+        qwen-space models --space my-name/my-space --json
+
+    `--model` takes both the Space's own word and the whole name.
+
+    With `--json` it is one object: `space`, `url`, and `models`, a list of `name` (the Space's
+    word), `model` (the whole name), `default`, `max_input_tokens` (null if not known). The list is
+    empty where a Space offers no choice.
+    """
+    with exit_codes():
+        described = chat_model(space, None, token, proxy, auth).describe()
+        from langchain_qwen_space.qwen.models import canonical_name, profile
+
+        rows = [
+            {
+                "name": name,
+                "model": canonical_name(name),
+                "default": name == described.default_model,
+                "max_input_tokens": (profile(name) or {}).get("max_input_tokens"),
+            }
+            for name in described.models
+        ]
+        if as_json:
+            found = {"space": described.space, "url": described.url, "models": rows}
+            typer.echo(json.dumps(found, ensure_ascii=False))
+            return
+        if not rows:
+            typer.echo(f"{described.space} offers no choice of models.")
+            return
+        table = Table(box=None, pad_edge=False)
+        table.add_column("name", overflow="fold")
+        table.add_column("model", overflow="fold")
+        table.add_column("context", justify="right", overflow="fold")
+        for row in rows:
+            told = f"{row['name']} (default)" if row["default"] else str(row["name"])
+            context = f"{row['max_input_tokens']:,}" if row["max_input_tokens"] else ""
+            table.add_row(printable(told), printable(str(row["model"])), context)
+        console().print(table)

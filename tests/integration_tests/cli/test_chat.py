@@ -1,0 +1,211 @@
+"""`qwen-space chat`, in a terminal and in scripts."""
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from langchain_qwen_space import ChatQwenSpace
+from langchain_qwen_space.cli.app import app
+
+from .terminal import CTRL_C, CTRL_D, ENTER, terminal
+
+
+@pytest.fixture(autouse=True)
+def _the_space_by_default(narrow_space, monkeypatch):
+    monkeypatch.setenv("QWEN_SPACE", narrow_space.url)
+
+
+def chat(*arguments: str, piped: str = ""):
+    return CliRunner().invoke(app, ["chat", *arguments], input=piped)
+
+
+def becomes(marker: Path, text: str) -> None:
+    """Wait until the Space has written `text`."""
+    end = time.monotonic() + 30
+    while not marker.exists() or marker.read_text() != text:
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+# In a terminal
+
+
+def test_ctrl_c_stops_an_answer_that_streams_on_the_space_too_and_ctrl_d_leaves(tmp_path):
+    marker = tmp_path / "marker"
+    with terminal("chat") as term:
+        term.sees(r"^>")
+        term.type(f"run {marker}{ENTER}")
+        becomes(marker, "began")
+        term.sees(r"^0")  # it goes on for a minute, so this is seen while it is written
+        term.type(CTRL_C)
+        term.sees("^Stopped")
+        becomes(marker, "was closed")
+        term.type(f"show{ENTER}")
+        told = "".join(term.sees(r"instruct\"\]").split())
+        assert f'[["run{marker}","' in told  # what was said before is still known
+        term.type(CTRL_D)
+        assert term.exit_status() == 0
+
+
+def test_a_saved_conversation_goes_on_after_it_was_loaded(tmp_path):
+    file = tmp_path / "talk.json"
+    with terminal("chat", "--system", "Be kind.") as term:
+        term.sees(r"^>")
+        term.type(f"say hello 你好{ENTER}")
+        term.sees("^hello 你好")
+        term.type(f"/save {file}{ENTER}")
+        term.sees("Saved")
+        term.type(f"/save {file}{ENTER}")
+        term.sees("Overwrite")
+        term.type(f"n{ENTER}")
+        term.sees("Not saved")
+        term.type(f"/quit{ENTER}")
+        assert term.exit_status() == 0
+    with terminal("chat") as term:
+        term.sees(r"^>")
+        term.type(f"/load {tmp_path}/nothing{ENTER}")
+        term.sees("No such file")
+        term.type(f"/load {file}{ENTER}")
+        term.sees("Loaded 1 turn")
+        term.type(f"/model 7B{ENTER}")
+        term.sees("^Model: 7B")
+        term.type(f"show{ENTER}")
+        told = "".join(term.sees(r"instruct\"\]").split())
+        assert '["Bekind.",[["sayhello你好","hello你好"]],"show","qwen2.5-7b-instruct"]' in told
+        term.type(CTRL_D)
+        assert term.exit_status() == 0
+
+
+def test_the_place_in_the_queue_is_told_and_a_call_that_waits_can_be_stopped(tmp_path):
+    marker = tmp_path / "marker"
+    others = ChatQwenSpace().stream(f"run {marker}")
+    next(others)
+    with terminal("chat", columns=30) as term:
+        term.sees(r"^>")
+        term.type(f"say hello{ENTER}")
+        term.sees("In the Space's queue: next")
+        term.type(CTRL_C)
+        seen = term.sees("^Stopped")
+        assert "queue" not in seen
+        others.close()
+        term.type(f"say it again{ENTER}")
+        term.sees("^it again")
+
+
+def test_an_error_keeps_the_conversation(tmp_path):
+    with terminal("chat") as term:
+        term.sees(r"^>")
+        term.type(f"say one{ENTER}")
+        term.sees("^one")
+        term.type(f"break everything{ENTER}")
+        term.sees("failed: everything")
+        term.type(f"/nonsense{ENTER}")
+        term.sees("There is no /nonsense")
+        term.type(f"//show{ENTER}")
+        term.sees("failed:")
+        term.type(f"show{ENTER}")
+        told = "".join(term.sees(r"instruct\"\]").split())
+        assert '[["sayone","one"]],"show"' in told
+
+
+def test_one_answer_in_a_terminal_is_rendered(narrow_space):
+    with terminal("chat", "say # Head\n\n**bold**") as term:
+        assert term.exit_status() == 0
+        words = [line.strip() for line in term.screen.lines]
+    assert words == ["Head", "", "bold"]
+
+
+def test_ctrl_c_ends_one_answer_with_130_and_frees_the_space(tmp_path):
+    marker = tmp_path / "marker"
+    with terminal("chat", f"run {marker}") as term:
+        becomes(marker, "began")
+        term.type(CTRL_C)
+        assert term.exit_status() == 130
+    becomes(marker, "was closed")
+
+
+# In scripts
+
+
+def test_the_output_is_the_exact_text():
+    text = "**bold** <b>\n    indented\n你好"
+    done = chat(f"say {text}")
+    assert (done.exit_code, done.stdout) == (0, text + "\n")
+
+
+def test_a_prompt_may_come_through_a_pipe():
+    assert chat(piped="say hello\n").stdout == "hello\n"
+
+
+def test_a_prompt_and_piped_text_are_asked_together():
+    assert chat("say this:", piped="text\n").stdout == "this:\n\ntext\n"
+
+
+def test_system_prompt_and_model_reach_the_space():
+    done = chat("show", "--system", "", "--model", "qwen2.5-coder-7b-instruct")
+    assert json.loads(done.stdout) == ["", [], "show", "qwen2.5-coder-7b-instruct"]
+
+
+def test_json_is_one_object(narrow_space):
+    done = chat("say hello", "--json", "--max-tokens", "100")
+    told = json.loads(done.stdout)
+    assert done.exit_code == 0
+    assert told["text"] == "hello"
+    assert told["usage"]["total_tokens"] > told["usage"]["output_tokens"] > 0
+    assert told["usage"]["source"] in ("tokenizer", "estimate")
+    assert 0 < told["seconds"]["first"] <= told["seconds"]["whole"]
+    assert (told["model"], told["space"]) == ("qwen2.5-72b-instruct", narrow_space.url)
+    assert (told["tool_calls"], told["finish_reason"]) == ([], "stop")
+    assert told["event_id"]
+    assert told["id"]
+    for key in told:
+        assert f"`{key}`" in " ".join((app_help("chat")).split())
+
+
+def app_help(command: str) -> str:
+    from langchain_qwen_space.cli import chat as module
+
+    return getattr(module, command).__doc__
+
+
+def test_json_tells_of_a_failure_and_so_does_the_exit_status():
+    done = chat("break it", "--json")
+    told = json.loads(done.stdout)
+    assert done.exit_code == 1
+    assert told["error"]["type"] == "GenerationError"
+    assert "failed: it" in told["error"]["message"]
+    assert "failed: it" in done.stderr
+
+
+def test_a_setting_that_the_space_does_not_take_is_told():
+    done = chat("say hello", "--temperature", "0.5")
+    assert (done.exit_code, done.stdout) == (0, "hello\n")
+    assert "temperature" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["hi", "--model", "GPT-2"], "qwen-space models"),
+        (["hi", "--temperature", "-1"], "--temperature"),
+        (["hi", "--space", "not a space"], "--space"),
+        (["hi", "--auth", "no colon"], "USER:PASSWORD"),
+        (["  "], "empty"),
+        ([], "empty"),
+        (["hi", "--no-such-option"], "--no-such-option"),
+    ],
+)
+def test_wrong_usage_is_told_and_exits_with_2(arguments, told):
+    done = chat(*arguments)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert told in done.stderr
+
+
+def test_a_space_that_is_not_there_is_told_and_exits_with_1():
+    done = chat("hi", "--space", "http://127.0.0.1:1", "--timeout", "1")
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert "cannot be reached" in done.stderr
+    assert "HTTPS_PROXY" in done.stderr

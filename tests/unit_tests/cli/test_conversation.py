@@ -1,0 +1,84 @@
+import json
+from dataclasses import replace
+
+import pytest
+
+from langchain_qwen_space.cli.conversation import Conversation, Turn, load, save
+from langchain_qwen_space.errors import InvalidInputError
+
+TALK = Conversation("Be kind.", "7B", (Turn("hi", "你好 \N{WAVING HAND SIGN}"), Turn("a\nb", "")))
+
+
+def test_what_was_saved_is_loaded(tmp_path):
+    for talk in (TALK, Conversation(), Conversation(system="")):
+        save(talk, tmp_path / "talk", overwrite=True)
+        assert load(tmp_path / "talk") == talk
+
+
+def test_a_file_can_be_read_by_a_person_and_by_a_script(tmp_path):
+    save(TALK, tmp_path / "talk")
+    text = (tmp_path / "talk").read_text(encoding="utf-8")
+    assert "你好" in text
+    assert json.loads(text)["turns"][1] == {"user": "a\nb", "assistant": ""}
+
+
+def test_a_file_that_is_there_is_replaced_only_when_told_so(tmp_path):
+    path = tmp_path / "talk"
+    path.write_text("precious")
+    path.chmod(0o640)
+    with pytest.raises(FileExistsError):
+        save(TALK, path)
+    assert path.read_text() == "precious"
+    save(TALK, path, overwrite=True)
+    assert load(path) == TALK
+    assert path.stat().st_mode & 0o777 == 0o640
+
+
+def test_a_link_stays_one(tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path / "talk")
+    save(TALK, tmp_path / "link")
+    assert (tmp_path / "link").is_symlink()
+    assert load(tmp_path / "talk") == TALK
+
+
+def test_a_save_that_fails_leaves_the_old_file_and_nothing_else(tmp_path):
+    path = tmp_path / "talk"
+    save(TALK, path)
+    with pytest.raises(UnicodeEncodeError):
+        save(replace(TALK, system="\ud800"), path, overwrite=True)
+    assert load(path) == TALK
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\xff",
+        b"[]",
+        b"{}",
+        b'{"format": "qwen-space conversation", "version": 2}',
+        b'{"format": "qwen-space conversation", "version": 1, "system": 1, "model": null, "turns": []}',
+        (
+            b'{"format": "qwen-space conversation", "version": 1, "system": null, "model": null,'
+            b' "turns": [{"user": "hi"}]}'
+        ),
+    ],
+)
+def test_a_file_that_holds_something_else_is_refused(tmp_path, content):
+    path = tmp_path / "talk"
+    path.write_bytes(content)
+    with pytest.raises(InvalidInputError, match="holds no conversation"):
+        load(path)
+
+
+def test_messages_are_system_prompt_earlier_turns_and_question():
+    assert TALK.messages("next") == [
+        ("system", "Be kind."),
+        ("human", "hi"),
+        ("ai", "你好 \N{WAVING HAND SIGN}"),
+        ("human", "a\nb"),
+        ("ai", ""),
+        ("human", "next"),
+    ]
+    assert Conversation().messages("hi") == [("human", "hi")]

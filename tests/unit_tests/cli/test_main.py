@@ -1,0 +1,73 @@
+import subprocess
+import sys
+
+import pytest
+from typer.testing import CliRunner
+
+from langchain_qwen_space.cli.app import app
+from langchain_qwen_space.cli.main import main
+
+COMMANDS = ["chat", "models", "doctor", "serve", "batch"]
+
+
+@pytest.mark.parametrize("missing", ["typer", "rich", "prompt_toolkit"])
+def test_a_missing_part_is_told_with_what_installs_it(missing):
+    hide = (
+        f"import sys; sys.modules[{missing!r}] = None\n"
+        "from langchain_qwen_space.cli import main\n"
+        "if 'prompt_toolkit' in sys.modules:  # needed by a conversation only\n"
+        "    import langchain_qwen_space.cli.app as at\n"
+        "    at.app = lambda: __import__('langchain_qwen_space.cli.interactive')\n"
+        "main.main()"
+    )
+    done = subprocess.run([sys.executable, "-c", hide], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr == f"qwen-space needs {missing}: pip install 'langchain-qwen-space[cli]'\n"
+
+
+def test_help_and_completion_load_nothing_heavy():
+    script = (
+        "import sys\n"
+        "import langchain_qwen_space.cli.app\n"
+        "print(*sorted({'gradio', 'transformers', 'torch', 'ray', 'pyarrow', 'aiohttp', 'openai',\n"
+        "               'langchain_core.language_models', 'prompt_toolkit'} & {*sys.modules}))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == ""
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_with_an_example(command):
+    done = CliRunner().invoke(app, [command, "--help"])
+    assert done.exit_code == 0
+    assert f"qwen-space {command}" in done.stdout
+
+
+def test_without_arguments_it_tells_what_there_is():
+    done = CliRunner().invoke(app, [])
+    for command in COMMANDS:
+        assert f" {command} " in done.stdout
+
+
+def test_the_version_is_told(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["qwen-space", "--version"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 0
+    assert capsys.readouterr().out.startswith("qwen-space 0.")
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_shell_can_complete_commands(shell):
+    environment = {
+        "_QWEN_SPACE_COMPLETE": f"complete_{shell}",
+        "COMP_WORDS": "qwen-space mod",
+        "COMP_CWORD": "1",
+        "_TYPER_COMPLETE_ARGS": "qwen-space mod",
+        "_TYPER_COMPLETE_FISH_ACTION": "get-args",
+    }
+    done = CliRunner().invoke(app, [], env=environment, prog_name="qwen-space")
+    assert "models" in done.stdout
+    assert "chat" not in done.stdout
