@@ -4,10 +4,10 @@
 PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
-CHECKED := langchain_qwen_space examples notebooks
+CHECKED := langchain_qwen_space examples notebooks scripts
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test compat bench fuzz audit lint format types notebooks clean
+.PHONY: help demo agent test heavy compat bench fuzz audit lint format types notebooks docs build clean
 
 help: ## list these commands
 	@sed -n 's/^\([a-z]*\):.*## /  make \1|/p' Makefile | awk -F'|' '{ printf "%-18s%s\n", $$1, $$2 }'
@@ -15,9 +15,15 @@ help: ## list these commands
 demo: $(VENV)/.demo ## stream an answer; SPACE=Qwen/Qwen2.5 asks the real Space, ASK='…' your own question
 	@$(PY) examples/demo.py $(if $(SPACE),--space '$(SPACE)') $(if $(ASK),--ask '$(subst ','\'',$(ASK))')
 
+agent: $(VENV)/.agent ## serve an agent with a page to talk with it; SPACE as for demo, PORT=8000
+	@$(PY) -m examples.agent_backend $(if $(SPACE),--space '$(SPACE)') $(if $(PORT),--port $(PORT))
+
 test: $(VENV)/.dev ## run the tests; ARGS='-k stop' passes on to pytest
-	$(PY) -m pytest tests/unit_tests tests/integration_tests \
+	$(PY) -m pytest tests/unit_tests tests/integration_tests tests/docs \
 		--cov=langchain_qwen_space --cov-report=term:skip-covered $(ARGS)
+
+heavy: $(VENV)/.heavy ## run the tests with real weights, a browser, and an exported Space; ARGS as for test
+	$(PY) -m pytest -m heavy tests/heavy $(ARGS)
 
 compat: $(VENV)/.dev ## run the tests on real servers of Gradio 4, 5 and 6; ARGS as for test
 	$(PY) -m pytest tests/compat $(ARGS)
@@ -47,8 +53,17 @@ types: $(VENV)/.dev ## check the types
 notebooks: $(VENV)/.dev ## run every notebook on the local Space; SAVE=1 stores the outputs in them
 	$(PY) notebooks/run.py $(if $(SAVE),--save)
 
+docs: $(VENV)/.docs ## build the documentation into site/; a warning is an error
+	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict
+
+build: $(VENV)/.build ## make an sdist and a wheel in dist/, and try the wheel in an empty environment
+	rm -rf dist
+	$(PY) -m build
+	$(PY) -m twine check --strict dist/*
+	$(PY) scripts/try_wheel.py dist/*.whl
+
 clean: ## remove .venv and everything else that these commands made
-	rm -rf $(VENV) .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache dist
+	rm -rf $(VENV) .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache dist site
 
 # The stamps .demo and .dev stand for what is installed; a change of pyproject.toml installs it
 # again. While .unfinished is there, something is being installed. Where that broke off, nobody
@@ -71,13 +86,30 @@ $(VENV)/.demo: pyproject.toml
 	@touch $@
 
 # Dependency groups need pip 25.1, and a new venv may hold an older one.
+$(VENV)/.agent: $(VENV)/.demo
+	@$(PY) -m pip install --quiet 'pip>=25.1'
+	@$(PY) -m pip install --quiet --group examples
+	@touch $@
+
 $(VENV)/.dev: pyproject.toml
 	$(begin)
 	@$(PY) -m pip install --quiet 'pip>=25.1'
-	@$(PY) -m pip install --quiet --editable '.[local,tokens]' --group dev
+	@$(PY) -m pip install --quiet --editable '.[cli,local,openai,parquet,tokens]' --group dev
 	@rm $(VENV)/.unfinished
 	@touch $(VENV)/.demo $@
 
 $(VENV)/.bench: $(VENV)/.dev
 	@$(PY) -m pip install --quiet --group bench
+	@touch $@
+
+$(VENV)/.heavy: $(VENV)/.dev
+	@$(PY) -m pip install --quiet --editable '.[ray,transformers]' --group heavy
+	@touch $@
+
+$(VENV)/.docs: $(VENV)/.dev
+	@$(PY) -m pip install --quiet --group docs
+	@touch $@
+
+$(VENV)/.build: $(VENV)/.dev
+	@$(PY) -m pip install --quiet --group build
 	@touch $@

@@ -22,8 +22,9 @@ from traitlets.config import Config
 HERE = Path(__file__).parent
 # Seconds. A notebook on the local Space takes far less.
 CELL_TIMEOUT = 300
-# jupyter_client waits half of this before it ends the kernel by a signal.
-SHUTDOWN_TIMEOUT = 20.0
+# jupyter_client waits half of this before it ends the kernel by a signal. Where the machine is busy,
+# a kernel that has loaded a lot takes its time.
+SHUTDOWN_TIMEOUT = 120.0
 
 
 def faults(path: Path, *, save: bool) -> list[str]:

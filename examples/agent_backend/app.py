@@ -1,0 +1,79 @@
+"""The web service: a page, and the conversations behind it as server-sent events."""
+
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import asdict
+from pathlib import Path as File
+from typing import Annotated, Any
+
+from fastapi import Cookie, Depends, FastAPI, Path
+from fastapi.responses import FileResponse
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+from pydantic import BaseModel, Field
+
+from .conversations import Conversations, Thread
+from .memory import open_memory
+
+PAGE = File(__file__).with_name("index.html")
+NAME = r"^[A-Za-z0-9_-]{1,64}$"
+YEAR = 365 * 24 * 3600
+
+
+class Question(BaseModel):
+    """What the page posts."""
+
+    text: str = Field(min_length=1, max_length=20_000)
+
+
+def create_app(*, space: str, database_url: str) -> FastAPI:
+    """The service. Its database is open while it runs.
+
+    Args:
+        space: Id or URL of the Space that answers.
+        database_url: See `open_memory`.
+
+    Raises:
+        ValueError: `database_url` names no database that this can use.
+    """
+    opening = open_memory(database_url)
+
+    @asynccontextmanager
+    async def running(app: FastAPI) -> AsyncIterator[None]:
+        async with opening as memory:
+            app.state.conversations = Conversations(space, memory)
+            yield
+            await app.state.conversations.close()
+
+    app = FastAPI(title="Agent", lifespan=running)
+
+    @app.get("/")
+    def page(user: Annotated[str | None, Cookie()] = None) -> FileResponse:
+        response = FileResponse(PAGE)
+        if user is None:
+            # Whoever holds this name is the user. Put your own login here.
+            name = secrets.token_urlsafe(16)
+            response.set_cookie("user", name, max_age=YEAR, httponly=True, samesite="strict")
+        return response
+
+    @app.get("/conversations/{conversation}")
+    async def history(thread: Annotated[Thread, Depends(_thread)]) -> list[dict[str, Any]]:
+        return [asdict(event) for event in await app.state.conversations.history(thread)]
+
+    @app.post("/conversations/{conversation}", response_class=EventSourceResponse)
+    async def ask(
+        thread: Annotated[Thread, Depends(_thread)], question: Question
+    ) -> AsyncIterator[ServerSentEvent]:
+        # When the client goes, this generator is closed, and the call on the Space is ended.
+        async with aclosing(app.state.conversations.ask(thread, question.text)) as events:
+            async for event in events:
+                yield ServerSentEvent(event=event.kind, data=event.data)
+        yield ServerSentEvent(event="done", data={})
+
+    return app
+
+
+def _thread(
+    conversation: Annotated[str, Path(pattern=NAME)], user: Annotated[str, Cookie(pattern=NAME)]
+) -> Thread:
+    return Thread(user, conversation)

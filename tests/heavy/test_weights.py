@@ -1,0 +1,114 @@
+"""Weights behind a Space: loading, prompting, streaming and stopping, with a tiny random model."""
+
+import threading
+import time
+from itertools import pairwise
+
+import pytest
+
+from langchain_qwen_space import ChatQwenSpace
+from langchain_qwen_space.errors import ContextTooLongError
+from tests.integration_tests.serve.running import serving
+
+transformers = pytest.importorskip("transformers")
+
+from langchain_core.messages import AIMessage, HumanMessage, SystemMessage  # noqa: E402
+
+from langchain_qwen_space.local.weights import Weights  # noqa: E402
+
+from . import tiny_model  # noqa: E402
+
+pytestmark = [pytest.mark.heavy, pytest.mark.timeout(300)]
+
+# More tokens than the tiny model writes in a minute.
+ENDLESS = 100_000
+CONVERSATION = [
+    SystemMessage("You are a helpful assistant."),
+    HumanMessage("Hello!"),
+    AIMessage("  How are you?\n"),
+    HumanMessage("Why is the sky blue?"),
+]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory) -> str:
+    return tiny_model.save(tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture(scope="module")
+def endless(tmp_path_factory) -> str:
+    return tiny_model.save(tmp_path_factory.mktemp("endless"), window=ENDLESS)
+
+
+def greedy(model: str, prompt: str, max_tokens: int) -> str:
+    """What transformers itself writes after `prompt`."""
+    tokenizer = transformers.AutoTokenizer.from_pretrained(model)
+    weights = transformers.AutoModelForCausalLM.from_pretrained(model)
+    inputs = tokenizer(prompt, return_tensors="pt")
+    whole = weights.generate(**inputs, max_new_tokens=max_tokens, do_sample=False)
+    return tokenizer.decode(whole[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
+
+
+def test_a_conversation_is_answered_with_exactly_what_the_weights_write(model, tmp_path):
+    options = ("--backend", "transformers", "--model", model, "--max-tokens", "80")
+    with serving(tmp_path, *options) as served:
+        chat = ChatQwenSpace(space=served.url)
+        chunks = [chunk.content for chunk in chat.stream(CONVERSATION) if chunk.content]
+        assert chat.list_models() == [model]
+        assert served.end() == 0
+    prompt = (
+        "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n"
+        "<|im_start|>user\nHello!<|im_end|>\n"
+        "<|im_start|>assistant\n  How are you?\n<|im_end|>\n"
+        "<|im_start|>user\nWhy is the sky blue?<|im_end|>\n"
+        "<|im_start|>assistant\n"
+    )
+    expected = greedy(model, prompt, 80)
+    assert len(expected) > 100
+    assert "".join(chunks) == expected
+    assert len(chunks) > 3, "it did not stream"
+
+
+def test_an_answer_that_is_left_frees_the_model_for_the_next_caller(endless, tmp_path):
+    options = ("--backend", "transformers", "--model", endless, "--max-tokens", str(ENDLESS))
+    with serving(tmp_path, *options) as served:
+        chat = ChatQwenSpace(space=served.url, queue_timeout=20)
+        for _ in range(2):  # the second waits until the first is gone: there is one slot
+            for chunk in chat.stream("Hello!"):
+                if chunk.content:
+                    break
+        began = time.monotonic()
+        assert served.end() == 0
+        assert time.monotonic() - began < 5, "it waited for an answer that was being written"
+
+
+def test_a_generator_that_is_closed_stops_the_model_at_its_next_token(endless):
+    before = threading.enumerate()
+    answer = Weights(endless, max_tokens=ENDLESS)("", [], "Hello!", endless)
+    assert next(answer) is not None
+    (writing,) = set(threading.enumerate()) - set(before)
+    answer.close()
+    writing.join(10)
+    assert not writing.is_alive()
+
+
+def test_letters_of_several_tokens_are_not_shown_before_they_are_whole(model):
+    texts = list(Weights(model, max_tokens=80)("", [], "Hello!", model))
+    assert not any(text.endswith("\ufffd") for text in texts if text != texts[-1])
+    assert all(later.startswith(earlier) for earlier, later in pairwise(texts))
+    assert "\ufffd" in texts[-1], "this model writes some, or the test shows nothing"
+
+
+def test_a_conversation_longer_than_the_context_fails_as_such(tmp_path):
+    small = tiny_model.save(tmp_path / "small", window=128)
+    with serving(tmp_path, "--backend", "transformers", "--model", small) as served:
+        chat = ChatQwenSpace(space=served.url)
+        with pytest.raises(ContextTooLongError, match=r"maximum context length of .* is 128"):
+            chat.invoke("Hello! " * 100)
+        assert chat.invoke("a"), "an answer of the few tokens that are left"
+
+
+def test_a_model_without_a_chat_template_is_refused(tmp_path):
+    bare = tiny_model.save(tmp_path / "bare", template=None)
+    with pytest.raises(ValueError, match="no chat template"):
+        Weights(bare)
