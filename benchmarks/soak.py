@@ -306,7 +306,7 @@ def plot(samples: list[Sample], path: Path) -> None:
     for axis, measure, name in zip(axes, FLAT, names, strict=True):
         values = [getattr(sample, measure) for sample in samples]
         axis.plot([sample.calls for sample in samples], values, linewidth=0.8)
-        axis.set_ylim(0, max(values) * 1.2)
+        axis.set_ylim(0, max(*values, 1) * 1.2)
         axis.set_ylabel(name)
         axis.grid(alpha=0.3)
     axes[-1].set_xlabel("calls made")

@@ -1,0 +1,169 @@
+#!/usr/bin/env python3
+"""Make `docs/pictures/streaming.svg`: a call on a Space, as a terminal shows it.
+
+A Space is started on this machine, with one slot and two callers before this one. The call waits in
+the queue, then its answer streams. What appears is what was printed, at the times at which it was: the picture is an SVG
+that CSS animates, without a script. Readers who want no motion see the last image.
+"""
+
+import argparse
+import re
+import threading
+import time
+from dataclasses import dataclass
+from html import escape
+from io import StringIO
+from pathlib import Path
+
+from langchain_qwen_space import ChatQwenSpace, QueueProgressCallbackHandler
+from langchain_qwen_space.local import LocalSpace
+
+PICTURE = Path(__file__).parents[1] / "docs" / "pictures" / "streaming.svg"
+QUESTION = "Show me a list."
+PROGRAM = f"""\
+>>> from langchain_qwen_space import ChatQwenSpace, QueueProgressCallbackHandler
+>>> model = ChatQwenSpace(on_event=QueueProgressCallbackHandler())
+>>> for chunk in model.stream("{QUESTION}"):
+...     print(chunk.content, end="", flush=True)
+..."""
+PACE = 0.05  # seconds between two fragments
+OTHERS = "count to 30"  # what each caller before asks; at that pace it takes a second or two
+REST = 4.0  # seconds for which the whole answer stands before the picture begins anew
+_CONTROL = re.compile(r"\r|\x1b\[2K")  # what the progress line writes to clear itself
+
+SIZE, LINE, LEFT, TOP = 14, 20, 18, 52
+WIDTH = 760
+
+
+@dataclass(frozen=True)
+class Shown:
+    """Text that came onto the screen, and when: in seconds since the question was asked."""
+
+    seconds: float
+    text: str
+
+
+@dataclass(frozen=True)
+class Recording:
+    """What a call showed: its progress line, which each entry replaces, and its answer."""
+
+    progress: list[Shown]
+    answer: list[Shown]
+
+
+class _Terminal(StringIO):
+    """Standard error as the progress line sees it, with the times of what is written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.began = time.perf_counter()
+        self.written: list[Shown] = []
+
+    def isatty(self) -> bool:
+        return True
+
+    def write(self, text: str) -> int:
+        seconds = time.perf_counter() - self.began
+        self.written.append(Shown(seconds, _CONTROL.sub("", text)))
+        return len(text)
+
+
+def record(pace: float = PACE) -> Recording:
+    """Make the call and note what it shows."""
+    with LocalSpace(concurrency=1, pace=pace) as space:
+        others = [_caller(space.url) for _ in range(2)]
+        terminal = _Terminal()
+        model = ChatQwenSpace(
+            space=space.url, on_event=QueueProgressCallbackHandler(terminal), join_fragments=False
+        )
+        answer = [
+            Shown(time.perf_counter() - terminal.began, chunk.text)
+            for chunk in model.stream(QUESTION)
+            if chunk.text
+        ]
+        for other in others:
+            other.join()
+    return Recording(terminal.written, answer)
+
+
+def _caller(url: str) -> threading.Thread:
+    """Somebody else, whose call is in the queue when this returns."""
+    joined = threading.Event()
+    model = ChatQwenSpace(space=url, on_event=lambda _: joined.set())
+    caller = threading.Thread(target=model.invoke, args=(OTHERS,))
+    caller.start()
+    joined.wait()
+    return caller
+
+
+def svg(recording: Recording) -> str:
+    """The animated picture of a recording."""
+    length = recording.answer[-1].seconds + REST
+    styles: list[str] = []
+
+    def times(*moments: tuple[float, str]) -> str:
+        """An animation that sets `visibility` at these seconds; returns its style."""
+        name = f"t{len(styles)}"
+        steps = "".join(f"{100 * at / length:.2f}%{{visibility:{how}}}" for at, how in moments)
+        styles.append(f"@keyframes {name}{{{steps}}}")
+        return f'class="moves" style="animation-name:{name}"'
+
+    program = PROGRAM.split("\n")
+    first = len(program) + 1
+    drawn = [_line(number, escape(text)) for number, text in enumerate(program)]
+    ends = [*(shown.seconds for shown in recording.progress[1:]), length]
+    for shown, end in zip(recording.progress, ends, strict=True):
+        if shown.text:
+            when = times((0, "hidden"), (shown.seconds, "visible"), (end, "hidden"))
+            drawn.append(_line(first, f"<tspan {when}>{escape(shown.text)}</tspan>", "progress"))
+
+    lines = [""]
+    for shown in recording.answer:
+        when = times((0, "hidden"), (shown.seconds, "visible"))
+        before, *others = (
+            f"<tspan {when}>{escape(part)}</tspan>" if part else ""
+            for part in shown.text.split("\n")
+        )
+        lines[-1] += before
+        lines += others
+    drawn += [_line(first + number, text, "answer") for number, text in enumerate(lines)]
+
+    height = TOP + LINE * (first + len(lines)) + 6
+    return f"""\
+<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}">
+<title>A call that waits in the queue of a Space, and whose answer streams</title>
+<style>
+text{{font:{SIZE}px ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu Sans Mono",monospace;\
+white-space:pre;fill:#cdd6e4}}
+.answer{{fill:#a6e3a1}} .progress{{fill:#f9c96d}} .progress tspan{{visibility:hidden}}
+@media (prefers-reduced-motion:no-preference){{
+.moves{{animation:{length:.2f}s step-end infinite}}
+{"".join(styles)}
+}}
+</style>
+<rect width="{WIDTH}" height="{height}" rx="8" fill="#1b2130"/>
+<circle cx="22" cy="20" r="6" fill="#ff5f57"/><circle cx="42" cy="20" r="6" fill="#febc2e"/>\
+<circle cx="62" cy="20" r="6" fill="#28c840"/>
+{"".join(drawn)}
+</svg>
+"""
+
+
+def _line(number: int, content: str, kind: str = "program") -> str:
+    """A line of the terminal."""
+    y = TOP + LINE * number
+    return f'<text x="{LEFT}" y="{y}" class="{kind}" xml:space="preserve">{content}</text>\n'
+
+
+def main() -> None:
+    """Record a call and write the picture."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--to", type=Path, default=PICTURE, help="where to write it")
+    arguments = parser.parse_args()
+    picture = svg(record())
+    arguments.to.write_text(picture, encoding="utf-8")
+    print(f"{arguments.to}: {len(picture) / 1000:.0f} KB")
+
+
+if __name__ == "__main__":
+    main()

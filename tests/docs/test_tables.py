@@ -1,0 +1,85 @@
+"""What the pages list is there, and what is there is listed: settings, errors, tests, files."""
+
+import re
+from pathlib import Path
+
+import pytest
+from langchain_core import exceptions
+from langchain_core.language_models import BaseChatModel
+
+from langchain_qwen_space import ChatQwenSpace, QwenSpaceError, errors
+from tests.docs.snippets import PAGES, ROOT
+
+FROM_THE_ENVIRONMENT = ("space", "hf_token", "proxy")
+CLASSES = {
+    name: item
+    for name, item in vars(errors).items()
+    if isinstance(item, type) and issubclass(item, QwenSpaceError) and item is not QwenSpaceError
+}
+
+
+def read(page: str) -> str:
+    return (ROOT / page).read_text(encoding="utf-8")
+
+
+def rows(page: str) -> dict[str, list[str]]:
+    """The rows of a page's tables whose first cell is a name, by that name."""
+    found = re.findall(r"^\| \[?`(\w+)`.*?\| (.*) \|$", read(page), re.MULTILINE)
+    return {name: rest.split(" | ") for name, rest in found}
+
+
+def test_the_settings_are_all_there_with_their_defaults():
+    fields = ChatQwenSpace.model_fields
+    table = rows("docs/reference/settings.md")
+    assert table.keys() == fields.keys() - BaseChatModel.model_fields.keys()
+    for name, (default, *_) in table.items():
+        if name not in FROM_THE_ENVIRONMENT:
+            value = fields[name].get_default(call_default_factory=True)
+            assert default == f"`{value!r}`", name
+
+
+def test_the_errors_are_all_there_with_what_they_are():
+    table = rows("docs/errors.md")
+    assert table.keys() == CLASSES.keys()
+    for name, (langchain_class, tried_again) in table.items():
+        assert issubclass(CLASSES[name], getattr(exceptions, langchain_class.strip("`"))), name
+        assert tried_again == ("yes" if CLASSES[name].is_retryable else "no"), name
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_each_error_says_when_it_comes_and_what_to_do(name):
+    sections = read("docs/errors.md").split("\n## ")[1:]
+    section = next(text for text in sections if text.startswith(f"`{name}`\n"))
+    assert "\n**When:** " in section
+    assert "\n**What to do:** " in section
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_test_that_a_page_names_is_there(page):
+    named = set(re.findall(r"`(test_\w+)`", read(page)))
+    assert named <= _there()
+
+
+def test_the_table_of_features_names_a_test_for_each_yes():
+    table = re.findall(
+        r"^\| [^|]* \| yes[^|]* \|.*\| (.*) \|$", read("docs/comparison.md"), re.MULTILINE
+    )
+    assert table
+    assert all(re.fullmatch(r"`test_\w+`", cell) for cell in table), table
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_link_to_a_file_leads_to_one(page):
+    links = re.findall(r"\]\((?!https?:|#)([^)#]+)[^)]*\)", read(page))
+    missing = [link for link in links if not (ROOT / page).parent.joinpath(link).exists()]
+    assert not missing
+
+
+@pytest.mark.parametrize("notebook", sorted(Path(ROOT, "notebooks").glob("*.ipynb")), ids=str)
+def test_each_notebook_is_told_of(notebook):
+    assert f"`{notebook.name}`" in read("docs/tutorials/notebook.md")
+
+
+def _there() -> set[str]:
+    sources = [path.read_text(encoding="utf-8") for path in Path(ROOT, "tests").rglob("test_*.py")]
+    return {name for source in sources for name in re.findall(r"def (test_\w+)", source)}
