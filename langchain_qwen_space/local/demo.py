@@ -1,13 +1,15 @@
 """`demo`: answers without a model. Read it to see how to write a function of your own.
 
 A function that answers takes the system prompt, the earlier turns, the question and the model's
-name, and yields the text so far, again and again. With a real model it would look like this::
+name, and yields the text so far, again and again. With a real model it would look like this:
 
-    def answer(system, history, query, model):
-        text = ""
-        for token in my_model.stream(system, history, query):
-            text += token
-            yield text
+```python
+def answer(system, history, query, model):
+    text = ""
+    for token in my_model.stream(system, history, query):
+        text += token
+        yield text
+```
 """
 
 import re

@@ -19,10 +19,12 @@ class LocalSpace:
 
     It runs in a process of its own and listens on the loopback interface only. It stops at the end
     of the block that it was started for, and at the latest when this object is collected or this
-    process ends, however that happens::
+    process ends, however that happens:
 
-        with LocalSpace() as space:
-            model = ChatQwenSpace(space=space.url)
+    ```python
+    with LocalSpace() as space:
+        model = ChatQwenSpace(space=space.url)
+    ```
 
     Args:
         answer: What answers: a function ``(system, history, query, model)`` that yields the text

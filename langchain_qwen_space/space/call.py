@@ -288,6 +288,8 @@ class Call:
             return
         if message.msg == "unexpected_error":
             session.complete = True
+            if session.lost is not None and self.event_id is None:
+                raise session.lost  # the Space does not know the call: the join never came there
             said = message.body.get("message")
             why = f" ({said:.300})" if isinstance(said, str) else ""
             raise self._interrupted(f"The Space gave the call up{why}.")

@@ -21,6 +21,7 @@ USER_AGENT = (
     f"(Python {platform.python_version()}; aiohttp {aiohttp.__version__})"
 )
 Work = Callable[[], Coroutine[Any, Any, None]]
+_IDLE = 4.0  # seconds that a connection is kept: Gradio's server closes it after 5 (uvicorn's default)
 _FAREWELLS = 32  # to one Space that may be under way at a time
 _FAREWELL = 2.0  # seconds that a closing loop waits for Spaces to be told of calls that ended
 
@@ -29,7 +30,7 @@ class Pool:
     """What the calls of one event loop share: connections, cookies, and farewells to Spaces."""
 
     def __init__(self) -> None:
-        self._connector = aiohttp.TCPConnector(limit=0)
+        self._connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=_IDLE)
         self._cookies: dict[Access, aiohttp.CookieJar] = {}
         self._sessions: dict[tuple[Access, bool], aiohttp.ClientSession] = {}
         self._locks: dict[Access, asyncio.Lock] = {}

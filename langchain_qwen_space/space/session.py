@@ -36,6 +36,7 @@ class Session:
         event_id: The Space's id of the call; None until it is known.
         stream: The open stream of the call's events.
         complete: The Space has said its last word on the call.
+        lost: The error that the answer to the join was lost to; the Space may have the call or not.
     """
 
     def __init__(self, client: SpaceClient, pool: Pool, endpoint: Endpoint) -> None:
@@ -43,6 +44,7 @@ class Session:
         self.event_id: str | None = None
         self.stream: aiohttp.ClientResponse | None = None
         self.complete = False
+        self.lost: SpaceConnectionError | None = None
         self._client, self._pool = client, pool
         self._hash = secrets.token_hex(8)
         self._joining: asyncio.Task[str] | None = None
@@ -65,6 +67,7 @@ class Session:
         try:
             await self._join(arguments)
         except SpaceConnectionError as lost:
+            self.lost = lost
             try:
                 await self._listen()
             except QwenSpaceError:

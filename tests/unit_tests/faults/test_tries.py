@@ -15,7 +15,7 @@ from langchain_qwen_space.errors import (
     SpaceUnavailableError,
     StreamInterruptedError,
 )
-from langchain_qwen_space.space import session
+from langchain_qwen_space.space import pool, session
 from langchain_qwen_space.space.events import RetryEvent
 from tests.unit_tests.faults.calls import ask, failure, model_for
 from tests.unit_tests.faults.server import (
@@ -154,6 +154,19 @@ async def test_a_join_whose_answer_was_lost_is_recognised_on_the_stream(space, l
     assert (outcome.text, outcome.error) == (ANSWER, None)
     assert len(space.asked("join")) == 1
     await space.quiet(cancels=0)
+
+
+async def test_a_join_that_never_came_there_is_told_as_a_broken_connection(space):
+    space.on("join", reset)
+    space.on("data", stream([event("unexpected_error", None, message="404: Not Found")]))
+    assert "broke" in str(await failure(model_for(space), SpaceConnectionError))
+    await space.quiet(cancels=0)
+
+
+async def test_a_connection_is_given_up_before_the_server_closes_it(space, monkeypatch):
+    monkeypatch.setattr(pool, "_IDLE", 0.05)
+    await ask(model_for(space))
+    await _until(lambda: not space.connections)
 
 
 async def test_a_call_recognised_on_the_stream_can_be_left(space):

@@ -214,4 +214,4 @@ class Answer(RuleBasedStateMachine):
 
 
 TestAnswer = Answer.TestCase
-TestAnswer.settings = settings(stateful_step_count=12, deadline=None)
+TestAnswer.settings = settings(max_examples=150, stateful_step_count=12, deadline=None)
