@@ -21,7 +21,7 @@ USER_AGENT = (
     f"(Python {platform.python_version()}; aiohttp {aiohttp.__version__})"
 )
 Work = Callable[[], Coroutine[Any, Any, None]]
-_IDLE = 4.0  # seconds that a connection is kept: Gradio's server closes it after 5 (uvicorn's default)
+_IDLE = 4.0  # seconds that a connection is kept; Gradio's server (uvicorn) closes it after 5
 _FAREWELLS = 32  # to one Space that may be under way at a time
 _FAREWELL = 2.0  # seconds that a closing loop waits for Spaces to be told of calls that ended
 

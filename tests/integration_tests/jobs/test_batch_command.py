@@ -1,0 +1,141 @@
+"""`qwen-space batch` on a real Space."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from pydantic import BaseModel
+from typer.testing import CliRunner
+
+from langchain_qwen_space import ChatQwenSpace
+from langchain_qwen_space.cli.app import app
+from langchain_qwen_space.jobs import Job, arun_batch
+from tests.integration_tests.jobs.kills import batch_command, counting_space, write_prompts
+from tests.unit_tests.jobs.parrot import read
+
+
+@pytest.fixture
+def run(tmp_path, space_url):
+    """Runs the command with options, on rows."""
+    source, output = tmp_path / "prompts.jsonl", tmp_path / "answers.jsonl"
+
+    def command(*rows, options=()):
+        if rows:
+            source.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        arguments = ["batch", str(source), str(output), "--space", space_url, *options]
+        return CliRunner().invoke(app, arguments)
+
+    command.output = output
+    return command
+
+
+def test_a_file_of_prompts_becomes_a_file_of_answers(run):
+    done = run({"prompt": "echo: one", "n": 1}, {"messages": [{"role": "user", "content": "tell"}]})
+    assert done.exit_code == 0, done.output
+    first, second = read(run.output)
+    assert (first["n"], first["text"], first["error"]) == (1, "one", None)
+    assert first["finish_reason"] == "stop"
+    assert first["output_tokens"] > 0
+    assert json.loads(second["text"])[2] == "tell"
+    assert "2 rows, 2 answered, 0 failed; 2 asked now" in done.output
+
+
+def test_failed_rows_are_told_kept_and_retried(run):
+    done = run(
+        {"prompt": "echo: a"}, {"prompt": "fail once: batch"}, options=["--concurrency", "1"]
+    )
+    # The Space is asked once more by the model itself, and answers then.
+    assert done.exit_code == 0
+    run.output.with_name("answers.jsonl.job").unlink()
+    run.output.unlink()
+    done = run({"prompt": "echo: a"}, {"prompt": "fail: always"})
+    assert done.exit_code == 1
+    assert "1 failed" in done.output
+    assert "--retry-failed" in done.output
+    assert read(run.output)[1]["error_type"] == "GenerationError"
+    assert "1 asked now" in run(options=["--retry-failed"]).output
+    assert "0 asked now" in run().output
+
+
+def test_a_schema_makes_objects(run, tmp_path):
+    schema = tmp_path / "city.json"
+    schema.write_text(
+        json.dumps(
+            {
+                "type": "object",
+                "properties": {"city": {"type": "string"}, "people": {"type": "integer"}},
+                "required": ["city", "people"],
+            }
+        )
+    )
+    done = run({"prompt": "Where is Paris?"}, options=["--schema", str(schema)])
+    assert done.exit_code == 0, done.output
+    assert read(run.output)[0]["parsed"].keys() == {"city", "people"}
+
+
+class City(BaseModel):
+    """A city."""
+
+    name: str
+    people: int
+
+
+async def test_a_pydantic_class_makes_objects_and_an_answer_that_is_none_is_an_error(
+    tmp_path, space_url
+):
+    source, output = tmp_path / "prompts.jsonl", tmp_path / "answers.jsonl"
+    questions = ["Where is Paris?", "in turn: " + json.dumps(["In France."] * 9)]
+    source.write_text("".join(json.dumps({"question": each}) + "\n" for each in questions))
+    job = Job(source, output, prompt="question", schema=City)
+    progress = await arun_batch(ChatQwenSpace(space=space_url), job)
+    assert (progress.answered, progress.failed) == (1, 1)
+    good, bad = read(output)
+    assert City.model_validate(good["parsed"])
+    assert (bad["parsed"], bad["error_type"]) == (None, "OutputParserException")
+    assert "holds no call of City" in bad["error"]
+
+
+def test_the_system_prompt_reaches_the_space(run):
+    run({"prompt": "tell"}, options=["--system", "Be brief."])
+    assert json.loads(read(run.output)[0]["text"])[0] == "Be brief."
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--prompt-column", "no"], "has no column 'no'"),
+        (["--schema", "no.json"], "--schema: no.json cannot be read"),
+        (["--id-column", "no"], "row 1 has '' in its id column"),
+    ],
+)
+def test_wrong_usage_is_told(run, options, message):
+    done = run({"prompt": "echo: a"}, options=options)
+    assert done.exit_code == 2
+    assert message in done.output
+    assert not run.output.exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGINT for one process")
+def test_ctrl_c_ends_it_cleanly_and_it_goes_on(tmp_path):
+    source, output, log = tmp_path / "p.jsonl", tmp_path / "a.jsonl", tmp_path / "calls"
+    write_prompts(source, 30)
+    with counting_space(log, seconds=0.3, concurrency=3) as url:
+        command = batch_command(source, output, "--space", url, "--concurrency", "3")
+        first = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        while not log.exists() or len(log.read_text().splitlines()) < 9:
+            time.sleep(0.02)
+            assert first.poll() is None
+        first.send_signal(signal.SIGINT)
+        _, told = first.communicate()
+        assert first.returncode == 130, told
+        assert "Traceback" not in told
+        assert f"What is done is kept in {output}.job; the same command goes on." in told
+        assert not output.exists()
+        second = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert second.returncode == 0, second.stderr
+    assert len(read(output)) == 30
+    # Three were under way when it ended; three more may have begun in the meantime.
+    assert 30 <= len(log.read_text().splitlines()) <= 36
