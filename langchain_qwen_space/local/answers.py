@@ -7,6 +7,13 @@ from concurrent.futures import Future
 Answer = Callable[[str, list[tuple[str, str]], str, str], Iterable[str]]
 """``(system, history, query, model)`` -> the text so far, again and again; see `LocalSpace`."""
 
+NOTHING_YET = ""
+"""What to yield before beginning anything that has to be ended again.
+
+Gradio closes only generators that have yielded before. One that is left before is dropped, and ends
+when it is collected, which may be late.
+"""
+
 # Seconds. Gradio ends a call whose caller has left between two yields only. So a function that has
 # nothing new for so long yields the same text again.
 _SILENCE = 1.0

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import openai
 from gradio import Error
 
-from .answers import Draft, messages
+from .answers import NOTHING_YET, Draft, messages
 
 
 class Relay:
@@ -46,6 +46,7 @@ class Relay:
         Raises:
             gradio.Error: The server cannot be reached, refuses, fails, or breaks off.
         """
+        yield NOTHING_YET
         draft = Draft()
         writing = self._write(draft, messages(system, history, query))
         work = asyncio.run_coroutine_threadsafe(writing, self._loop)

@@ -8,7 +8,7 @@ import torch
 import transformers
 from gradio import Error
 
-from .answers import Draft, messages
+from .answers import NOTHING_YET, Draft, messages
 
 
 class Weights:
@@ -48,6 +48,7 @@ class Weights:
         Raises:
             gradio.Error: The conversation does not fit into the model's context.
         """
+        yield NOTHING_YET
         prompt = self._tokenizer.apply_chat_template(
             messages(system, history, query),
             add_generation_prompt=True,

@@ -126,7 +126,9 @@ async def test_an_empty_system_prompt_reaches_the_function_as_it_is(space):
 async def test_a_history_that_is_no_pairs_fails_the_call(space):
     found = await events(space.url, "show", [turn("user", "and no answer")])
     assert found[-2]["success"] is False
-    assert "must be pairs" in space.log
+    async with asyncio.timeout(10):  # what is printed may come later than what is sent
+        while "must be pairs" not in space.log:
+            await asyncio.sleep(0.01)
 
 
 async def test_texts_are_re_indented_while_they_grow_as_on_the_public_space(space):
