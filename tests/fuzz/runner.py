@@ -14,8 +14,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import atheris
-
 LONGEST_INPUT = {"sse": 96, "tool_calls": 20, "reply": 24}
 """Bytes: what is wrong is wrong in little, and little is fast. The harnesses expand theirs."""
 HANG = 5  # seconds that one input may take
@@ -24,6 +22,8 @@ MOST_MEMORY = 1024  # MB: none of the harnesses needs a quarter of it
 
 def fuzz(check: Callable[[bytes], None]) -> None:
     """Run libFuzzer on a check, with the options on the command line. Does not return."""
+    import atheris  # the harnesses need it, and the command that runs them does not
+
     atheris.Setup(sys.argv, check)
     atheris.Fuzz()
 

@@ -44,10 +44,11 @@ async def url(space: str, database_url: str) -> AsyncIterator[str]:
 
 
 async def test_an_answer_streams_and_ends_with_the_whole_of_it(url):
-    events = await Visitor().answer(url, "echo: one word after the other, in good order")
+    words = " ".join(["one word after the other, in good order,"] * 40)
+    events = await Visitor().answer(url, f"echo: {words}")
     assert len(of("text", events)) > 1
-    assert text(events) == "one word after the other, in good order"
-    assert of("message", events) == [{"text": "one word after the other, in good order"}]
+    assert text(events) == words
+    assert of("message", events) == [{"text": words}]
     assert events[-1] == ("done", {})
 
 

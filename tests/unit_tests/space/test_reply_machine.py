@@ -49,6 +49,7 @@ class Space(RuleBasedStateMachine):
         self.reply = Reply(form, turns, self.chat.query, whole=whole, max_chars=NO_LIMIT)
         self.sum, self.thoughts = "", ""
         self.text, self.revised = "", False
+        self.thought, self.rethought = "", False
         self.known = None
         self.random = random.Random(0)
         if null:
@@ -138,6 +139,10 @@ class Space(RuleBasedStateMachine):
         text = text_of(self.chat.answer)
         self.revised |= not text.startswith(self.text)
         self.text = text
+        if any(said.kind == "thought" for said in self.chat.answer):
+            thought = text_of(self.chat.answer, "thought")
+            self.rethought |= not thought.startswith(self.thought)
+            self.thought = thought
 
     # What must hold after each event
 
@@ -149,7 +154,7 @@ class Space(RuleBasedStateMachine):
     @invariant()
     def what_came_was_handed_out_with_its_event(self):
         if self.known is not None:
-            assert self.reply.revised is self.revised
+            assert self.reply.revised is (self.revised or self.rethought)
             assert is_subsequence(solid(self.text), self.sum)
             if not self.revised:
                 assert self.sum == self.text
