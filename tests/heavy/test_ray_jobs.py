@@ -195,7 +195,8 @@ def test_ctrl_c_ends_it_and_the_same_command_goes_on(cluster, space, log, tmp_pa
     second = subprocess.run(command, capture_output=True, text=True, check=False)
     assert second.returncode == 0, second.stderr
     assert [row["text"] for row in read(output)] == [f"You said: {n}" for n in range(60)]
-    assert len(calls(log)) - 60 <= 2 * 8
+    # Asked twice: what was under way or came next on the workers, or was on its way back from them.
+    assert len(calls(log)) - 60 <= 3 * 8
 
 
 def test_secrets_and_functions_travel_to_the_workers(cluster, tmp_path):

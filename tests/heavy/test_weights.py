@@ -83,9 +83,12 @@ def test_an_answer_that_is_left_frees_the_model_for_the_next_caller(endless, tmp
 
 
 def test_a_generator_that_is_closed_stops_the_model_at_its_next_token(endless):
+    weights = Weights(endless, max_tokens=ENDLESS)
     before = threading.enumerate()
-    answer = Weights(endless, max_tokens=ENDLESS)("", [], "Hello!", endless)
-    assert next(answer) is not None
+    answer = weights("", [], "Hello!", endless)
+    assert next(answer) == ""
+    assert not set(threading.enumerate()) - set(before), "something is begun already"
+    next(answer)
     (writing,) = set(threading.enumerate()) - set(before)
     answer.close()
     writing.join(10)
