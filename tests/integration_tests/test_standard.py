@@ -4,6 +4,7 @@ import pytest
 from langchain_tests.integration_tests import ChatModelIntegrationTests
 
 from langchain_qwen_space import ChatQwenSpace
+from tests.standard import WhatItCan
 
 pytestmark = [
     # The suite itself uses what LangChain calls beta.
@@ -22,7 +23,7 @@ def vcr_config():
     return {"match_on": ["method", "path"], "allow_playback_repeats": True}
 
 
-class TestChatQwenSpace(ChatModelIntegrationTests):
+class TestChatQwenSpace(WhatItCan, ChatModelIntegrationTests):
     @pytest.fixture(autouse=True)
     def _space(self, space_url, monkeypatch):
         monkeypatch.setenv("QWEN_SPACE", space_url)
@@ -36,37 +37,5 @@ class TestChatQwenSpace(ChatModelIntegrationTests):
         return {"model": "72B"}
 
     @property
-    def has_tool_calling(self):
-        return True
-
-    @property
-    def has_tool_choice(self):
-        return True
-
-    @property
-    def has_structured_output(self):
-        return True
-
-    @property
-    def supports_json_mode(self):
-        return True
-
-    @property
-    def returns_usage_metadata(self):
-        return True
-
-    @property
-    def supports_anthropic_inputs(self):
-        return True
-
-    @property
     def enable_vcr_tests(self):
         return True
-
-    @property
-    def supports_model_override(self):
-        return True
-
-    @property
-    def model_override_value(self):
-        return "qwen2.5-7b-instruct"

@@ -6,12 +6,13 @@ import pytest
 from langchain_tests.unit_tests import ChatModelUnitTests
 
 from langchain_qwen_space import ChatQwenSpace
+from tests.standard import WhatItCan
 
 # The suite itself uses what LangChain calls beta.
 pytestmark = pytest.mark.filterwarnings("ignore::langchain_core._api.LangChainBetaWarning")
 
 
-class TestChatQwenSpace(ChatModelUnitTests):
+class TestChatQwenSpace(WhatItCan, ChatModelUnitTests):
     @pytest.fixture(autouse=True)
     def _bare_environment(self, tmp_path, monkeypatch):
         for name in ("HF_TOKEN", "HUGGINGFACEHUB_API_TOKEN", "QWEN_SPACE", "QWEN_SPACE_PROXY"):
@@ -50,35 +51,3 @@ class TestChatQwenSpace(ChatModelUnitTests):
             "proxy": "http://user:password@localhost:3128",
         }
         return environment, {}, expected
-
-    @property
-    def has_tool_calling(self):
-        return True
-
-    @property
-    def has_tool_choice(self):
-        return True
-
-    @property
-    def has_structured_output(self):
-        return True
-
-    @property
-    def supports_json_mode(self):
-        return True
-
-    @property
-    def returns_usage_metadata(self):
-        return True
-
-    @property
-    def supports_anthropic_inputs(self):
-        return True
-
-    @property
-    def supports_model_override(self):
-        return True
-
-    @property
-    def model_override_value(self):
-        return "qwen2.5-7b-instruct"
