@@ -19,8 +19,8 @@ from collections.abc import Callable, Iterator
 
 from langchain_qwen_space import ChatQwenSpace
 from langchain_qwen_space.errors import StreamInterruptedError
+from langchain_qwen_space.events import RetryEvent
 from langchain_qwen_space.local import LocalSpace
-from langchain_qwen_space.space.events import RetryEvent
 
 Kind = tuple[int, float]  # calls at a time, seconds an answer
 FAST, SLOW = (4, 0.2), (2, 0.5)

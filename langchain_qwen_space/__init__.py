@@ -7,7 +7,7 @@ if TYPE_CHECKING:
     from langchain_qwen_space.callbacks import QueueProgressCallbackHandler
     from langchain_qwen_space.chat_models import ChatQwenSpace
     from langchain_qwen_space.errors import QwenSpaceError
-    from langchain_qwen_space.space.events import SpaceEvent
+    from langchain_qwen_space.events import SpaceEvent
 
 __all__ = ["ChatQwenSpace", "QueueProgressCallbackHandler", "QwenSpaceError", "SpaceEvent"]
 
@@ -15,7 +15,7 @@ _HOME = {
     "ChatQwenSpace": "chat_models",
     "QueueProgressCallbackHandler": "callbacks",
     "QwenSpaceError": "errors",
-    "SpaceEvent": "space.events",
+    "SpaceEvent": "events",
 }
 
 

@@ -16,7 +16,7 @@ from langchain_core.callbacks import (
 )
 from langchain_core.callbacks.manager import ahandle_event, handle_event
 
-from langchain_qwen_space.space.events import SpaceEvent
+from langchain_qwen_space.events import SpaceEvent
 
 
 def dispatch(event: SpaceEvent, run_manager: CallbackManagerForLLMRun | None) -> None:

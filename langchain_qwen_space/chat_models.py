@@ -25,15 +25,15 @@ from langchain_qwen_space import _sync, structured
 from langchain_qwen_space.answer import Answer, Shape
 from langchain_qwen_space.callbacks import adispatch, dispatch
 from langchain_qwen_space.errors import InvalidInputError
+from langchain_qwen_space.events import RevisedEvent, SpaceEvent, WarningEvent
 from langchain_qwen_space.qwen import models, tokens, turns
 from langchain_qwen_space.request import Request
 from langchain_qwen_space.settings import PROVIDER, Settings
-from langchain_qwen_space.space.events import RevisedEvent, SpaceEvent, WarningEvent
-from langchain_qwen_space.space.reply import Thought
+from langchain_qwen_space.space.chat.reply import Thought
 
 if TYPE_CHECKING:
-    from langchain_qwen_space.space.call import Call
-    from langchain_qwen_space.space.description import SpaceDescription
+    from langchain_qwen_space.space.chat.description import SpaceDescription
+    from langchain_qwen_space.space.routing.call import Call
 
 _SAMPLING = ("temperature", "top_p")
 _PER_CALL = frozenset(
@@ -81,8 +81,8 @@ class ChatQwenSpace(Settings):
 
     async def adescribe(self) -> "SpaceDescription":
         """As `describe`."""
-        from langchain_qwen_space.space.description import describe_endpoint
-        from langchain_qwen_space.space.pool import current_pool
+        from langchain_qwen_space.space.chat.description import describe_endpoint
+        from langchain_qwen_space.space.wire.pool import current_pool
 
         client = self._client()
         return describe_endpoint(client.access.space, await client.endpoint(await current_pool()))
@@ -99,7 +99,7 @@ class ChatQwenSpace(Settings):
 
     async def alist_models(self) -> list[str]:
         """As `list_models`."""
-        from langchain_qwen_space.space.pool import current_pool
+        from langchain_qwen_space.space.wire.pool import current_pool
 
         pool = await current_pool()
         first, *others = [
@@ -271,8 +271,8 @@ class ChatQwenSpace(Settings):
         self, request: Request, *, whole: bool = False
     ) -> AsyncGenerator[list[ChatGenerationChunk | SpaceEvent]]:
         """The one path of every call: what arrives, in batches of what has arrived together."""
-        from langchain_qwen_space.space.call import Call, Finished
-        from langchain_qwen_space.space.relay import Relay
+        from langchain_qwen_space.space.routing.call import Call, Finished
+        from langchain_qwen_space.space.routing.relay import Relay
 
         clients = [self._client(space) for space in self._spaces]
         counter = tokens.loaded()

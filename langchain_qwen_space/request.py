@@ -11,8 +11,8 @@ from langchain_qwen_space.errors import ContextTooLongError, UnknownModelError
 from langchain_qwen_space.qwen import fold, models, tokens, turns
 
 if TYPE_CHECKING:
-    from langchain_qwen_space.space.client import Ask
-    from langchain_qwen_space.space.endpoint import Endpoint
+    from langchain_qwen_space.space.chat.endpoint import Endpoint
+    from langchain_qwen_space.space.routing.client import Ask
 
 _INSIST = (
     "You answered without a function call. Call {function} now: answer with nothing but "
@@ -77,8 +77,8 @@ class Request:
             UnknownModelError: The Space does not offer the model.
             ContextTooLongError: The prompt is longer than the model's context.
         """
-        from langchain_qwen_space.space.chatbot import Form
-        from langchain_qwen_space.space.client import Ask
+        from langchain_qwen_space.space.chat.chatbot import Form
+        from langchain_qwen_space.space.routing.client import Ask
 
         given = dict(self.given or {})
         if endpoint.models:

@@ -11,11 +11,11 @@ from langchain_core.load.serializable import SerializedConstructor, SerializedNo
 from pydantic import ConfigDict, Field, PrivateAttr, SecretStr, field_validator, model_validator
 
 from langchain_qwen_space import environment
+from langchain_qwen_space.events import SpaceEvent
 from langchain_qwen_space.qwen import models
-from langchain_qwen_space.space.events import SpaceEvent
 
 if TYPE_CHECKING:
-    from langchain_qwen_space.space.client import SpaceClient
+    from langchain_qwen_space.space.routing.client import SpaceClient
 
 PROVIDER = "qwen_space"
 
@@ -160,7 +160,7 @@ class Settings(BaseChatModel):
     @classmethod
     def _check_space(cls, space: object) -> str | list[str]:
         """The Spaces in one spelling; a list of one is that one."""
-        from langchain_qwen_space.space.access import parse_space
+        from langchain_qwen_space.space.wire.access import parse_space
 
         listed = space if isinstance(space, list | tuple) else [space]
         spaces = [parse_space(one) for one in listed if isinstance(one, str)]
@@ -176,7 +176,7 @@ class Settings(BaseChatModel):
     @field_validator("proxy")
     @classmethod
     def _check_proxy(cls, proxy: SecretStr | None) -> SecretStr | None:
-        from langchain_qwen_space.space.access import parse_proxy
+        from langchain_qwen_space.space.wire.access import parse_proxy
 
         if proxy is not None:
             parse_proxy(proxy.get_secret_value())
@@ -195,7 +195,7 @@ class Settings(BaseChatModel):
             self.__pydantic_fields_set__.discard("streaming")
         if self.auth is not None and isinstance(self.space, list):
             raise ValueError("auth is the login of one Space; of several, each would be shown it.")
-        import langchain_qwen_space.space.relay  # noqa: F401  (aiohttp loads here, not in a call)
+        import langchain_qwen_space.space.routing.relay  # noqa: F401  (aiohttp loads here, not in a call)
 
         self._add_version("langchain-qwen-space", version("langchain-qwen-space"))
         return self
@@ -270,8 +270,8 @@ class Settings(BaseChatModel):
 
     def _client(self, space: str | None = None) -> "SpaceClient":
         """The client of one of the Spaces, by default of the first."""
-        from langchain_qwen_space.space.access import Access
-        from langchain_qwen_space.space.client import Options, SpaceClient
+        from langchain_qwen_space.space.routing.client import Options, SpaceClient
+        from langchain_qwen_space.space.wire.access import Access
 
         token, proxy, auth = self.hf_token, self.proxy, self.auth
         access = Access(

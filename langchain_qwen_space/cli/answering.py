@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from langchain_core.messages import AIMessageChunk
 
     from langchain_qwen_space.chat_models import ChatQwenSpace
-    from langchain_qwen_space.space.events import SpaceEvent
+    from langchain_qwen_space.events import SpaceEvent
 
 
 class Reply:
@@ -71,7 +71,7 @@ class Reply:
 
 def in_words(event: "SpaceEvent") -> str | None:
     """What a person wants to know of an event while waiting; None if nothing."""
-    from langchain_qwen_space.space import events
+    from langchain_qwen_space import events
 
     match event:
         case events.QueueEvent(rank=rank, eta=eta):

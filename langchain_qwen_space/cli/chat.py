@@ -29,7 +29,7 @@ from langchain_qwen_space.errors import InvalidInputError, QwenSpaceError
 
 if TYPE_CHECKING:
     from langchain_qwen_space.chat_models import ChatQwenSpace
-    from langchain_qwen_space.space.events import SpaceEvent
+    from langchain_qwen_space.events import SpaceEvent
 
 
 def chat(
@@ -201,7 +201,7 @@ def _print_json(data: dict[str, Any]) -> None:
 
 def _tell(event: "SpaceEvent") -> None:
     """Warnings and notices of a call go to standard error, where a script's user finds them."""
-    from langchain_qwen_space.space.events import NoticeEvent, WarningEvent
+    from langchain_qwen_space.events import NoticeEvent, WarningEvent
 
     if isinstance(event, NoticeEvent | WarningEvent):
         error_console().print(printable(event.message))

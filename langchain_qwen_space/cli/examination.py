@@ -10,11 +10,11 @@ from yarl import URL
 from langchain_qwen_space.chat_models import ChatQwenSpace
 from langchain_qwen_space.cli.answering import Reply
 from langchain_qwen_space.errors import ProtocolError, QwenSpaceError
+from langchain_qwen_space.events import QueueEvent, SpaceEvent, WarningEvent
 from langchain_qwen_space.qwen import tokens
-from langchain_qwen_space.space.client import SpaceClient
-from langchain_qwen_space.space.description import SpaceDescription, describe_endpoint
-from langchain_qwen_space.space.events import QueueEvent, SpaceEvent, WarningEvent
-from langchain_qwen_space.space.pool import Pool, current_pool
+from langchain_qwen_space.space.chat.description import SpaceDescription, describe_endpoint
+from langchain_qwen_space.space.routing.client import SpaceClient
+from langchain_qwen_space.space.wire.pool import Pool, current_pool
 
 
 @dataclass(frozen=True, slots=True)

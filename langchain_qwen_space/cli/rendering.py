@@ -15,7 +15,7 @@ from langchain_qwen_space.cli.markdown import AnswerMarkdown, finished
 
 if TYPE_CHECKING:
     from langchain_qwen_space.chat_models import ChatQwenSpace
-    from langchain_qwen_space.space.events import SpaceEvent
+    from langchain_qwen_space.events import SpaceEvent
 
 _FRAMES = 10  # a second
 _SHARE = 5  # drawing takes at most one part in so many of the time
@@ -150,7 +150,7 @@ async def show(
     Raises:
         QwenSpaceError: See `errors`; what had arrived is on the screen and in `reply`.
     """
-    from langchain_qwen_space.space.events import NoticeEvent, WarningEvent
+    from langchain_qwen_space.events import NoticeEvent, WarningEvent
 
     with AnswerDisplay(console) as display:
 

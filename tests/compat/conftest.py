@@ -10,7 +10,7 @@ import pytest
 from yarl import URL
 
 from langchain_qwen_space import ChatQwenSpace
-from langchain_qwen_space.space import client, pool
+from langchain_qwen_space.space.routing import client, pool
 
 from . import wire
 from .forms import CREDENTIALS, Form

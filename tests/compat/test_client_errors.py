@@ -12,7 +12,7 @@ from langchain_qwen_space.errors import (
     SpaceAuthenticationError,
     SpaceTimeoutError,
 )
-from langchain_qwen_space.space.events import SpaceEvent
+from langchain_qwen_space.events import SpaceEvent
 
 from .conftest import Chat
 from .forms import CREDENTIALS, Form

@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 from langchain_core.runnables import RunnableLambda
 
-from langchain_qwen_space.space.events import (
+from langchain_qwen_space.events import (
     NoticeEvent,
     ProgressEvent,
     QueueEvent,

@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 
 from langchain_qwen_space import ChatQwenSpace
-from langchain_qwen_space.space.events import SpaceEvent
+from langchain_qwen_space.events import SpaceEvent
 
 from .conftest import Chat
 from .marks import for_each

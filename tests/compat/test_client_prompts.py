@@ -8,7 +8,7 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, System
 
 from langchain_qwen_space import ChatQwenSpace
 from langchain_qwen_space.errors import InvalidInputError, UnknownModelError
-from langchain_qwen_space.space.events import SpaceEvent, WarningEvent
+from langchain_qwen_space.events import SpaceEvent, WarningEvent
 
 from .conftest import Chat
 from .forms import FORMS, LAYOUTS, Form

@@ -13,8 +13,8 @@ import atheris
 import orjson
 
 with atheris.instrument_imports(include=["langchain_qwen_space"]):
-    from langchain_qwen_space.space.chatbot import Form
-    from langchain_qwen_space.space.reply import Fragment, Reply, Thought
+    from langchain_qwen_space.space.chat.chatbot import Form
+    from langchain_qwen_space.space.chat.reply import Fragment, Reply, Thought
 
 import logging
 

@@ -9,7 +9,7 @@ import re
 import atheris
 
 with atheris.instrument_imports(include=["langchain_qwen_space"]):
-    from langchain_qwen_space.space.sse import SSEDecoder
+    from langchain_qwen_space.space.wire.sse import SSEDecoder
 
 from langchain_qwen_space.errors import ProtocolError
 from tests.fuzz.runner import fuzz

@@ -15,7 +15,7 @@ from langchain_core.prompts import ChatPromptTemplate
 
 from langchain_qwen_space import ChatQwenSpace
 from langchain_qwen_space.local import LocalSpace
-from langchain_qwen_space.space import pool
+from langchain_qwen_space.space.wire import pool
 
 
 def answer(system: str, history: list[tuple[str, str]], query: str, model: str) -> Iterator[str]:

@@ -14,7 +14,7 @@ from langchain_core.output_parsers import StrOutputParser
 from langchain_core.prompts import ChatPromptTemplate
 
 from langchain_qwen_space import ChatQwenSpace, QueueProgressCallbackHandler, SpaceEvent
-from langchain_qwen_space.space.events import NoticeEvent, QueueEvent, StartEvent
+from langchain_qwen_space.events import NoticeEvent, QueueEvent, StartEvent
 
 QUEUE, START = "qwen_space_queue", "qwen_space_start"
 
@@ -194,7 +194,7 @@ def test_the_progress_line_is_not_written_to_a_file():
 
 CELL = """
 from langchain_qwen_space import QueueProgressCallbackHandler
-from langchain_qwen_space.space.events import QueueEvent, StartEvent
+from langchain_qwen_space.events import QueueEvent, StartEvent
 
 progress = QueueProgressCallbackHandler()
 progress(QueueEvent(rank=3, queue_size=4, eta=5.0))

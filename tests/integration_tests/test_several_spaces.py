@@ -24,9 +24,9 @@ from langchain_qwen_space.errors import (
     StreamInterruptedError,
     UnknownModelError,
 )
+from langchain_qwen_space.events import RetryEvent
 from langchain_qwen_space.local import LocalSpace
-from langchain_qwen_space.space import call, choice, client, hub, retries
-from langchain_qwen_space.space.events import RetryEvent
+from langchain_qwen_space.space.routing import call, choice, client, hub, retries
 from tests.unit_tests.faults.server import (
     ANSWER,
     STARTS,

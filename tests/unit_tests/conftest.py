@@ -1,6 +1,6 @@
 import pytest
 
-from langchain_qwen_space.space import client
+from langchain_qwen_space.space.routing import client
 
 
 @pytest.fixture(autouse=True)

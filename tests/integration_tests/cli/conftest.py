@@ -3,7 +3,7 @@ from collections.abc import Iterator
 import pytest
 
 from langchain_qwen_space.local import LocalSpace
-from langchain_qwen_space.space import client
+from langchain_qwen_space.space.routing import client
 from tests.integration_tests.local.local_answers import scripted
 
 

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from langchain_qwen_space import ChatQwenSpace
 from langchain_qwen_space.cli.app import app
-from langchain_qwen_space.space import client
+from langchain_qwen_space.space.routing import client
 
 STEPS = [
     "find the Space",

@@ -3,13 +3,12 @@ import inspect
 import pytest
 import typer
 
-from langchain_qwen_space import errors
+from langchain_qwen_space import errors, events
 from langchain_qwen_space.cli.advice import advice
 from langchain_qwen_space.cli.answering import in_words
 from langchain_qwen_space.cli.common import chat_model, exit_codes, printable
 from langchain_qwen_space.errors import InvalidInputError, QwenSpaceError
-from langchain_qwen_space.space import events
-from langchain_qwen_space.space.hub import SpaceAsleepError
+from langchain_qwen_space.space.routing.hub import SpaceAsleepError
 
 ERRORS = [
     kind

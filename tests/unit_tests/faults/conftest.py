@@ -24,7 +24,7 @@ def _quick_retries(monkeypatch):
     """Pauses between tries are counted in milliseconds here."""
     import tenacity
 
-    from langchain_qwen_space.space import call, retries
+    from langchain_qwen_space.space.routing import call, retries
 
     monkeypatch.setattr(retries, "_backoff", tenacity.wait_fixed(0.01))
     monkeypatch.setattr(call, "_WAKE_POLL", 0.02)

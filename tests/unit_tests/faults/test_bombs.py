@@ -18,8 +18,8 @@ from langchain_qwen_space.errors import (
     SpaceTimeoutError,
     SpaceUnavailableError,
 )
-from langchain_qwen_space.space import client
-from langchain_qwen_space.space.faults import from_output, from_status
+from langchain_qwen_space.space.routing import client
+from langchain_qwen_space.space.wire.faults import from_output, from_status
 from tests.unit_tests.faults.calls import ask, failure, model_for
 from tests.unit_tests.faults.server import (
     ANSWER,

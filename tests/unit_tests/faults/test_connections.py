@@ -12,7 +12,7 @@ from langchain_qwen_space.errors import (
     SpaceTimeoutError,
     StreamInterruptedError,
 )
-from langchain_qwen_space.space.pool import current_pool
+from langchain_qwen_space.space.wire.pool import current_pool
 from tests.unit_tests.faults.calls import ask, failure, model_for
 from tests.unit_tests.faults.server import (
     ANSWER,

@@ -6,7 +6,7 @@ from itertools import repeat
 import pytest
 
 from langchain_qwen_space.errors import SpaceTimeoutError
-from langchain_qwen_space.space import deadlines
+from langchain_qwen_space.space.routing import deadlines
 from tests.unit_tests.faults.calls import ask, model_for
 from tests.unit_tests.faults.server import HEARTBEAT, answer_events, silence, stream
 

@@ -11,8 +11,8 @@ from langchain_qwen_space.errors import (
     SpaceNotFoundError,
     SpaceUnavailableError,
 )
-from langchain_qwen_space.space import client, hub
-from langchain_qwen_space.space.events import WakeEvent
+from langchain_qwen_space.events import WakeEvent
+from langchain_qwen_space.space.routing import client, hub
 from tests.unit_tests.faults.calls import ask, failure
 from tests.unit_tests.faults.server import (
     ANSWER,

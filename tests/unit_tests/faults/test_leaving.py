@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from langchain_qwen_space.space import pool
+from langchain_qwen_space.space.wire import pool
 from tests.unit_tests.faults import ways_to_leave
 from tests.unit_tests.faults.calls import ask, model_for
 from tests.unit_tests.faults.server import ANSWER, answer_events, reply, silence, stream

@@ -119,7 +119,7 @@ async def test_anything_missing_in_the_description_is_harmless_or_an_error_of_ou
 
 
 async def _ask_anew(space):
-    from langchain_qwen_space.space import client
+    from langchain_qwen_space.space.routing import client
 
     client._endpoints.clear()
     return await ask(model_for(space, timeout=1))

@@ -14,7 +14,7 @@ from langchain_core.messages import HumanMessage
 from yarl import URL
 
 from langchain_qwen_space.errors import QwenSpaceError
-from langchain_qwen_space.space import client, hub
+from langchain_qwen_space.space.routing import client, hub
 from tests.unit_tests.faults.calls import ask, model_for
 from tests.unit_tests.faults.server import (
     close,

@@ -15,9 +15,9 @@ from langchain_qwen_space.errors import (
     SpaceTimeoutError,
     StreamInterruptedError,
 )
-from langchain_qwen_space.space.call import Call, Finished
-from langchain_qwen_space.space.client import Ask
-from langchain_qwen_space.space.session import Session
+from langchain_qwen_space.space.routing.call import Call, Finished
+from langchain_qwen_space.space.routing.client import Ask
+from langchain_qwen_space.space.wire.session import Session
 from tests.replay import config, load
 from tests.unit_tests.faults.calls import ask, model_for
 from tests.unit_tests.faults.server import (

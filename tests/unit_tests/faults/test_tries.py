@@ -15,8 +15,8 @@ from langchain_qwen_space.errors import (
     SpaceUnavailableError,
     StreamInterruptedError,
 )
-from langchain_qwen_space.space import pool, session
-from langchain_qwen_space.space.events import RetryEvent
+from langchain_qwen_space.events import RetryEvent
+from langchain_qwen_space.space.wire import pool, session
 from tests.unit_tests.faults.calls import ask, failure, model_for
 from tests.unit_tests.faults.server import (
     ANSWER,
@@ -269,7 +269,7 @@ async def test_an_error_of_a_call_survives_pickling(space):
 
 
 async def test_a_refusal_of_the_hub_survives_pickling():
-    from langchain_qwen_space.space.hub import stage_error
+    from langchain_qwen_space.space.routing.hub import stage_error
 
     error = stage_error({"stage": "SLEEPING"}, "Space Owner/Name")
     copy = pickle.loads(pickle.dumps(error))

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from langchain_qwen_space.space.chatbot import Form
+from langchain_qwen_space.space.chat.chatbot import Form
 
 Edit = list[Any]
 

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 from yarl import URL
 
 from langchain_qwen_space.errors import InvalidInputError
-from langchain_qwen_space.space.access import Access, is_loopback, parse_proxy, parse_space
+from langchain_qwen_space.space.wire.access import Access, is_loopback, parse_proxy, parse_space
 
 SHOWN = {"Authorization": "Bearer hf_x", "x-hf-authorization": "Bearer hf_x"}
 HUB = {"Authorization": "Bearer hf_x"}

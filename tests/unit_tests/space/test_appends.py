@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from langchain_qwen_space.space.appends import Appends
+from langchain_qwen_space.space.chat.appends import Appends
 
 TAIL = [0, 1, "text"]
 

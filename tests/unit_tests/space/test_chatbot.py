@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from langchain_qwen_space.space.chatbot import Form, Segment, form_of, join
+from langchain_qwen_space.space.chat.chatbot import Form, Segment, form_of, join
 from tests import replay
 from tests.unit_tests.space.gradio_wire import Chat, Said
 

@@ -7,10 +7,10 @@ import threading
 import pytest
 
 from langchain_qwen_space.errors import SpaceConnectionError, SpaceRateLimitError
-from langchain_qwen_space.space import choice as module
-from langchain_qwen_space.space.access import Access
-from langchain_qwen_space.space.choice import Choice, choice_for
-from langchain_qwen_space.space.events import QueueEvent
+from langchain_qwen_space.events import QueueEvent
+from langchain_qwen_space.space.routing import choice as module
+from langchain_qwen_space.space.routing.choice import Choice, choice_for
+from langchain_qwen_space.space.wire.access import Access
 
 
 class Clock:

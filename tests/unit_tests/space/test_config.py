@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from yarl import URL
 
 from langchain_qwen_space.errors import ProtocolError, QwenSpaceError, UnsupportedSpaceError
-from langchain_qwen_space.space.config import read_config
-from langchain_qwen_space.space.description import describe_endpoint
-from langchain_qwen_space.space.endpoint import find_endpoint
+from langchain_qwen_space.space.chat.description import describe_endpoint
+from langchain_qwen_space.space.chat.endpoint import find_endpoint
+from langchain_qwen_space.space.page.config import read_config
 from tests import replay
 from tests.unit_tests.space import pages
 from tests.unit_tests.space.pages import Page

@@ -4,9 +4,9 @@ import pytest
 from yarl import URL
 
 from langchain_qwen_space.errors import InvalidInputError, UnsupportedSpaceError
-from langchain_qwen_space.space.chatbot import Form
-from langchain_qwen_space.space.config import read_config
-from langchain_qwen_space.space.endpoint import find_endpoint
+from langchain_qwen_space.space.chat.chatbot import Form
+from langchain_qwen_space.space.chat.endpoint import find_endpoint
+from langchain_qwen_space.space.page.config import read_config
 from tests import replay
 from tests.unit_tests.space import pages
 from tests.unit_tests.space.pages import SYSTEM, Page

@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from langchain_qwen_space.space import events
-from langchain_qwen_space.space.events import (
+from langchain_qwen_space import events
+from langchain_qwen_space.events import (
     NoticeEvent,
     ProgressEvent,
     QueueEvent,

@@ -19,7 +19,7 @@ from langchain_qwen_space.errors import (
     SpaceRateLimitError,
     SpaceUnavailableError,
 )
-from langchain_qwen_space.space.faults import from_output, from_status
+from langchain_qwen_space.space.wire.faults import from_output, from_status
 
 WHERE = "Space Owner/Name"
 

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from langchain_qwen_space.errors import InvalidInputError
-from langchain_qwen_space.space.config import Component
-from langchain_qwen_space.space.inputs import bounds, check, clamp, describe
+from langchain_qwen_space.space.chat.inputs import bounds, check, clamp, describe
+from langchain_qwen_space.space.page.config import Component
 
 
 def component(kind, **props):

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from langchain_qwen_space.errors import ProtocolError
-from langchain_qwen_space.space.chatbot import Form, form_of
-from langchain_qwen_space.space.reply import Reply, Thought
+from langchain_qwen_space.space.chat.chatbot import Form, form_of
+from langchain_qwen_space.space.chat.reply import Reply, Thought
 from tests import replay
 from tests.unit_tests.space.gradio_wire import Chat, Said
 

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from langchain_qwen_space.space.chatbot import Form
-from langchain_qwen_space.space.reply import Reply, Thought
+from langchain_qwen_space.space.chat.chatbot import Form
+from langchain_qwen_space.space.chat.reply import Reply, Thought
 from tests.unit_tests.space.gradio_wire import Chat, Said, edits, text_of
 
 PIECES = st.text("ab. \n界▌", min_size=1, max_size=5)

@@ -7,8 +7,8 @@ import threading
 
 import pytest
 
-from langchain_qwen_space.space import slots
-from langchain_qwen_space.space.slots import Slots, slots_for
+from langchain_qwen_space.space.routing import slots
+from langchain_qwen_space.space.routing.slots import Slots, slots_for
 
 
 async def settle():

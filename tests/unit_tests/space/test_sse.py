@@ -6,7 +6,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from langchain_qwen_space.errors import ProtocolError
-from langchain_qwen_space.space.sse import SSEDecoder
+from langchain_qwen_space.space.wire.sse import SSEDecoder
 from tests.replay import load, split, streamed_cases
 
 BOM = b"\xef\xbb\xbf"

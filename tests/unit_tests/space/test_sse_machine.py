@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from langchain_qwen_space.errors import ProtocolError
-from langchain_qwen_space.space.sse import SSEDecoder
+from langchain_qwen_space.space.wire.sse import SSEDecoder
 
 BOM = b"\xef\xbb\xbf"
 NO_LIMIT = 1 << 30

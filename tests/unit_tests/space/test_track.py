@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from langchain_qwen_space.space.reply import Track
+from langchain_qwen_space.space.chat.reply import Track
 
 # Few characters, so that texts begin alike, part inside words and part between them.
 TEXTS = st.text("ab.▌界 \n\t", max_size=12)

@@ -11,9 +11,9 @@ from functools import partial
 from weakref import WeakSet
 
 from langchain_qwen_space.errors import QwenSpaceError
-from langchain_qwen_space.space.access import Access
-from langchain_qwen_space.space.events import QueueEvent
-from langchain_qwen_space.space.slots import Line
+from langchain_qwen_space.events import QueueEvent
+from langchain_qwen_space.space.routing.slots import Line
+from langchain_qwen_space.space.wire.access import Access
 
 _FIRST_PAUSE = 1.0  # seconds that a Space is set aside when it fails; each further time doubles it
 _LONGEST_PAUSE = 60.0  # seconds, unless the Space itself asks for more

@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 
 from langchain_qwen_space.errors import InvalidInputError
-from langchain_qwen_space.space.config import Component
+from langchain_qwen_space.space.page.config import Component
 
 _TOO_LARGE = 2**63  # what readers of JSON take for an integer
 

@@ -13,17 +13,17 @@ from langchain_qwen_space.errors import (
     SpaceTimeoutError,
     UnknownModelError,
 )
-from langchain_qwen_space.space.call import Call, Finished, Item
-from langchain_qwen_space.space.choice import Choice, Place, Standing, choice_for
-from langchain_qwen_space.space.client import Prepare, SpaceClient
-from langchain_qwen_space.space.events import (
+from langchain_qwen_space.events import (
     QueueEvent,
     RetryEvent,
     SpaceEvent,
     StartEvent,
     WarningEvent,
 )
-from langchain_qwen_space.space.retries import Retries
+from langchain_qwen_space.space.routing.call import Call, Finished, Item
+from langchain_qwen_space.space.routing.choice import Choice, Place, Standing, choice_for
+from langchain_qwen_space.space.routing.client import Prepare, SpaceClient
+from langchain_qwen_space.space.routing.retries import Retries
 
 _OF_THE_CALL = (InvalidInputError, UnknownModelError, ContextTooLongError)  # wrong on every Space
 

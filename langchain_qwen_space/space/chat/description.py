@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from langchain_qwen_space.space.chatbot import Form
-from langchain_qwen_space.space.config import Component
-from langchain_qwen_space.space.endpoint import Endpoint
-from langchain_qwen_space.space.inputs import bounds, describe
+from langchain_qwen_space.space.chat.chatbot import Form
+from langchain_qwen_space.space.chat.endpoint import Endpoint
+from langchain_qwen_space.space.chat.inputs import bounds, describe
+from langchain_qwen_space.space.page.config import Component
 
 _MARGIN = 16  # characters before the second column of a printed description
 _TAKES = {"textbox": "text", "checkbox": "True or False"}

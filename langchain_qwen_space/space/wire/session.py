@@ -18,11 +18,11 @@ from langchain_qwen_space.errors import (
     SpaceConnectionError,
     SpaceTimeoutError,
 )
-from langchain_qwen_space.space.chatbot import History
-from langchain_qwen_space.space.client import ERROR_BYTES, SpaceClient, read_body
-from langchain_qwen_space.space.endpoint import Endpoint
-from langchain_qwen_space.space.faults import from_status
-from langchain_qwen_space.space.pool import Pool
+from langchain_qwen_space.space.chat.chatbot import History
+from langchain_qwen_space.space.chat.endpoint import Endpoint
+from langchain_qwen_space.space.routing.client import ERROR_BYTES, SpaceClient, read_body
+from langchain_qwen_space.space.wire.faults import from_status
+from langchain_qwen_space.space.wire.pool import Pool
 
 _DRAIN = 1.0  # seconds that the end of a finished answer's body is waited for
 _FAREWELL = 5.0  # seconds that a Space has to answer each request of a call that was left

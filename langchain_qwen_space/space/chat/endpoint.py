@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from langchain_qwen_space.errors import InvalidInputError, UnsupportedSpaceError
-from langchain_qwen_space.space.chatbot import Form, History, form_of
-from langchain_qwen_space.space.config import Component, Dependency, SpaceConfig
-from langchain_qwen_space.space.inputs import check, clamp, describe
+from langchain_qwen_space.space.chat.chatbot import Form, History, form_of
+from langchain_qwen_space.space.chat.inputs import check, clamp, describe
+from langchain_qwen_space.space.page.config import Component, Dependency, SpaceConfig
 
 logger = logging.getLogger(__name__)
 

@@ -19,12 +19,7 @@ from langchain_qwen_space.errors import (
     SpaceUnavailableError,
     StreamInterruptedError,
 )
-from langchain_qwen_space.space.appends import Appends
-from langchain_qwen_space.space.chatbot import Form
-from langchain_qwen_space.space.client import Prepare, SpaceClient
-from langchain_qwen_space.space.deadlines import Deadlines
-from langchain_qwen_space.space.endpoint import Endpoint
-from langchain_qwen_space.space.events import (
+from langchain_qwen_space.events import (
     RetryEvent,
     SpaceEvent,
     WakeEvent,
@@ -32,14 +27,19 @@ from langchain_qwen_space.space.events import (
     parse,
     told,
 )
-from langchain_qwen_space.space.faults import from_output
-from langchain_qwen_space.space.hub import SpaceAsleepError
-from langchain_qwen_space.space.pool import Pool, connection_error, current_pool
-from langchain_qwen_space.space.reply import Fragment, Reply
-from langchain_qwen_space.space.retries import Retries
-from langchain_qwen_space.space.session import Session
-from langchain_qwen_space.space.slots import Slots, slots_for
-from langchain_qwen_space.space.sse import SSEDecoder
+from langchain_qwen_space.space.chat.appends import Appends
+from langchain_qwen_space.space.chat.chatbot import Form
+from langchain_qwen_space.space.chat.endpoint import Endpoint
+from langchain_qwen_space.space.chat.reply import Fragment, Reply
+from langchain_qwen_space.space.routing.client import Prepare, SpaceClient
+from langchain_qwen_space.space.routing.deadlines import Deadlines
+from langchain_qwen_space.space.routing.hub import SpaceAsleepError
+from langchain_qwen_space.space.routing.retries import Retries
+from langchain_qwen_space.space.routing.slots import Slots, slots_for
+from langchain_qwen_space.space.wire.faults import from_output
+from langchain_qwen_space.space.wire.pool import Pool, connection_error, current_pool
+from langchain_qwen_space.space.wire.session import Session
+from langchain_qwen_space.space.wire.sse import SSEDecoder
 
 logger = logging.getLogger(__name__)
 

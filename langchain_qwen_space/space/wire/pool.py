@@ -12,7 +12,7 @@ import aiohttp
 from yarl import URL
 
 from langchain_qwen_space.errors import ProtocolError, SpaceConnectionError
-from langchain_qwen_space.space.access import Access
+from langchain_qwen_space.space.wire.access import Access
 
 logger = logging.getLogger(__name__)
 

@@ -17,13 +17,13 @@ from langchain_qwen_space.errors import (
     SpaceNotFoundError,
     SpaceTimeoutError,
 )
-from langchain_qwen_space.space.access import Access
-from langchain_qwen_space.space.chatbot import History
-from langchain_qwen_space.space.config import read_config
-from langchain_qwen_space.space.endpoint import Endpoint, find_endpoint
-from langchain_qwen_space.space.faults import from_status
-from langchain_qwen_space.space.hub import host_by_rule, host_from, hub_url, stage_error
-from langchain_qwen_space.space.pool import Pool, connection_error
+from langchain_qwen_space.space.chat.chatbot import History
+from langchain_qwen_space.space.chat.endpoint import Endpoint, find_endpoint
+from langchain_qwen_space.space.page.config import read_config
+from langchain_qwen_space.space.routing.hub import host_by_rule, host_from, hub_url, stage_error
+from langchain_qwen_space.space.wire.access import Access
+from langchain_qwen_space.space.wire.faults import from_status
+from langchain_qwen_space.space.wire.pool import Pool, connection_error
 
 ERROR_BYTES = 64 * 1024  # how much of an error's body is read
 _HUB_PATIENCE = 10.0  # seconds; without the hub the host is found by rule

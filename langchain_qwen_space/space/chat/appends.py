@@ -9,7 +9,7 @@ from functools import lru_cache
 
 import orjson
 
-from langchain_qwen_space.space.chatbot import Path
+from langchain_qwen_space.space.chat.chatbot import Path
 
 _STRING = rb'("[^"\\]*+(?:\\.[^"\\]*+)*+")'
 _FLOAT = rb"-?(?:0|[1-9]\d{0,15})\.\d+(?:e[+-]?\d\d?)?"  # of JSON, and too small to overflow

@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 
 from langchain_qwen_space.errors import ProtocolError
-from langchain_qwen_space.space.chatbot import Form, Path, join
+from langchain_qwen_space.space.chat.chatbot import Form, Path, join
 
 logger = logging.getLogger(__name__)
 

@@ -1,0 +1,1 @@
+"""From the id of a Space to an attempt at a call: host, login, waiting for a turn, retries."""

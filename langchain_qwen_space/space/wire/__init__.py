@@ -1,0 +1,1 @@
+"""What a Gradio Space speaks over HTTP: requests, connections, sessions, server-sent events."""
