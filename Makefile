@@ -54,7 +54,7 @@ notebooks: $(VENV)/.dev ## run every notebook on the local Space; SAVE=1 stores 
 	$(PY) notebooks/run.py $(if $(SAVE),--save)
 
 docs: $(VENV)/.docs ## build the documentation into site/; a warning is an error
-	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict
+	$(PY) -m sphinx --fail-on-warning --keep-going --quiet docs site
 
 build: $(VENV)/.build ## make an sdist and a wheel in dist/, and try the wheel in an empty environment
 	rm -rf dist

@@ -1,6 +1,6 @@
 """A big job that is killed on its way, and what a row costs on this machine and on a Ray cluster.
 
-    python -m benchmarks.batch                            20,000 rows, three kills; writes docs/batch.json
+    python -m benchmarks.batch                            20,000 rows, three kills; writes docs/explanation/batch.json
     python -m benchmarks.batch --rows 1000 --kills 1      a first look, writes nothing
 
 The job: two local Spaces, real Gradio servers, whose answers take a known time, so that it is known
@@ -34,7 +34,7 @@ from tests.integration_tests.jobs.kills import (
     wrong_rows,
 )
 
-DOCS = Path(__file__).parents[1] / "docs"
+DOCS = Path(__file__).parents[1] / "docs" / "explanation"
 ROWS, KILLS = 20_000, 3
 SPACES = 2
 SLOTS, SECONDS = 30, 3.6  # answers that a Space writes at a time, and how long one takes

@@ -1,6 +1,6 @@
-"""Everything that `docs/performance.md` reports, in one run of less than ten minutes.
+"""Everything that `docs/explanation/performance.md` reports, in one run of less than ten minutes.
 
-    python benchmarks/bench.py          writes docs/performance.{md,json,png}
+    python benchmarks/bench.py          writes docs/explanation/performance.{md,json,png}
     python benchmarks/bench.py --quick  a first look: few rounds, writes nothing
 
 The server runs in a process of its own; all contenders run in this one, and take turns.

@@ -1,6 +1,6 @@
 """A thousand streams on one event loop: are all whole, and is `max_concurrency` kept?
 
-    python benchmarks/crowd.py                  writes docs/crowd.json and docs/crowd.png
+    python benchmarks/crowd.py                  writes docs/developers/crowd.json and docs/developers/crowd.png
     python benchmarks/crowd.py --streams 100    a first look, writes nothing
 
 Three crowds: all at once, and then as many calls through a small `max_concurrency`, both on a bare
@@ -26,7 +26,7 @@ from langchain_qwen_space import ChatQwenSpace
 from langchain_qwen_space.local import LocalSpace
 
 HERE = Path(__file__).parent
-DOCS = HERE.parent / "docs"
+DOCS = HERE.parent / "docs" / "developers"
 STREAMS, ON_GRADIO, FEW = 1_000, 200, 50
 WORDS = 10  # an answer
 

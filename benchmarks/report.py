@@ -1,10 +1,10 @@
-"""The measurements as tables and a plot: `docs/performance.{md,json,png}`."""
+"""The measurements as tables and a plot: `docs/explanation/performance.{md,json,png}`."""
 
 import json
 from pathlib import Path
 from typing import Any
 
-DOCS = Path(__file__).parents[1] / "docs"
+DOCS = Path(__file__).parents[1] / "docs" / "explanation"
 BEGIN, END = "<!-- figures: written by make bench -->", "<!-- end of figures -->"
 
 # measure, key, what to reach, format

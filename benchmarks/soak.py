@@ -1,6 +1,6 @@
 """Thousands of calls on one model object: does anything stay behind?
 
-    python benchmarks/soak.py                           20,000 calls in ten minutes, writes docs/soak.png
+    python benchmarks/soak.py                           20,000 calls in ten minutes, writes docs/developers/soak.png
     python benchmarks/soak.py --calls 400 --minutes 0.2 a first look, writes nothing
 
     PYTHONMALLOC=malloc GLIBC_TUNABLES=glibc.malloc.tcache_count=0 \\
@@ -33,7 +33,7 @@ from langchain_qwen_space import ChatQwenSpace
 from langchain_qwen_space.errors import GenerationError
 from langchain_qwen_space.local import LocalSpace
 
-DOCS = Path(__file__).parents[1] / "docs"
+DOCS = Path(__file__).parents[1] / "docs" / "developers"
 CALLS, MINUTES = 20_000, 10.0
 AT_A_TIME = 16  # calls that are under way together, one a worker
 FAREWELLS = 3.0  # seconds that a busy Space may take to answer them
@@ -319,7 +319,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Thousands of calls on one model object.")
     parser.add_argument("--calls", type=int, default=CALLS)
     parser.add_argument("--minutes", type=float, default=MINUTES)
-    parser.add_argument("--name", default="soak", help="of the files in docs/")
+    parser.add_argument("--name", default="soak", help="of the files in docs/developers/")
     asked = parser.parse_args()
     run, before, after = asyncio.run(soak(asked.calls, asked.minutes * 60))
     figures = report(run, before, after)

@@ -1,6 +1,6 @@
 """Two Spaces of different speed as one: how much of what each can do alone is left together?
 
-    python benchmarks/spaces.py --slower 4 --calls 240    the figures of docs/scaling.md
+    python benchmarks/spaces.py --slower 4 --calls 240    the figures of docs/explanation/scaling.md
     python benchmarks/spaces.py --calls 48 --rounds 1     a first look
 
 Two local Spaces answer 4 calls at a time in 0.2 s and 2 in 0.5 s, the first fragment at half time;

@@ -31,7 +31,7 @@ class Snippet:
 
     @property
     def place(self) -> str:
-        """Where it stands, "docs/errors.md:12"."""
+        """Where it stands, "docs/reference/errors.md:12"."""
         return f"{self.page}:{self.line}"
 
 
@@ -41,7 +41,7 @@ def snippets(page: str) -> list[Snippet]:
     return [
         _snippet(page, before, token, after)
         for before, token, after in zip([None, *tokens], tokens, [*tokens[1:], None], strict=False)
-        if token.type == "fence"
+        if token.type == "fence" and not token.info.startswith("{")  # one of Sphinx's directives
     ]
 
 

@@ -39,7 +39,7 @@ def test_the_settings_are_all_there_with_their_defaults():
 
 
 def test_the_errors_are_all_there_with_what_they_are():
-    table = rows("docs/errors.md")
+    table = rows("docs/reference/errors.md")
     assert table.keys() == CLASSES.keys()
     for name, (langchain_class, tried_again) in table.items():
         assert issubclass(CLASSES[name], getattr(exceptions, langchain_class.strip("`"))), name
@@ -48,7 +48,7 @@ def test_the_errors_are_all_there_with_what_they_are():
 
 @pytest.mark.parametrize("name", CLASSES)
 def test_each_error_says_when_it_comes_and_what_to_do(name):
-    sections = read("docs/errors.md").split("\n## ")[1:]
+    sections = read("docs/reference/errors.md").split("\n## ")[1:]
     section = next(text for text in sections if text.startswith(f"`{name}`\n"))
     assert "\n**When:** " in section
     assert "\n**What to do:** " in section
@@ -62,7 +62,9 @@ def test_every_test_that_a_page_names_is_there(page):
 
 def test_the_table_of_features_names_a_test_for_each_yes():
     table = re.findall(
-        r"^\| [^|]* \| yes[^|]* \|.*\| (.*) \|$", read("docs/comparison.md"), re.MULTILINE
+        r"^\| [^|]* \| yes[^|]* \|.*\| (.*) \|$",
+        read("docs/explanation/comparison.md"),
+        re.MULTILINE,
     )
     assert table
     assert all(re.fullmatch(r"`test_\w+`", cell) for cell in table), table

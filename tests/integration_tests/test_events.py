@@ -1,4 +1,4 @@
-"""Which call shows a call's own events where: the rows of the table in `docs/events.md`."""
+"""Which call shows a call's own events where: the rows of the table in `docs/reference/events.md`."""
 
 import io
 import re
@@ -153,7 +153,7 @@ def test_batch(model):
 
 def test_the_table_has_a_row_for_every_test_here():
     here = Path(__file__)
-    table = (here.parents[2] / "docs" / "events.md").read_text()
+    table = (here.parents[2] / "docs" / "reference" / "events.md").read_text()
     rows = set(re.findall(r"`(test_\w+)`", table))
     tests = set(re.findall(r"^(?:async )?def (test_\w+)", here.read_text(), re.MULTILINE))
     assert rows == tests - {

@@ -1,6 +1,6 @@
 """The forms in which chatbots take a history and hold an answer.
 
-The table "The chatbot's forms" of `docs/protocol.md` says which component has which form.
+The table "The chatbot's forms" of `docs/developers/protocol.md` says which component has which form.
 """
 
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""What a component of a Space takes as its value. See "Inputs" in `docs/protocol.md`."""
+"""What a component of a Space takes as its value. See "Inputs" in `docs/developers/protocol.md`."""
 
 from typing import Any
 

@@ -1,6 +1,6 @@
 """Space id -> host, and what the hub says of a Space that does not answer.
 
-See "Finding the Space" in `docs/protocol.md`. `HF_ENDPOINT` names another hub, as it does for
+See "Finding the Space" in `docs/developers/protocol.md`. `HF_ENDPOINT` names another hub, as it does for
 Hugging Face's own packages; a token goes to huggingface.co only.
 """
 

@@ -1,4 +1,4 @@
-"""`docs/faults.md` names a test for every fault, and a fault for every test of these folders."""
+"""`docs/developers/faults.md` names a test for every fault, and a fault for every test of these folders."""
 
 import re
 from pathlib import Path
@@ -7,7 +7,7 @@ FOLDERS = (
     Path(__file__).parent,
     Path(__file__).parents[2] / "integration_tests" / "faults",
 )
-TABLE = Path(__file__).parents[3] / "docs" / "faults.md"
+TABLE = Path(__file__).parents[3] / "docs" / "developers" / "faults.md"
 
 
 def names_in_the_folders() -> set[str]:
