@@ -21,6 +21,7 @@ import yaml
 
 from langchain_qwen_space.local import LocalSpace
 from tests.docs import shell
+from tests.docs.answers import answer
 from tests.docs.snippets import PAGES, Snippet, snippets
 
 ALL = [snippet for page in PAGES for snippet in snippets(page)]
@@ -37,7 +38,7 @@ READ = {
 
 @pytest.fixture(scope="module")
 def _local_space_by_default() -> Iterator[None]:
-    with LocalSpace(pace=0) as space, pytest.MonkeyPatch.context() as patch:
+    with LocalSpace(answer, pace=0) as space, pytest.MonkeyPatch.context() as patch:
         patch.setenv("QWEN_SPACE", space.url)
         yield
 
