@@ -4,17 +4,25 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from langchain_qwen_space.callbacks import QueueProgressCallbackHandler
     from langchain_qwen_space.chat_models import ChatQwenSpace
     from langchain_qwen_space.errors import QwenSpaceError
     from langchain_qwen_space.events import SpaceEvent
+    from langchain_qwen_space.progress import QueueProgressCallbackHandler
+    from langchain_qwen_space.space.chat.description import SpaceDescription
 
-__all__ = ["ChatQwenSpace", "QueueProgressCallbackHandler", "QwenSpaceError", "SpaceEvent"]
+__all__ = [
+    "ChatQwenSpace",
+    "QueueProgressCallbackHandler",
+    "QwenSpaceError",
+    "SpaceDescription",
+    "SpaceEvent",
+]
 
 _HOME = {
     "ChatQwenSpace": "chat_models",
-    "QueueProgressCallbackHandler": "callbacks",
+    "QueueProgressCallbackHandler": "progress",
     "QwenSpaceError": "errors",
+    "SpaceDescription": "space.chat.description",
     "SpaceEvent": "events",
 }
 

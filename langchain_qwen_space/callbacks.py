@@ -1,60 +1,68 @@
-"""A call's own events (queue, notices, retries) on their way to LangChain and to people."""
+"""A call's events (queue, notices, retries) on their way to LangChain's and LangGraph's listeners."""
 
-import shutil
 import sys
-from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import asdict
-from typing import Any, TextIO
+from typing import Any
 
 from langchain_core.callbacks import (
     AsyncCallbackManagerForLLMRun,
-    BaseCallbackHandler,
     CallbackManagerForLLMRun,
     adispatch_custom_event,
     dispatch_custom_event,
 )
 from langchain_core.callbacks.manager import ahandle_event, handle_event
+from langchain_core.runnables.config import ensure_config, get_callback_manager_for_config
 
 from langchain_qwen_space.events import SpaceEvent
 
 
 def dispatch(event: SpaceEvent, run_manager: CallbackManagerForLLMRun | None) -> None:
-    """Hand `event` on as a LangChain custom event, wherever there is a run to hand it to.
+    """Hand `event` on as a LangChain custom event, and to the graph that the model runs in.
 
     With a run manager its handlers get it. Without one (LangChain calls a model's own `stream` so)
-    the run around the model does, if there is any: a chain's, a graph's, an agent's.
+    the run around the model does, if there is any: a chain's, a graph's, an agent's. What a
+    handler raises is logged, or raised if its `raise_error` is set.
     """
     data = asdict(event)
+    _write_to_graph(event.name, data)
     if run_manager is not None:
-        handle_event(
-            run_manager.handlers,
-            "on_custom_event",
-            "ignore_custom_event",
-            event.name,
-            data,
-            **_about(run_manager),
-        )
-        return
-    with suppress(RuntimeError):  # no run around the model
+        handle_event(*_handled(run_manager, event.name, data), **_about(run_manager))
+    elif _in_a_run():
         dispatch_custom_event(event.name, data)
 
 
 async def adispatch(event: SpaceEvent, run_manager: AsyncCallbackManagerForLLMRun | None) -> None:
     """As `dispatch`, for asynchronous calls."""
     data = asdict(event)
+    _write_to_graph(event.name, data)
     if run_manager is not None:
-        await ahandle_event(
-            run_manager.handlers,
-            "on_custom_event",
-            "ignore_custom_event",
-            event.name,
-            data,
-            **_about(run_manager),
-        )
-        return
-    with suppress(RuntimeError):  # no run around the model
+        await ahandle_event(*_handled(run_manager, event.name, data), **_about(run_manager))
+    elif _in_a_run():
         await adispatch_custom_event(event.name, data)
+
+
+def _in_a_run() -> bool:
+    return get_callback_manager_for_config(ensure_config()).parent_run_id is not None
+
+
+def _write_to_graph(name: str, data: dict[str, Any]) -> None:
+    """Write to the stream mode `custom` of the LangGraph run around the model, if there is one."""
+    graphs = sys.modules.get("langgraph.config")
+    if graphs is None:
+        return
+    try:
+        write = graphs.get_stream_writer()
+    except (RuntimeError, KeyError, AttributeError):  # no graph around the model
+        return
+    write({"type": name, **data})
+
+
+def _handled(
+    run_manager: CallbackManagerForLLMRun | AsyncCallbackManagerForLLMRun,
+    name: str,
+    data: dict[str, Any],
+) -> tuple[Any, ...]:
+    return run_manager.handlers, "on_custom_event", "ignore_custom_event", name, data
 
 
 def _about(
@@ -65,95 +73,3 @@ def _about(
         "tags": run_manager.tags,
         "metadata": run_manager.metadata,
     }
-
-
-class QueueProgressCallbackHandler(BaseCallbackHandler):
-    """Shows a person how long the wait is: a line in a terminal or a notebook, gone at the end.
-
-    ```python
-    progress = QueueProgressCallbackHandler()
-    ChatQwenSpace(on_event=progress)                        # a bare model, on every path
-    chain.invoke(..., config={"callbacks": [progress]})     # or in chains, graphs, agents
-    ```
-
-    Args:
-        stream: Where to write; standard error by default. Nothing is written where it is neither a
-            terminal nor a notebook.
-    """
-
-    def __init__(self, stream: TextIO | None = None) -> None:
-        self._stream = stream
-        self._most = 0
-        self._display: Any = None
-        self._shown = False
-
-    def __call__(self, event: SpaceEvent) -> None:
-        """Take an event, as `on_event` of a model."""
-        self._take(event.name, asdict(event))
-
-    def on_custom_event(self, name: str, data: Any, **kwargs: Any) -> None:
-        """Take an event, as a LangChain callback handler."""
-        if isinstance(data, Mapping):
-            self._take(name, data)
-
-    def on_llm_new_token(self, token: Any, **kwargs: Any) -> None:
-        """The answer has begun."""
-        self.clear()
-
-    def on_llm_end(self, response: Any, **kwargs: Any) -> None:
-        """The answer is complete."""
-        self.clear()
-
-    def on_llm_error(self, error: BaseException, **kwargs: Any) -> None:
-        """The call failed."""
-        self.clear()
-
-    def clear(self) -> None:
-        """Take the line away."""
-        self._most = 0
-        if self._shown:
-            self._show("")
-            self._shown = False
-
-    def _take(self, name: str, data: Mapping[str, Any]) -> None:
-        if name == "qwen_space_queue":
-            self._show(self._queue(data))
-        elif name == "qwen_space_wake":
-            self._show(f"The Space is waking up ({str(data.get('stage', '')).lower()}) …")
-        elif name == "qwen_space_retry":
-            self._show(f"Trying again in {float(data.get('delay') or 0):.0f} s …")
-        elif name == "qwen_space_start":
-            self.clear()
-
-    def _queue(self, data: Mapping[str, Any]) -> str:
-        rank, eta = max(0, int(data.get("rank") or 0)), data.get("eta")
-        self._most = max(self._most, rank + 1)
-        width = 20
-        done = round(width * (self._most - rank) / (self._most + 1))
-        wait = f", about {eta:.0f} s" if isinstance(eta, int | float) else ""
-        place = "next" if rank == 0 else f"{rank} before you"
-        return f"Waiting for the Space [{'=' * done}{' ' * (width - done)}] {place}{wait}"
-
-    def _show(self, text: str) -> None:
-        stream = self._stream or sys.stderr
-        if stream.isatty():
-            most = shutil.get_terminal_size().columns - 1  # only one row can be cleared
-            stream.write(f"\r\x1b[2K{text[:most]}")  # \x1b[2K clears the line (ECMA-48, EL)
-            stream.flush()
-            self._shown = True
-        elif _in_notebook():
-            from IPython import display
-
-            content = {"text/plain": text}
-            if self._display is None:
-                self._display = display.display(content, raw=True, display_id=True)  # type: ignore[no-untyped-call]
-            else:
-                self._display.update(content, raw=True)
-            self._shown = True
-
-
-def _in_notebook() -> bool:
-    """Whether this runs in a Jupyter kernel, whose standard error is no terminal."""
-    ipython = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython is not None else None
-    return shell is not None and hasattr(shell, "kernel")

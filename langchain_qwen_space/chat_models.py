@@ -1,60 +1,50 @@
-"""`ChatQwenSpace`: LangChain's side of a call."""
+"""`ChatQwenSpace`: its settings and their checks, and LangChain's methods."""
 
 import asyncio
+import logging
 import warnings
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
-from langchain_core.language_models import LanguageModelInput
-from langchain_core.messages import (
-    AIMessage,
-    BaseMessage,
-    HumanMessage,
-    message_chunk_to_message,
-)
+from langchain_core.language_models import LanguageModelInput, ModelProfile
+from langchain_core.language_models.base import LangSmithParams
+from langchain_core.language_models.chat_models import BaseChatModel
+from langchain_core.load.serializable import SerializedConstructor, SerializedNotImplemented
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, message_chunk_to_message
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_core.outputs.chat_generation import merge_chat_generation_chunks
 from langchain_core.runnables import Runnable
 from langchain_core.tools import BaseTool
-from langchain_core.utils.function_calling import convert_to_openai_tool
+from pydantic import ConfigDict, Field, PrivateAttr, SecretStr, field_validator, model_validator
 
-from langchain_qwen_space import _sync, structured
-from langchain_qwen_space.answer import Answer, Shape
+from langchain_qwen_space import _sync, environment, structured
 from langchain_qwen_space.callbacks import adispatch, dispatch
-from langchain_qwen_space.errors import InvalidInputError
-from langchain_qwen_space.events import RevisedEvent, SpaceEvent, WarningEvent
+from langchain_qwen_space.events import SpaceEvent, WarningEvent
+from langchain_qwen_space.options import (
+    CallOptions,
+    MaxTokens,
+    Seconds,
+    Temperature,
+    TopP,
+    as_tools,
+    with_own_names,
+)
 from langchain_qwen_space.qwen import models, tokens, turns
-from langchain_qwen_space.request import Request
-from langchain_qwen_space.settings import PROVIDER, Settings
-from langchain_qwen_space.space.chat.reply import Thought
 
 if TYPE_CHECKING:
+    from langchain_qwen_space.call import ModelCall
     from langchain_qwen_space.space.chat.description import SpaceDescription
-    from langchain_qwen_space.space.routing.call import Call
+    from langchain_qwen_space.space.routing.client import SpaceClient
 
-_SAMPLING = ("temperature", "top_p")
-_PER_CALL = frozenset(
-    [
-        "model",
-        "model_name",
-        "max_tokens",
-        "reasoning",
-        "model_kwargs",
-        "stream",
-        "tools",
-        "tool_choice",
-        "response_format",
-        "parallel_tool_calls",
-        "temperature",
-        "top_p",
-    ]
-)
+logger = logging.getLogger(__name__)
 
 
-class ChatQwenSpace(Settings):
+class ChatQwenSpace(BaseChatModel):
     """A Qwen chat Space on Hugging Face as a LangChain chat model.
 
     ```python
@@ -67,7 +57,192 @@ class ChatQwenSpace(Settings):
 
     An object holds settings only: it pickles, copies and works in any number of threads and event
     loops. Every call raises errors of `langchain_qwen_space.errors`.
+
+    Other chat models' names are taken for `model` (`model_name`), `max_tokens`
+    (`max_completion_tokens`), `stop` (`stop_sequences`) and `timeout` (`request_timeout`), here and
+    in a call.
     """
+
+    model_config = ConfigDict(
+        extra="forbid",
+        populate_by_name=True,
+        protected_namespaces=(),
+        hide_input_in_errors=True,  # a URL that is refused may hold a password
+    )
+
+    space: str | list[str] = Field(
+        default_factory=environment.space_from_environment, alias="base_url"
+    )
+    """Id of the Space (`Qwen/Qwen2.5`) or URL of its app; environment `QWEN_SPACE`.
+
+    With a list of them each call goes to the one that is expected to answer it soonest. All have
+    to understand the same arguments. One that fails is left out for a while.
+    """
+
+    model: str | None = Field(default=None, alias="model_name")
+    """Name of the model (`qwen2.5-72b-instruct`) or the Space's own word for it (`72B`).
+
+    None is the Space's own default. May be given per call too.
+    """
+
+    hf_token: SecretStr | None = Field(
+        default_factory=environment.token_from_environment, alias="api_key"
+    )
+    """Hugging Face token, for private Spaces and higher quotas.
+
+    Without one, `HF_TOKEN`, then `HUGGINGFACEHUB_API_TOKEN`, then what `hf auth login` saved. Such
+    a token goes to huggingface.co and *.hf.space only; one given here goes also to the URL in
+    `space`.
+    """
+
+    proxy: SecretStr | None = Field(default_factory=environment.proxy_from_environment)
+    """URL of an HTTP proxy for every request; environment `QWEN_SPACE_PROXY`.
+
+    Without one, `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` count as usual.
+    """
+
+    timeout: Seconds | None = 60.0
+    """The longest silence of the Space in seconds; its heartbeats are a sign of life."""
+
+    max_retries: int = Field(default=2, ge=0)
+    """How often a call is made again that failed before its first fragment.
+
+    Going on to another of several Spaces does not count.
+    """
+
+    queue_timeout: Seconds | None = None
+    """The longest wait in the Space's queue, in seconds."""
+
+    total_timeout: Seconds | None = None
+    """The longest that a whole call may take, in seconds, its retries included."""
+
+    wake_timeout: float = Field(default=120.0, ge=0)
+    """How long a Space that is asleep or starting is waited for, in seconds."""
+
+    max_concurrency: int | None = Field(default=8, ge=1)
+    """How many calls of this process are on the Space at a time; others wait their turn.
+
+    Of several Spaces each may have so many. A call that waits goes to the first that has room.
+    """
+
+    stop: list[str] | None = None
+    """Strings before the first of which answers are cut. `stop` of a call replaces it."""
+
+    temperature: Temperature | None = None
+    """Sampling temperature, where the Space has an input for it."""
+
+    top_p: TopP | None = None
+    """Nucleus sampling, where the Space has an input for it."""
+
+    max_tokens: MaxTokens | None = None
+    """The most tokens an answer may have."""
+
+    streaming: bool = False
+    """Whether `invoke` streams as well, for callbacks that want every fragment.
+
+    False is the default and changes nothing; `disable_streaming=True` makes `stream` give whole
+    answers.
+    """
+
+    join_fragments: bool = True
+    """Whether fragments that have arrived together come as one chunk."""
+
+    reasoning: bool | None = None
+    """What becomes of the model's thoughts: `<think>` tags and a Space's thought messages.
+
+    True gives them as `additional_kwargs["reasoning_content"]`, False leaves them out, None leaves
+    tags in the text and thought messages out.
+    """
+
+    retry_tool_choice: bool = True
+    """Whether a model that had to call a tool and did not is asked once more."""
+
+    protect_tool_results: bool = True
+    """Whether control strings in tool results are broken up, so that none can forge a turn."""
+
+    on_event: Callable[[SpaceEvent], None] | None = Field(default=None, exclude=True, repr=False)
+    """Called with each event of a call: queue position, notices, retries. Not serialised."""
+
+    auth: tuple[str, SecretStr] | None = Field(default=None, exclude=True)
+    """User and password of a Space with a login. Not serialised."""
+
+    max_reply_bytes: int = Field(default=16 * 2**20, ge=1)
+    """The most that one event, or one answer, of the Space may hold."""
+
+    max_config_bytes: int = Field(default=16 * 2**20, ge=1)
+    """The most that the Space's description of itself may hold."""
+
+    api_name: str | None = None
+    """The Space's function to call, where it has several that chat; else it is found."""
+
+    inputs: dict[str, str | int] = Field(default_factory=dict)
+    """Which input of the function is what, by label or index, where that is not found right.
+
+    Keys: query, history, system, model, temperature, top_p, max_tokens.
+    """
+
+    model_kwargs: dict[str, Any] = Field(default_factory=dict)
+    """Values for other inputs of the Space, by their label."""
+
+    _warned: set[str] = PrivateAttr(default_factory=set)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_names(cls, values: Any) -> Any:
+        """Put settings under one name each, and leave out a profile that is another model's."""
+        if not isinstance(values, dict):
+            return values
+        for name, field in cls.model_fields.items():
+            if field.alias is not None and {name, field.alias} <= values.keys():
+                raise ValueError(f"{name} and {field.alias} are the same: give one of them.")
+        values = with_own_names(values)
+        if _is_derived(values.get("profile")):
+            del values["profile"]
+        return values
+
+    @field_validator("space", mode="before")
+    @classmethod
+    def _check_space(cls, space: object) -> str | list[str]:
+        """The Spaces in one spelling; a list of one is that one."""
+        from langchain_qwen_space.space.wire.access import parse_space
+
+        listed = space if isinstance(space, list | tuple) else [space]
+        spaces = [parse_space(one) for one in listed if isinstance(one, str)]
+        if not listed or len(spaces) < len(listed):
+            raise ValueError(
+                "space is the id of a Space or the URL of its app, or a list of at least one of "
+                "them, each a string."
+            )
+        if len(set(spaces)) < len(spaces):
+            raise ValueError("space holds the same Space twice; name each once.")
+        return spaces if len(spaces) > 1 else spaces[0]
+
+    @field_validator("proxy")
+    @classmethod
+    def _check_proxy(cls, proxy: SecretStr | None) -> SecretStr | None:
+        from langchain_qwen_space.space.wire.access import parse_proxy
+
+        if proxy is not None:
+            parse_proxy(proxy.get_secret_value())
+        return proxy
+
+    @field_validator("stop", mode="before")
+    @classmethod
+    def _check_stop(cls, stop: object) -> object:
+        return [stop] if isinstance(stop, str) else stop
+
+    @model_validator(mode="after")
+    def _prepare(self) -> Self:
+        # LangChain takes a `streaming` that was set to False for a wish that `stream` does not
+        # stream, and what rebuilds a model (configurable_fields, loads) sets every field.
+        if not self.streaming:
+            self.__pydantic_fields_set__.discard("streaming")
+        if self.auth is not None and isinstance(self.space, list):
+            raise ValueError("auth is the login of one Space; of several, each would be shown it.")
+        import langchain_qwen_space.space.routing.relay  # noqa: F401  (aiohttp loads here, not in a call)
+
+        self._add_version("langchain-qwen-space", version("langchain-qwen-space"))
+        return self
 
     # What a Space offers
 
@@ -85,7 +260,9 @@ class ChatQwenSpace(Settings):
         from langchain_qwen_space.space.wire.pool import current_pool
 
         client = self._client()
-        return describe_endpoint(client.access.space, await client.endpoint(await current_pool()))
+        endpoint = await client.endpoint(await current_pool())
+        self._learn_profile(endpoint.default_model)
+        return describe_endpoint(client.access.space, endpoint)
 
     def list_models(self) -> list[str]:
         """The models on offer, in the Space's own words; empty where it offers no choice.
@@ -130,11 +307,13 @@ class ChatQwenSpace(Settings):
             **kwargs: Other settings of the call.
 
         Raises:
-            InvalidInputError: `tool_choice` names no tool that is offered.
+            InvalidInputError: `tool_choice` does not name a tool that is offered, or a tool is one
+                that only its provider can run.
         """
-        offered = [convert_to_openai_tool(tool, strict=strict) for tool in tools]
-        choice = _tool_choice(tool_choice, [tool["function"]["name"] for tool in offered])
-        if choice is not None:
+        offered = as_tools(tools, strict=strict)
+        if choice := CallOptions.of(
+            {}, None, {"tools": offered, "tool_choice": tool_choice}
+        ).tool_choice:
             kwargs["tool_choice"] = choice
         if parallel_tool_calls is not None:
             kwargs["parallel_tool_calls"] = parallel_tool_calls
@@ -215,7 +394,7 @@ class ChatQwenSpace(Settings):
         """
         prompt = turns.from_messages(
             [*messages, HumanMessage("")],
-            tools=[convert_to_openai_tool(tool) for tool in tools or ()],
+            tools=as_tools(tools),
             protect_tool_results=self.protect_tool_results,
         )
         encode = self.custom_get_token_ids
@@ -224,103 +403,31 @@ class ChatQwenSpace(Settings):
 
     # A call
 
-    def _request(
-        self, messages: list[BaseMessage], stop: Sequence[str] | None, kwargs: Mapping[str, Any]
-    ) -> Request:
-        unknown = sorted(kwargs.keys() - _PER_CALL)
-        if unknown:
-            msg = (
-                f"ChatQwenSpace takes no {', '.join(unknown)} in a call; it takes "
-                f"{', '.join(sorted(_PER_CALL))}. Values for inputs of the Space go into "
-                "model_kwargs={'label': value}."
-            )
-            raise InvalidInputError(msg)
-        offered = [convert_to_openai_tool(tool) for tool in kwargs.get("tools") or ()]
-        names = [tool["function"]["name"] for tool in offered]
-        choice = _tool_choice(kwargs.get("tool_choice"), names)
-        if choice == "none":
-            offered = []
-        forced = None if choice in (None, "auto", "none") else "" if choice == "any" else choice
-        model = kwargs.get("model") or kwargs.get("model_name")
-        profile = self.profile if model is None else None
-        return Request(
-            messages=tuple(messages),
-            shape=Shape(
-                stop=tuple(self.stop or () if stop is None else _as_list(stop)),
-                max_tokens=kwargs.get("max_tokens", self.max_tokens),
-                reasoning=kwargs.get("reasoning", self.reasoning),
-                tools=bool(offered),
-                forced=forced is not None,
-                single=kwargs.get("parallel_tool_calls") is False,
-            ),
-            model=model or self.model,
-            max_input_tokens=(profile or {}).get("max_input_tokens"),
-            given={
-                name: value
-                for name in _SAMPLING
-                if (value := kwargs.get(name, getattr(self, name))) is not None
-            },
-            extra={**self.model_kwargs, **kwargs.get("model_kwargs", {})},
-            tools=offered,
-            forced=forced,
-            instruction=structured.instruction(kwargs.get("response_format")),
-            protect_tool_results=self.protect_tool_results,
-        )
+    def _call(
+        self,
+        messages: Sequence[BaseMessage],
+        stop: Sequence[str] | None,
+        keywords: Mapping[str, Any],
+        before_request: Callable[[], Awaitable[object]] | None,
+        *,
+        whole: bool,
+    ) -> "ModelCall":
+        from langchain_qwen_space.call import ModelCall
 
-    async def _answer(
-        self, request: Request, *, whole: bool = False
-    ) -> AsyncGenerator[list[ChatGenerationChunk | SpaceEvent]]:
-        """The one path of every call: what arrives, in batches of what has arrived together."""
-        from langchain_qwen_space.space.routing.call import Call, Finished
-        from langchain_qwen_space.space.routing.relay import Relay
-
-        clients = [self._client(space) for space in self._spaces]
-        counter = tokens.loaded()
-        if counter is None:  # loading a vocabulary takes a while, which must not hold up the loop
-            counter = await asyncio.to_thread(tokens.load)
-        spent = (0, 0)
-        insisted = not self.retry_tool_choice
-        while True:
-            prompt = request.prompt()
-            ask = partial(request.ask, prompt, counter)
-            way = Call(clients[0], ask) if len(clients) == 1 else Relay(clients, ask)
-            answer = Answer(request.shape, counter, whole=whole)
-            async with aclosing(way.run()) as batches:
-                async for batch in batches:
-                    items: list[ChatGenerationChunk | SpaceEvent] = []
-                    for item in batch:
-                        if isinstance(item, str):
-                            items += answer.take(item)
-                        elif isinstance(item, Thought):
-                            items += answer.think(item.text)
-                        elif isinstance(item, SpaceEvent):
-                            items.append(item)
-                        if answer.done or isinstance(item, Finished):
-                            items += answer.end()
-                            break
-                    if items:
-                        yield items
-                    if answer.done:
-                        break
-            read = tokens.count_prompt(counter, prompt.system, prompt.history, prompt.query)
-            spent = (spent[0] + read, spent[1] + answer.count())
-            if answer.withheld is None or insisted:
-                break
-            insisted, request = True, request.insisting(answer.withheld)
-        call = way if isinstance(way, Call) else way.call
-        exact = call.exact
-        events = [] if exact is None else [RevisedEvent()]
-        yield [*events, *answer.last(self._metadata(call), spent, exact)]
-
-    def _metadata(self, call: "Call") -> dict[str, Any]:
-        space = call.client.access.space
-        return {
-            # A Space without a choice of models does not say which one it runs.
-            "model_name": models.canonical_name(call.model) if call.model else space,
-            "model_provider": PROVIDER,
-            "space": space,
-            "event_id": call.event_id,
+        settings = {
+            name: getattr(self, name) for name in CallOptions.model_fields if hasattr(self, name)
         }
+        options = CallOptions.of(settings, stop, keywords)
+        return ModelCall(
+            messages,
+            options,
+            [self._client(space, timeout=options.timeout) for space in self._spaces],
+            whole=whole,
+            insist=self.retry_tool_choice,
+            protect_tool_results=self.protect_tool_results,
+            max_input_tokens=self._given_profile().get("max_input_tokens"),
+            before_request=before_request,
+        )
 
     def _stream(
         self,
@@ -329,7 +436,7 @@ class ChatQwenSpace(Settings):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
-        return self._chunks(self._request(messages, stop, kwargs), run_manager)
+        return self._chunks(messages, stop, run_manager, kwargs)
 
     def _astream(
         self,
@@ -338,7 +445,7 @@ class ChatQwenSpace(Settings):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
-        return self._achunks(self._request(messages, stop, kwargs), run_manager)
+        return self._achunks(messages, stop, run_manager, kwargs)
 
     def _generate(
         self,
@@ -347,8 +454,7 @@ class ChatQwenSpace(Settings):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        request = self._request(messages, stop, kwargs)
-        return _result(list(self._chunks(request, run_manager, whole=True)))
+        return _result(list(self._chunks(messages, stop, run_manager, kwargs, whole=True)))
 
     async def _agenerate(
         self,
@@ -357,32 +463,47 @@ class ChatQwenSpace(Settings):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        request = self._request(messages, stop, kwargs)
-        return _result([item async for item in self._achunks(request, run_manager, whole=True)])
+        chunks = self._achunks(messages, stop, run_manager, kwargs, whole=True)
+        return _result([chunk async for chunk in chunks])
 
     def _chunks(
-        self, request: Request, run_manager: CallbackManagerForLLMRun | None, *, whole: bool = False
+        self,
+        messages: Sequence[BaseMessage],
+        stop: Sequence[str] | None,
+        run_manager: CallbackManagerForLLMRun | None,
+        keywords: Mapping[str, Any],
+        *,
+        whole: bool = False,
     ) -> Iterator[ChatGenerationChunk]:
-        """The chunks of an answer; its events are told on the way."""
-        for batch in _sync.iterate(lambda: self._answer(request, whole=whole)):
+        """The chunks of an answer; its events go to callbacks on the way."""
+        limiter = self.rate_limiter  # waits in a thread: the private loop runs no user code
+        turn = partial(asyncio.to_thread, limiter.acquire) if limiter else None
+        call = self._call(messages, stop, keywords, turn, whole=whole)
+        for batch in _sync.iterate(call.run):
             for item in batch:
                 if isinstance(item, ChatGenerationChunk):
                     if run_manager and not whole:
                         run_manager.on_llm_new_token(item.text, chunk=item)
                     yield item
                 else:
-                    self._tell(item)
+                    self._report(item)
                     dispatch(item, run_manager)
+        self._learn_profile(call.default_model)
 
     async def _achunks(
         self,
-        request: Request,
+        messages: Sequence[BaseMessage],
+        stop: Sequence[str] | None,
         run_manager: AsyncCallbackManagerForLLMRun | None,
+        keywords: Mapping[str, Any],
         *,
         whole: bool = False,
     ) -> AsyncIterator[ChatGenerationChunk]:
         """As `_chunks`, in the caller's own loop."""
-        async with aclosing(self._answer(request, whole=whole)) as batches:
+        limiter = self.rate_limiter
+        turn = limiter.aacquire if limiter else None
+        call = self._call(messages, stop, keywords, turn, whole=whole)
+        async with aclosing(call.run()) as batches:
             async for batch in batches:
                 for item in batch:
                     if isinstance(item, ChatGenerationChunk):
@@ -390,16 +511,145 @@ class ChatQwenSpace(Settings):
                             await run_manager.on_llm_new_token(item.text, chunk=item)
                         yield item
                     else:
-                        self._tell(item)
+                        self._report(item)
                         await adispatch(item, run_manager)
+        self._learn_profile(call.default_model)
 
-    def _tell(self, event: SpaceEvent) -> None:
-        """Hand an event of the call to the model's own listener."""
+    def _report(self, event: SpaceEvent) -> None:
+        """Hand an event of the call to the model's own listener.
+
+        As with LangChain's handlers, an error of the listener is logged and the call goes on.
+        """
         if isinstance(event, WarningEvent) and event.message not in self._warned:
             self._warned.add(event.message)
             warnings.warn(event.message, stacklevel=2)
         if self.on_event is not None:
-            self.on_event(event)
+            try:
+                self.on_event(event)
+            except Exception:
+                logger.exception("on_event failed at %s", event.name)
+
+    # What LangChain asks of a model
+
+    @property
+    def _llm_type(self) -> str:
+        return "qwen-space"
+
+    @property
+    def _identifying_params(self) -> dict[str, Any]:
+        """The settings that shape an answer; no secrets."""
+        return {
+            "space": self.space,
+            "model": self.model,
+            "temperature": self.temperature,
+            "top_p": self.top_p,
+            "max_tokens": self.max_tokens,
+            "stop": self.stop,
+            "api_name": self.api_name,
+            "inputs": self.inputs,
+            "model_kwargs": self.model_kwargs,
+        }
+
+    def _resolve_model_profile(self) -> ModelProfile | None:
+        model = self.model
+        if model is None and self.space == environment.DEFAULT_SPACE:
+            model = "72B"  # what its page has chosen
+        return models.profile(model) if model else None
+
+    def _given_profile(self) -> ModelProfile:
+        """The profile that the caller gave; empty where it is only what is known of the model."""
+        return {} if self.profile is None or _is_derived(self.profile) else self.profile
+
+    def _learn_profile(self, default_model: str | None) -> None:
+        """Take the profile of the Space's own default, once that is known."""
+        if self.profile is None and self.model is None and default_model:
+            self.profile = models.profile(default_model)
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """As pydantic's; the profile follows the model."""
+        copy = super().model_copy(update=update, deep=deep)
+        if update and update.keys() & {"model", "space"} and "profile" not in update:
+            copy.profile = self._given_profile() or copy._resolve_model_profile()  # noqa: SLF001
+        return copy
+
+    def __getstate__(self) -> dict[Any, Any]:
+        """What is pickled: all settings but `on_event`, which may be any function."""
+        state = super().__getstate__()
+        state["__dict__"] = {**state["__dict__"], "on_event": None}
+        return state
+
+    @property
+    def lc_secrets(self) -> dict[str, str]:
+        """The environment variables that stand for the secrets in a serialised model."""
+        return {"hf_token": environment.TOKEN_VARIABLES[0], "proxy": environment.PROXY_VARIABLE}
+
+    def to_json(self) -> SerializedConstructor | SerializedNotImplemented:
+        """What `dumps` saves. A token of the environment is not named in it.
+
+        `loads` would give it back as one that the caller gave, which more hosts may see.
+        """
+        saved = super().to_json()
+        if isinstance(self.hf_token, environment.EnvironmentSecret):
+            cast("SerializedConstructor", saved)["kwargs"].pop("hf_token", None)
+        return saved
+
+    @classmethod
+    def is_lc_serializable(cls) -> bool:
+        """Models can be saved by `langchain_core.load.dumps`."""
+        return True
+
+    @classmethod
+    def get_lc_namespace(cls) -> list[str]:
+        """Where `langchain_core.load.loads` finds the class."""
+        return ["langchain_qwen_space", "chat_models"]
+
+    def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
+        params = super()._get_ls_params(stop=stop, **kwargs)
+        params["ls_provider"] = "qwen_space"
+        kwargs = with_own_names(kwargs)
+        if stop is None and (stops := kwargs.get("stop") or self.stop):
+            params["ls_stop"] = [stops] if isinstance(stops, str) else list(stops)
+        if kwargs.get("max_tokens"):
+            params["ls_max_tokens"] = kwargs["max_tokens"]
+        model = kwargs.get("model") or self.model
+        if model:
+            params["ls_model_name"] = models.canonical_name(model)
+        else:
+            params.pop("ls_model_name", None)
+        return params
+
+    @property
+    def _spaces(self) -> list[str]:
+        """The Spaces, also where there is one."""
+        return self.space if isinstance(self.space, list) else [self.space]
+
+    def _client(self, space: str | None = None, **changed: Any) -> "SpaceClient":
+        """The client of one of the Spaces, by default of the first, with options of a call."""
+        from langchain_qwen_space.space.routing.client import Options, SpaceClient
+        from langchain_qwen_space.space.wire.access import Access
+
+        token, proxy, auth = self.hf_token, self.proxy, self.auth
+        access = Access(
+            space=space or self._spaces[0],
+            token=token.get_secret_value() if token else None,
+            token_is_explicit=not isinstance(token, environment.EnvironmentSecret),
+            proxy=proxy.get_secret_value() if proxy else None,
+            auth=(auth[0], auth[1].get_secret_value()) if auth else None,
+        )
+        options = Options(
+            timeout=self.timeout,
+            queue_timeout=self.queue_timeout,
+            total_timeout=self.total_timeout,
+            wake_timeout=self.wake_timeout,
+            max_retries=self.max_retries,
+            max_concurrency=self.max_concurrency,
+            join_fragments=self.join_fragments,
+            max_reply_bytes=self.max_reply_bytes,
+            max_config_bytes=self.max_config_bytes,
+            api_name=self.api_name,
+            inputs=tuple(sorted(self.inputs.items())),
+        )
+        return SpaceClient(access, replace(options, **changed))
 
 
 class _CustomCounter(tokens.Estimate):
@@ -412,28 +662,10 @@ class _CustomCounter(tokens.Estimate):
         return len(self._encode(text))
 
 
-def _as_list(stop: Sequence[str] | str) -> list[str]:
-    return [stop] if isinstance(stop, str) else list(stop)
-
-
-def _tool_choice(choice: dict[str, Any] | str | bool | None, names: Sequence[str]) -> str | None:
-    """The choice in one spelling: None, "auto", "none", "any", or a tool's name.
-
-    Raises:
-        InvalidInputError: It names no tool that is offered.
-    """
-    if isinstance(choice, dict):
-        choice = choice.get("function", choice).get("name")
-    if choice in (True, "required"):
-        choice = "any"
-    if not choice:
-        return None
-    if choice in ("auto", "none"):
-        return str(choice)
-    if not names or (choice != "any" and choice not in names):
-        msg = f"tool_choice={choice!r} is no tool that is offered; offered are {list(names)}."
-        raise InvalidInputError(msg)
-    return str(choice)
+def _is_derived(profile: Any) -> bool:
+    """Whether a profile is what is known of a model, and not the caller's own."""
+    name = profile.get("name") if isinstance(profile, Mapping) else None
+    return isinstance(name, str) and profile == models.profile(name)
 
 
 def _result(chunks: list[ChatGenerationChunk]) -> ChatResult:

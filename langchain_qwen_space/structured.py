@@ -7,10 +7,10 @@ the system prompt; what comes back is looked for, checked, and asked for once mo
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Any, Literal, cast, get_args
+from typing import Any, Literal, cast, get_args
 
 from langchain_core.callbacks import AsyncCallbackManagerForChainRun, CallbackManagerForChainRun
-from langchain_core.language_models import LanguageModelInput
+from langchain_core.language_models import BaseChatModel, LanguageModelInput
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, convert_to_messages
 from langchain_core.prompt_values import PromptValue
 from langchain_core.runnables import Runnable, RunnableConfig, RunnableSerializable
@@ -20,9 +20,6 @@ from pydantic import ConfigDict
 
 from langchain_qwen_space.errors import InvalidInputError
 from langchain_qwen_space.object_parser import ObjectParser
-
-if TYPE_CHECKING:
-    from langchain_qwen_space.chat_models import ChatQwenSpace
 
 Method = Literal["function_calling", "json_schema", "json_mode"]
 Schema = dict[str, Any] | type
@@ -34,7 +31,7 @@ _AGAIN = "This answer cannot be used. {problem} Answer once more, with nothing b
 
 
 def structured(
-    model: "ChatQwenSpace",
+    model: BaseChatModel,
     schema: Schema | None,
     *,
     method: Method,

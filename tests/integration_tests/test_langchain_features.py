@@ -206,8 +206,13 @@ async def test_max_tokens_cuts_the_answer(model):
 
 
 def test_a_setting_that_nobody_knows_is_refused(model):
-    with pytest.raises(InvalidInputError, match="seed"):
-        model.invoke("hi", seed=1)
+    with pytest.raises(InvalidInputError, match="temprature.*Did you mean temperature"):
+        model.invoke("hi", temprature=1)
+
+
+def test_a_setting_of_other_chat_models_is_reported_and_not_sent(model):
+    with pytest.warns(UserWarning, match="no input for seed"):
+        assert model.invoke("echo: hi", seed=1).content == "hi"
 
 
 def test_the_model_profile():

@@ -10,7 +10,7 @@ from langchain_core.outputs import ChatGenerationChunk
 from langchain_core.outputs.chat_generation import merge_chat_generation_chunks
 from pydantic import BaseModel
 
-from langchain_qwen_space.answer import text_chunk
+from langchain_qwen_space.chunks import text_chunk
 
 TEXTS = ["", "word", "天🙂\u2028"]
 

@@ -43,7 +43,7 @@ class Shape:
 Piece = str | Reasoning | ToolCallPiece
 
 
-class Answer:
+class AnswerChunks:
     """One answer on its way to the caller.
 
     Args:
@@ -121,7 +121,7 @@ class Answer:
         chunks = self._kept_back()
         answer = self
         if exact is not None:
-            answer = Answer(self._shape, self._counter, whole=True)
+            answer = AnswerChunks(self._shape, self._counter, whole=True)
             text, thoughts = exact
             answer.think(thoughts)
             answer.take(text)

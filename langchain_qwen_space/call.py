@@ -1,0 +1,225 @@
+"""One call from messages to chunks: the prompt, the Space, its answer, and asking once more.
+
+Sync and async calls, streams and whole answers, one Space and several all go through `ModelCall`.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import aclosing
+from functools import partial
+from typing import Any
+
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
+from langchain_core.outputs import ChatGenerationChunk
+
+from langchain_qwen_space.chunks import AnswerChunks, Shape
+from langchain_qwen_space.errors import ContextTooLongError, UnknownModelError
+from langchain_qwen_space.events import RetryEvent, RevisedEvent, SpaceEvent, WarningEvent
+from langchain_qwen_space.options import CallOptions
+from langchain_qwen_space.qwen import fold, models, tokens, turns
+from langchain_qwen_space.space.chat.chatbot import Form
+from langchain_qwen_space.space.chat.endpoint import Endpoint
+from langchain_qwen_space.space.chat.reply import Thought
+from langchain_qwen_space.space.routing.call import Call, Finished
+from langchain_qwen_space.space.routing.client import Ask, SpaceClient
+from langchain_qwen_space.space.routing.relay import Relay
+
+PROVIDER = "qwen_space"
+
+_INSIST = (
+    "You answered without a function call. Call {function} now: answer with nothing but "
+    "<tool_call>, the JSON object, and </tool_call>."
+)
+
+
+class ModelCall:
+    """One call. Iterate over `run()`.
+
+    Args:
+        messages: The conversation.
+        options: What was asked for.
+        clients: The Spaces that may answer, with the same options.
+        whole: Keep the answer back until its end, and then give the exact text.
+        insist: Whether to ask once more where a call had to come and did not.
+        protect_tool_results: Whether control strings in tool results are broken up.
+        max_input_tokens: The context that the caller's own profile of the model states, if any.
+        before_request: Awaited before each request but the first: the turn of a rate limiter.
+
+    Raises:
+        InvalidInputError: The messages cannot be sent to a Space.
+
+    Attributes:
+        default_model: The model that the Space runs where none is named, once that is known.
+    """
+
+    def __init__(
+        self,
+        messages: Sequence[BaseMessage],
+        options: CallOptions,
+        clients: Sequence[SpaceClient],
+        *,
+        whole: bool = False,
+        insist: bool = True,
+        protect_tool_results: bool = True,
+        max_input_tokens: int | None = None,
+        before_request: Callable[[], Awaitable[object]] | None = None,
+    ) -> None:
+        self.default_model: str | None = None
+        self._messages = messages
+        self._options = options
+        self._clients = clients
+        self._whole = whole
+        self._insist = insist
+        self._protect_tool_results = protect_tool_results
+        self._max_input_tokens = max_input_tokens
+        self._before_request = before_request
+        # A choice of "none" keeps the tools out of the prompt.
+        self._tools = () if options.tool_choice == "none" else options.tools
+        self._shape = Shape(
+            stop=options.stop,
+            max_tokens=options.max_tokens,
+            reasoning=options.reasoning,
+            tools=bool(self._tools),
+            forced=options.forced is not None,
+            single=options.parallel_tool_calls is False,
+        )
+
+    async def run(self) -> AsyncGenerator[list[ChatGenerationChunk | SpaceEvent]]:
+        """Make the call and yield what arrives, in batches of what has arrived together.
+
+        Raises:
+            QwenSpaceError: See `errors`.
+        """
+        if self._options.ignored:
+            names = ", ".join(self._options.ignored)
+            yield [WarningEvent(f"A Space has no input for {names}, which is not sent.")]
+        counter = tokens.loaded()
+        if counter is None:  # loading a vocabulary takes a while, which must not hold up the loop
+            counter = await asyncio.to_thread(tokens.load)
+        spent = (0, 0)
+        messages = self._messages
+        insisted = not self._insist
+        while True:
+            prompt = self._prompt(messages)
+            prepare = partial(self._ask, prompt, counter)
+            several = len(self._clients) > 1
+            request = Relay(self._clients, prepare) if several else Call(self._clients[0], prepare)
+            answer = AnswerChunks(self._shape, counter, whole=self._whole)
+            async with aclosing(request.run()) as batches:
+                async for batch in batches:
+                    items: list[ChatGenerationChunk | SpaceEvent] = []
+                    for item in batch:
+                        if isinstance(item, str):
+                            items += answer.take(item)
+                        elif isinstance(item, Thought):
+                            items += answer.think(item.text)
+                        elif isinstance(item, SpaceEvent):
+                            items.append(item)
+                        if answer.done or isinstance(item, Finished):
+                            items += answer.end()
+                            break
+                    if items:
+                        yield items
+                    if answer.done:
+                        break
+                    if self._before_request and isinstance(batch[-1], RetryEvent):
+                        await self._before_request()
+            read = tokens.count_prompt(counter, prompt.system, prompt.history, prompt.query)
+            spent = (spent[0] + read, spent[1] + answer.count())
+            if answer.withheld is None or insisted:
+                break
+            insisted = True
+            insist = HumanMessage(_INSIST.format(function=self._function()))
+            messages = [*messages, AIMessage(answer.withheld), insist]
+            if self._before_request:
+                await self._before_request()
+        call = request.call if isinstance(request, Relay) else request
+        exact = call.exact
+        events = [] if exact is None else [RevisedEvent()]
+        yield [*events, *answer.last(_metadata(call), spent, exact)]
+
+    def _prompt(self, messages: Sequence[BaseMessage]) -> turns.Prompt:
+        """The conversation as system prompt, history and query."""
+        parts = [self._options.instruction]
+        if self._options.forced is not None:
+            parts.append(f"You must call {self._function()} in your answer.")
+        return turns.from_messages(
+            messages,
+            tools=self._tools,
+            instruction="\n\n".join(filter(None, parts)),
+            protect_tool_results=self._protect_tool_results,
+        )
+
+    def _function(self) -> str:
+        forced = self._options.forced
+        return f"the function {forced}" if forced else "at least one of the functions"
+
+    def _ask(self, prompt: turns.Prompt, counter: tokens.TokenCounter, endpoint: Endpoint) -> Ask:
+        """The prompt and the settings, as the function that was found takes them.
+
+        Raises:
+            UnknownModelError: The Space does not offer the model.
+            ContextTooLongError: The prompt is longer than the model's context.
+        """
+        options = self._options
+        given: dict[str, Any] = {
+            name: value
+            for name in ("temperature", "top_p")
+            if (value := getattr(options, name)) is not None
+        }
+        if endpoint.models:
+            if options.model is not None:
+                given["model"] = _offered(options.model, endpoint.models)
+            elif endpoint.default_model is None:
+                given["model"] = endpoint.models[0]
+        elif options.model is not None:
+            given["model"] = options.model
+        if options.max_tokens is not None and "max_tokens" in endpoint.roles:
+            given["max_tokens"] = options.max_tokens
+        self.default_model = endpoint.default_model
+        self._check_length(prompt, counter, given.get("model") or endpoint.default_model)
+        if "system" in endpoint.roles:
+            given["system"] = prompt.system
+        elif prompt.system != turns.DEFAULT_SYSTEM:
+            prompt = fold.without_system(prompt)
+        if endpoint.form is Form.REPLY and endpoint.history_fn is None:
+            prompt = fold.without_history(prompt)
+        return Ask(
+            query=prompt.query, history=prompt.history, given=given, extra=options.model_kwargs
+        )
+
+    def _check_length(
+        self, prompt: turns.Prompt, counter: tokens.TokenCounter, model: str | None
+    ) -> None:
+        """Refuse what no server of the model can take; only real counts are good enough for it."""
+        limit = self._max_input_tokens
+        if limit is None and model is not None:
+            limit = (models.profile(model) or {}).get("max_input_tokens")
+        if limit is None or counter.source != "tokenizer" or fold.size(prompt) <= limit:
+            return  # no token is shorter than a byte
+        count = tokens.count_prompt(counter, prompt.system, prompt.history, prompt.query)
+        if count > limit:
+            msg = (
+                f"The conversation is {count:,} tokens long, {count - limit:,} more than the "
+                f"{limit:,} that {model or 'the model'} can read. Shorten it."
+            )
+            raise ContextTooLongError(msg)
+
+
+def _offered(model: str, choices: Sequence[str]) -> str:
+    choice = models.match_model(model, choices)
+    if choice is None:
+        msg = f"The Space does not offer the model {model!r}; it offers {', '.join(choices)}."
+        raise UnknownModelError(msg)
+    return choice
+
+
+def _metadata(call: Call) -> dict[str, Any]:
+    space = call.client.access.space
+    return {
+        # A Space without a choice of models does not say which one it runs.
+        "model_name": models.canonical_name(call.model) if call.model else space,
+        "model_provider": PROVIDER,
+        "space": space,
+        "event_id": call.event_id,
+    }
