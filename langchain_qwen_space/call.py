@@ -12,11 +12,12 @@ from typing import Any
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 from langchain_core.outputs import ChatGenerationChunk
 
+from langchain_qwen_space import json_schema, structured
 from langchain_qwen_space.chunks import AnswerChunks, Shape
 from langchain_qwen_space.errors import ContextTooLongError, UnknownModelError
 from langchain_qwen_space.events import RetryEvent, RevisedEvent, SpaceEvent, WarningEvent
 from langchain_qwen_space.options import CallOptions
-from langchain_qwen_space.qwen import fold, models, tokens, turns
+from langchain_qwen_space.qwen import fold, json_objects, models, tokens, turns
 from langchain_qwen_space.space.chat.chatbot import Form
 from langchain_qwen_space.space.chat.endpoint import Endpoint
 from langchain_qwen_space.space.chat.reply import Thought
@@ -40,7 +41,6 @@ class ModelCall:
         options: What was asked for.
         clients: The Spaces that may answer, with the same options.
         whole: Keep the answer back until its end, and then give the exact text.
-        insist: Whether to ask once more where a call had to come and did not.
         protect_tool_results: Whether control strings in tool results are broken up.
         max_input_tokens: The context that the caller's own profile of the model states, if any.
         before_request: Awaited before each request but the first: the turn of a rate limiter.
@@ -59,7 +59,6 @@ class ModelCall:
         clients: Sequence[SpaceClient],
         *,
         whole: bool = False,
-        insist: bool = True,
         protect_tool_results: bool = True,
         max_input_tokens: int | None = None,
         before_request: Callable[[], Awaitable[object]] | None = None,
@@ -69,7 +68,6 @@ class ModelCall:
         self._options = options
         self._clients = clients
         self._whole = whole
-        self._insist = insist
         self._protect_tool_results = protect_tool_results
         self._max_input_tokens = max_input_tokens
         self._before_request = before_request
@@ -82,6 +80,7 @@ class ModelCall:
             tools=bool(self._tools),
             forced=options.forced is not None,
             single=options.parallel_tool_calls is False,
+            schema=options.response_format,
         )
 
     async def run(self) -> AsyncGenerator[list[ChatGenerationChunk | SpaceEvent]]:
@@ -98,7 +97,7 @@ class ModelCall:
             counter = await asyncio.to_thread(tokens.load)
         spent = (0, 0)
         messages = self._messages
-        insisted = not self._insist
+        insisted = not self._options.retry_tool_choice
         while True:
             prompt = self._prompt(messages)
             prepare = partial(self._ask, prompt, counter)
@@ -126,6 +125,8 @@ class ModelCall:
                         await self._before_request()
             read = tokens.count_prompt(counter, prompt.system, prompt.history, prompt.query)
             spent = (spent[0] + read, spent[1] + answer.count())
+            if answer.withheld is not None:
+                answer.accept(self._call_in(answer.withheld))
             if answer.withheld is None or insisted:
                 break
             insisted = True
@@ -140,7 +141,7 @@ class ModelCall:
 
     def _prompt(self, messages: Sequence[BaseMessage]) -> turns.Prompt:
         """The conversation as system prompt, history and query."""
-        parts = [self._options.instruction]
+        parts = [structured.instruction(self._options.response_format)]
         if self._options.forced is not None:
             parts.append(f"You must call {self._function()} in your answer.")
         return turns.from_messages(
@@ -149,6 +150,31 @@ class ModelCall:
             instruction="\n\n".join(filter(None, parts)),
             protect_tool_results=self._protect_tool_results,
         )
+
+    def _call_in(self, text: str) -> tuple[str, dict[str, Any]] | None:
+        """The call in an answer that had to make one and wrote JSON without its tags.
+
+        The object names the function, or fits the only one that may be called.
+        """
+        forced = self._options.forced
+        offered = {tool["function"]["name"]: tool["function"] for tool in self._tools}
+        try:
+            values = list(json_objects.find(text.rpartition("</think>")[2]))
+        except json_objects.BrokenJSONError:
+            return None
+        if len(values) != 1:  # it could be read in more ways than one
+            return None
+        (value,) = values
+        if value.keys() == {"name", "arguments"} and value["name"] in offered:
+            name, args = str(value["name"]), value["arguments"]
+        elif forced or len(offered) == 1:
+            name, args = forced or next(iter(offered)), value
+        else:
+            return None
+        if name != (forced or name) or not isinstance(args, dict):
+            return None
+        rules = offered[name].get("parameters") or {}
+        return None if any(json_schema.mistakes(args, rules)) else (name, args)
 
     def _function(self) -> str:
         forced = self._options.forced

@@ -423,7 +423,6 @@ class ChatQwenSpace(BaseChatModel):
             options,
             [self._client(space, timeout=options.timeout) for space in self._spaces],
             whole=whole,
-            insist=self.retry_tool_choice,
             protect_tool_results=self.protect_tool_results,
             max_input_tokens=self._given_profile().get("max_input_tokens"),
             before_request=before_request,
@@ -612,7 +611,7 @@ class ChatQwenSpace(BaseChatModel):
         if kwargs.get("max_tokens"):
             params["ls_max_tokens"] = kwargs["max_tokens"]
         model = kwargs.get("model") or self.model
-        if model:
+        if isinstance(model, str) and model:
             params["ls_model_name"] = models.canonical_name(model)
         else:
             params.pop("ls_model_name", None)

@@ -4,8 +4,11 @@ A fragment passes the stop strings, the limit on tokens, the tags of thoughts an
 calls, in this order. Each hands on at once what nothing that follows can change.
 """
 
+import json
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from langchain_core.messages import AIMessageChunk
@@ -13,6 +16,8 @@ from langchain_core.messages.ai import UsageMetadata
 from langchain_core.messages.tool import tool_call_chunk
 from langchain_core.outputs import ChatGenerationChunk
 
+from langchain_qwen_space.json_schema import mistakes
+from langchain_qwen_space.json_text import JSONText
 from langchain_qwen_space.qwen.cuts import StopStrings, TokenLimit
 from langchain_qwen_space.qwen.reasoning import Reasoning, ThinkSplitter
 from langchain_qwen_space.qwen.tokens import TokenCounter
@@ -30,6 +35,7 @@ class Shape:
         tools: Whether tags of tool calls are read.
         forced: Whether prose before the first call is kept back.
         single: Whether the first call is the last.
+        schema: The JSON schema that the text has to fit; None for plain text.
     """
 
     stop: Sequence[str] = ()
@@ -38,6 +44,7 @@ class Shape:
     tools: bool = False
     forced: bool = False
     single: bool = False
+    schema: dict[str, Any] | None = None
 
 
 Piece = str | Reasoning | ToolCallPiece
@@ -69,14 +76,25 @@ class AnswerChunks:
             if shape.tools
             else None
         )
-        steps = (self._kept, self._stop, self._limit, self._think, self._calls)
+        self._json = None if shape.schema is None else JSONText(partial(_fits, shape.schema))
+        self._accepted: ToolCallPiece | None = None
+        steps = (self._kept, self._stop, self._limit, self._think, self._calls, self._json)
         self._plain = all(step is None for step in steps)  # text passes as it comes
 
     @property
     def withheld(self) -> str | None:
         """The prose of an ended answer that had to call a tool and did not, else None."""
         calls = self._calls
-        return calls.withheld if calls and self._shape.forced and not calls.calls else None
+        if calls is None or not self._shape.forced or calls.calls or self._accepted:
+            return None
+        return calls.withheld
+
+    def accept(self, call: tuple[str, dict[str, Any]] | None) -> None:
+        """Take what an ended answer wrote without tags for the call that it had to make."""
+        if call is not None:
+            name, args = call
+            call_id = f"call_{secrets.token_hex(12)}"
+            self._accepted = ToolCallPiece(0, call_id, name, json.dumps(args, ensure_ascii=False))
 
     def take(self, fragment: str) -> list[ChatGenerationChunk]:
         """The chunks for the next fragment of text."""
@@ -102,7 +120,9 @@ class AnswerChunks:
             pieces += self._told(self._think.finish())
         if self._calls is not None:
             pieces += self._calls.finish()
-        return self._give(pieces)
+        if self._json is None:
+            return self._give(pieces)
+        return self._give(pieces, last=True)
 
     def count(self) -> int:
         """How many tokens an ended answer was, with its tags and without what was cut off."""
@@ -170,9 +190,14 @@ class AnswerChunks:
         self.done = self.done or self._calls.done
         return told
 
-    def _give(self, pieces: list[Piece]) -> list[ChatGenerationChunk]:
+    def _give(self, pieces: list[Piece], *, last: bool = False) -> list[ChatGenerationChunk]:
         if not self._shape.reasoning:
             pieces = [piece for piece in pieces if not isinstance(piece, Reasoning)]
+        if self._json is not None:
+            read = [self._json.feed(piece) if isinstance(piece, str) else piece for piece in pieces]
+            if last:
+                read.append(self._json.finish())
+            pieces = [piece for piece in read if piece != ""]
         if self._kept is not None:
             self._kept += pieces
             return []
@@ -186,13 +211,20 @@ class AnswerChunks:
             "".join(piece for piece in kept if isinstance(piece, str)) + (self.withheld or ""),
             *(piece for piece in kept if isinstance(piece, ToolCallPiece)),
         ]
+        if self._accepted is not None:
+            pieces.append(self._accepted)
         return [_chunk(piece) for piece in pieces if piece not in ("", Reasoning(""))]
 
     def _finish_reason(self) -> str:
         """Why the answer ended, in OpenAI's words."""
         if self._limit is not None and self._limit.reached:
             return "length"
-        return "tool_calls" if self._calls is not None and self._calls.calls else "stop"
+        called = self._accepted or (self._calls is not None and self._calls.calls)
+        return "tool_calls" if called else "stop"
+
+
+def _fits(schema: dict[str, Any], value: Any) -> bool:
+    return not any(mistakes(value, schema))
 
 
 _MESSAGE = AIMessageChunk(content="")

@@ -1,5 +1,6 @@
 """An answer, whole or growing, becomes the object that was asked for."""
 
+import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from itertools import islice
@@ -12,6 +13,8 @@ from langchain_core.outputs import ChatGeneration, Generation
 from langchain_core.runnables.utils import AddableDict
 from pydantic import BaseModel, ConfigDict
 
+from langchain_qwen_space import json_schema
+from langchain_qwen_space.errors import InvalidInputError
 from langchain_qwen_space.qwen import json_objects
 
 _MOST_MISTAKES = 10  # that are told to the model; more would not help it
@@ -58,12 +61,14 @@ class ObjectParser(BaseTransformOutputParser[Any]):
         Raises:
             OutputParserException: There is none. Its `observation` tells the model why.
         """
-        problem = f"It holds no {f'call of {self.tool}' if self.tool else 'JSON object'}."
+        problem = f"It does not hold a {f'call of {self.tool}' if self.tool else 'JSON object'}."
         cause: Exception | None = None
         try:
             for value in self._candidates(message):
                 try:
                     return self._valid(value)
+                except InvalidInputError:  # the schema is wrong, not the answer
+                    raise
                 except Exception as error:  # validators of a pydantic class may raise anything
                     cause, problem = error, _explain(error)
         except json_objects.BrokenJSONError as error:
@@ -88,20 +93,25 @@ class ObjectParser(BaseTransformOutputParser[Any]):
         return None
 
     def _candidates(self, message: BaseMessage) -> Iterator[Any]:
-        if self.tool is None:
-            yield from json_objects.find(_without_thoughts(message.text))
-        elif isinstance(message, AIMessage):
+        """Yields the objects in an answer: calls first, then those in its text."""
+        if self.tool is not None and isinstance(message, AIMessage):
             yield from (call["args"] for call in message.tool_calls if call["name"] == self.tool)
             if message.invalid_tool_calls:
-                raise json_objects.BrokenJSONError("Its call is no valid JSON.")
+                raise json_objects.BrokenJSONError("Its call is not valid JSON.")
+        for value in json_objects.find(_without_thoughts(message.text)):
+            yield value
+            if value.keys() == {"name", "arguments"} and isinstance(value["arguments"], dict):
+                yield value["arguments"]  # written as a call
 
     def _valid(self, value: Any) -> Any:
         cls: Any = self.pydantic_object
         if cls is None:
-            if wrong := list(islice(json_objects.mistakes(value, self.rules), _MOST_MISTAKES)):
+            if wrong := list(islice(json_schema.mistakes(value, self.rules), _MOST_MISTAKES)):
                 raise ValueError(" ".join(wrong))
             return value
-        return cls.model_validate(value) if issubclass(cls, BaseModel) else cls.parse_obj(value)
+        if issubclass(cls, BaseModel):  # as JSON: a strict class takes a date only from there
+            return cls.model_validate_json(json.dumps(value))
+        return cls.parse_obj(value)
 
     def _transform(self, input: Iterator[Any]) -> Iterator[Any]:  # noqa: A002
         growing = _Growing(self)

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from langchain_qwen_space import structured
 from langchain_qwen_space.errors import InvalidInputError
+from langchain_qwen_space.json_schema import whole_schema
 
 Temperature = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 TopP = Annotated[float, Field(ge=0, le=1)]
@@ -56,7 +57,8 @@ class CallOptions(BaseModel):
         tools: Tools on offer, in OpenAI's form.
         tool_choice: None, "auto", "none", "any", or the name of a tool.
         parallel_tool_calls: False ends the answer after its first call.
-        instruction: What the system prompt has to say for `response_format`; "" for nothing.
+        response_format: The JSON schema that the answer has to fit; None for plain text.
+        retry_tool_choice: Whether to ask once more where a call had to come and did not.
         model_kwargs: Values for other inputs of the Space, by label.
         ignored: Keywords of other chat models that no Space can honour.
     """
@@ -73,7 +75,8 @@ class CallOptions(BaseModel):
     tools: tuple[dict[str, Any], ...] = ()
     tool_choice: str | None = None
     parallel_tool_calls: bool | None = None
-    instruction: str = Field(default="", alias="response_format")
+    response_format: dict[str, Any] | None = None
+    retry_tool_choice: bool = True
     model_kwargs: dict[str, Any] = Field(default_factory=dict)
     ignored: tuple[str, ...] = ()
 
@@ -95,20 +98,18 @@ class CallOptions(BaseModel):
         Raises:
             InvalidInputError: A keyword is not known, or a value is not valid. The message names it.
         """
-        given = with_own_names({name: keywords[name] for name in keywords.keys() - _NOT_SENT})
-        known = cls.model_fields.keys() - {"instruction", "ignored"} | {"response_format"}
+        given = {name: keywords[name] for name in keywords.keys() - _NOT_SENT}
+        given = with_own_names(given if stop is None else {**given, "stop": stop})
+        known = cls.model_fields.keys() - {"ignored"}
         if isinstance(given.get("reasoning"), Mapping):  # OpenAI's {"effort": …}
             given["reasoning.effort"] = given.pop("reasoning")
         foreign = {name for name in given if name in _FOREIGN or name == "reasoning.effort"}
         if unknown := sorted(given.keys() - known - foreign):
             raise InvalidInputError(_unknown(unknown, known))
         ignored = tuple(sorted(name for name in foreign if given.pop(name) is not None))
-        if stop is not None:
-            given["stop"] = stop
-        given["model_kwargs"] = {
-            **settings.get("model_kwargs", {}),
-            **(given.get("model_kwargs") or {}),
-        }
+        extra = given.get("model_kwargs") or {}
+        if isinstance(extra, Mapping):
+            given["model_kwargs"] = {**settings.get("model_kwargs", {}), **extra}
         try:
             return cls.model_validate({**settings, **given, "ignored": ignored})
         except ValidationError as error:
@@ -136,10 +137,10 @@ class CallOptions(BaseModel):
     def _read_tool_choice(cls, choice: object) -> str | None:
         return _tool_choice(choice)
 
-    @field_validator("instruction", mode="before")
+    @field_validator("response_format", mode="before")
     @classmethod
-    def _read_response_format(cls, response_format: Any) -> str:
-        return structured.instruction(response_format)
+    def _read_response_format(cls, response_format: Any) -> dict[str, Any] | None:
+        return structured.wanted_schema(response_format)
 
     @model_validator(mode="after")
     def _check_choice(self) -> Self:
@@ -178,6 +179,8 @@ def as_tools(tools: Sequence[Any] | None, *, strict: bool | None = None) -> list
         try:
             form = convert_to_openai_tool(tool, strict=strict)
             name = form["function"]["name"]
+            if whole := whole_schema(getattr(tool, "args_schema", tool), strict):
+                form["function"]["parameters"] = whole
         except (KeyError, TypeError, ValueError) as error:
             kind = tool.get("type") if isinstance(tool, Mapping) else None
             what = f"{kind!r}, which only its provider can run" if kind else f"{tool!r:.100}"

@@ -13,16 +13,20 @@ from langchain_core.callbacks import AsyncCallbackManagerForChainRun, CallbackMa
 from langchain_core.language_models import BaseChatModel, LanguageModelInput
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, convert_to_messages
 from langchain_core.prompt_values import PromptValue
-from langchain_core.runnables import Runnable, RunnableConfig, RunnableSerializable
+from langchain_core.runnables import (
+    Runnable,
+    RunnableConfig,
+    RunnableSerializable,
+)
 from langchain_core.utils.function_calling import convert_to_json_schema, convert_to_openai_tool
 from langchain_core.utils.pydantic import is_basemodel_subclass
 from pydantic import ConfigDict
 
 from langchain_qwen_space.errors import InvalidInputError
+from langchain_qwen_space.json_schema import Schema, check_schema, json_schema, whole_schema
 from langchain_qwen_space.object_parser import ObjectParser
 
 Method = Literal["function_calling", "json_schema", "json_mode"]
-Schema = dict[str, Any] | type
 
 _ONLY_JSON = (
     "Answer with one JSON object and nothing else: no words before or after it, no Markdown."
@@ -58,14 +62,21 @@ def structured(
         llm = model.bind(response_format={"type": "json_object"}, **kwargs)
     elif method == "function_calling":
         tool = convert_to_openai_tool(schema, strict=strict)["function"]["name"]
-        rules = convert_to_json_schema(schema, strict=strict)
-        settings = {"tool_choice": tool, "strict": strict, "parallel_tool_calls": False, **kwargs}
+        rules = whole_schema(schema, strict) or convert_to_json_schema(schema, strict=strict)
+        settings = {
+            "tool_choice": tool,
+            "strict": strict,
+            "parallel_tool_calls": False,
+            "retry_tool_choice": False,  # `max_repairs` is the one budget of asking again
+            **kwargs,
+        }
         llm = model.bind_tools([schema], **settings)
     else:
-        rules = _json_schema(schema, strict)
+        rules = json_schema(schema, strict)
         described = {"name": rules.get("title", "answer"), "schema": rules, "strict": strict}
         response_format = {"type": "json_schema", "json_schema": described}
         llm = model.bind(response_format=response_format, **kwargs)
+    check_schema(rules)
     reader = ObjectParser(pydantic_object=_pydantic_class(schema), rules=rules, tool=tool)
     outcomes = llm | reader.model_copy(update={"include_raw": True})
     return StructuredOutput(
@@ -77,8 +88,8 @@ def structured(
     )
 
 
-def instruction(response_format: Mapping[str, Any] | type | None) -> str:
-    """Returns what the system prompt has to say for a `response_format`; "" for plain text.
+def wanted_schema(response_format: Mapping[str, Any] | type | None) -> dict[str, Any] | None:
+    """Returns the JSON schema that an answer has to fit for a `response_format`; None for plain text.
 
     Args:
         response_format: `{"type": "text"}`, `{"type": "json_object"}`, `{"type": "json_schema",
@@ -88,24 +99,36 @@ def instruction(response_format: Mapping[str, Any] | type | None) -> str:
         InvalidInputError: It is none of these.
     """
     if response_format is None:
-        return ""
+        return None
     schema: Any = response_format
     if isinstance(response_format, Mapping):
         kind = response_format.get("type")
         if kind == "text":
-            return ""
+            return None
         if kind == "json_object":
-            return _ONLY_JSON
+            return {}
         if kind not in (None, "object", "function"):
             schema = response_format.get("json_schema") if kind == "json_schema" else None
     try:
-        text = json.dumps(_json_schema(schema, None), ensure_ascii=False)
+        rules = json_schema(schema, None)
+        json.dumps(rules)
     except (TypeError, ValueError) as error:
         msg = (
             f"response_format={response_format!r:.200} is not understood. Give "
             '{"type": "json_object"}, or {"type": "json_schema", "json_schema": {"schema": …}}.'
         )
         raise InvalidInputError(msg) from error
+    check_schema(rules)
+    return rules
+
+
+def instruction(schema: Mapping[str, Any] | None) -> str:
+    """Returns what the system prompt has to say for a `wanted_schema`; "" for plain text."""
+    if schema is None:
+        return ""
+    if not schema:
+        return _ONLY_JSON
+    text = json.dumps(schema, ensure_ascii=False)
     return f"{_ONLY_JSON} It has to fit this JSON schema:\n{text}"
 
 
@@ -216,19 +239,6 @@ class StructuredOutput(RunnableSerializable[LanguageModelInput, Any]):
         if outcome["parsing_error"] is not None:
             raise outcome["parsing_error"]
         return outcome["parsed"]
-
-
-def _json_schema(schema: Schema, strict: bool | None) -> dict[str, Any]:
-    """The JSON schema of all that LangChain, or OpenAI's `response_format`, takes for a schema."""
-    if isinstance(schema, dict):
-        if isinstance(schema.get("schema"), dict):
-            return dict(schema["schema"])
-        if not schema.keys() & {"name", "function"} and not schema.keys() >= {
-            "title",
-            "properties",
-        }:
-            return schema  # what LangChain would not take for a JSON schema, as it is no tool
-    return convert_to_json_schema(schema, strict=strict)
 
 
 def _pydantic_class(schema: Any) -> type | None:

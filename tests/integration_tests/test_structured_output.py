@@ -6,7 +6,7 @@ from typing import Annotated
 
 import pytest
 from langchain.agents import create_agent
-from langchain.agents.structured_output import ProviderStrategy
+from langchain.agents.structured_output import ProviderStrategy, ToolStrategy
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.exceptions import OutputParserException
 from langchain_core.messages import AIMessage
@@ -49,6 +49,7 @@ CALLS = {
     for text in (GOOD, BAD)
 }
 
+RULES = Cat.model_json_schema()
 METHODS = ["function_calling", "json_schema", "json_mode"]
 
 
@@ -160,7 +161,7 @@ def test_how_often_it_is_asked_again_is_an_option(model, max_repairs, sent):
 
 def test_an_answer_without_the_call_is_an_error_and_not_none(model):
     structured = model.with_structured_output(Cat, max_repairs=0)
-    with pytest.raises(OutputParserException, match="no call of Cat"):
+    with pytest.raises(OutputParserException, match="not hold a call of Cat"):
         structured.invoke('in turn: ["no", "I would rather not"]')
 
 
@@ -290,3 +291,50 @@ def test_an_agent_may_be_told_to_take_the_prompt(model):
     result = agent.invoke({"messages": [("human", QUESTION)]})
     assert result["structured_response"] == Cat(**TOM)
     assert json.loads(result["messages"][1].text) == TOM
+
+
+FENCED = f"Sure!\n```json\n{GOOD}\n```\nAnything else?"
+THOUGHT = f"<think>A cat, as {{}} says.</think>{GOOD}"
+
+
+@pytest.mark.parametrize("text", [GOOD, FENCED, THOUGHT], ids=["bare", "fenced", "thought"])
+@pytest.mark.parametrize("strategy", [ProviderStrategy, ToolStrategy])
+async def test_an_agent_takes_the_object_wherever_it_stands(model, strategy, text):
+    agent = create_agent(model, [], response_format=strategy(Cat))
+    question = {"messages": [("human", "in turn: " + json.dumps([text] * 4))]}
+    assert agent.invoke(question)["structured_response"] == Cat(**TOM)
+    states = [s async for s in agent.astream(question, stream_mode=["values", "messages"])]
+    values = [state for mode, state in states if mode == "values"]
+    assert values[-1]["structured_response"] == Cat(**TOM)
+
+
+@pytest.mark.parametrize("text", [GOOD, FENCED, THOUGHT], ids=["bare", "fenced", "thought"])
+@pytest.mark.parametrize("method", METHODS)
+def test_a_model_that_writes_no_call_is_understood_at_once(model, method, text):
+    calls = Calls()
+    structured = model.with_structured_output(Cat, method=method)
+    question = "in turn: " + json.dumps([text])
+    assert structured.invoke(question, {"callbacks": [calls]}) == Cat(**TOM)
+    assert len(calls.sent) == 1
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("max_repairs", [0, 2])
+def test_there_is_one_budget_of_asking_again(space_url, method, max_repairs):
+    starts = []
+    model = ChatQwenSpace(
+        space=space_url, on_event=lambda e: starts.append(e) if e.name.endswith("start") else None
+    )
+    structured = model.with_structured_output(Cat, method=method, max_repairs=max_repairs)
+    with pytest.raises(OutputParserException):
+        structured.invoke("in turn: " + json.dumps(["I would rather not."] * 9))
+    assert len(starts) == 1 + max_repairs
+
+
+def test_a_response_format_gives_json_alone_in_streams_too(model):
+    bound = model.bind(response_format={"type": "json_schema", "json_schema": {"schema": RULES}})
+    for text in (GOOD, FENCED, GOOD + "\nAnything else?"):
+        question = "in turn: " + json.dumps([text])
+        assert json.loads(bound.invoke(question).content) == TOM
+        assert json.loads("".join(c.text for c in bound.stream(question))) == TOM
+    assert bound.invoke('in turn: ["No cat."]').content == "No cat."

@@ -2,20 +2,24 @@
 
 import itertools
 import json
-from typing import Annotated
+from datetime import date
+from enum import Enum
+from typing import Annotated, Literal
 
 import pytest
 from langchain_core.exceptions import OutputParserException
 from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.messages.tool import invalid_tool_call, tool_call, tool_call_chunk
-from pydantic import BaseModel, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pydantic.v1 import BaseModel as BaseModelV1
 from typing_extensions import TypedDict
 
 from langchain_qwen_space import ChatQwenSpace
 from langchain_qwen_space.errors import InvalidInputError
 from langchain_qwen_space.object_parser import ObjectParser
-from langchain_qwen_space.structured import instruction
+from langchain_qwen_space.options import as_tools
+from langchain_qwen_space.structured import instruction as words
+from langchain_qwen_space.structured import wanted_schema
 
 
 class Cat(BaseModel):
@@ -51,6 +55,10 @@ RULES = {
     "properties": {"name": {"type": "string"}, "age": {"type": "integer"}},
     "required": ["name", "age"],
 }
+
+
+def instruction(response_format):
+    return words(wanted_schema(response_format))
 
 
 def reader(cls=None, *, tool=None, include_raw=False):
@@ -130,6 +138,75 @@ def test_a_call_becomes_the_object(cls, expected):
     assert reader(cls, tool="Cat").invoke(call(**TOM)) == expected
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        json.dumps(TOM),
+        f"```json\n{json.dumps(TOM)}\n```",
+        f"<think>Which cat?</think>It is {json.dumps(TOM)}.",
+        json.dumps({"name": "Cat", "arguments": TOM}),
+    ],
+)
+@pytest.mark.parametrize("tool", [None, "Cat"])
+def test_an_object_is_taken_wherever_it_stands(text, tool):
+    assert reader(Cat, tool=tool).invoke(AIMessage(text)) == Cat(**TOM)
+
+
+class Colour(Enum):
+    RED = "red"
+
+
+class StrictEvent(BaseModel):
+    model_config = ConfigDict(strict=True)
+
+    day: date
+    colour: Colour
+    place: tuple[int, int]
+
+
+def test_a_strict_class_takes_dates_enums_and_tuples_from_json():
+    event = {"day": "2026-01-31", "colour": "red", "place": [1, 2]}
+    expected = StrictEvent(day=date(2026, 1, 31), colour=Colour.RED, place=(1, 2))
+    assert reader(StrictEvent).invoke(AIMessage(json.dumps(event))) == expected
+
+
+class Node(BaseModel):
+    name: str
+    children: list["Node"] = []
+
+
+class Circle(BaseModel):
+    kind: Literal["circle"]
+    radius: float
+
+
+class Square(BaseModel):
+    kind: Literal["square"]
+    side: float
+
+
+class Drawing(BaseModel):
+    shapes: list[Annotated[Circle | Square, Field(discriminator="kind")]]
+    tree: Node
+
+
+@pytest.mark.parametrize("strict", [None, True])
+def test_recursive_and_discriminated_classes_reach_the_model_whole(strict):
+    said = json.loads(instruction(Drawing).rpartition("\n")[2])
+    (tool,) = as_tools([Drawing], strict=strict)
+    for schema in (said, tool["function"]["parameters"]):
+        assert schema["$defs"]["Node"]["properties"]["children"]["items"] == {
+            "$ref": "#/$defs/Node"
+        }
+        assert schema["properties"]["shapes"]["items"]["discriminator"]["propertyName"] == "kind"
+        assert schema["$defs"].keys() == {"Circle", "Square", "Node"}
+    assert ("additionalProperties" in tool["function"]["parameters"]["$defs"]["Node"]) is bool(
+        strict
+    )
+    (tool,) = as_tools([Node])
+    assert tool["function"]["parameters"]["properties"].keys() == {"name", "children"}
+
+
 def test_the_first_object_that_is_valid_counts():
     text = f'Of the form {{"name": "…"}} it is {json.dumps(TOM)}, not {{"name": "Bo", "age": 1}}.'
     assert reader(Cat).invoke(AIMessage(text)) == Cat(**TOM)
@@ -143,7 +220,7 @@ def test_objects_in_thoughts_do_not_count():
 @pytest.mark.parametrize(
     ("message", "why"),
     [
-        (AIMessage("I would rather not."), "no JSON object"),
+        (AIMessage("I would rather not."), "not hold a JSON object"),
         (AIMessage('{"name": "Tom"}'), "age: Field required"),
         (AIMessage('{"name": "Tom", "age": "old"}'), "age: Input should be a valid integer"),
         (AIMessage('{"name": "Tom", "age": 99}'), "too old"),
@@ -165,15 +242,18 @@ def test_the_error_says_what_is_wrong_with_the_text(message, why):
 @pytest.mark.parametrize(
     ("message", "why"),
     [
-        (AIMessage(json.dumps(TOM)), "no call of Cat"),
-        (AIMessage("", tool_calls=[tool_call(name="Dog", args=TOM, id="1")]), "no call of Cat"),
-        (call(name="Tom"), "it.age is missing"),
+        (AIMessage("Tom is 3."), "not hold a call of Cat"),
+        (
+            AIMessage("", tool_calls=[tool_call(name="Dog", args=TOM, id="1")]),
+            "not hold a call of Cat",
+        ),
+        (call(name="Tom"), "'age' is a required property"),
         (
             AIMessage(
                 "",
                 invalid_tool_calls=[invalid_tool_call(name="Cat", args="{", id="1", error=None)],
             ),
-            "no valid JSON",
+            "not valid JSON",
         ),
     ],
 )
@@ -187,7 +267,7 @@ def test_not_more_mistakes_are_named_than_help():
     parser = ObjectParser(pydantic_object=None, rules=rules, tool=None)
     with pytest.raises(OutputParserException) as caught:
         parser.invoke(AIMessage(json.dumps({"a": list(range(1000))})))
-    assert str(caught.value.observation).count("must be") == 10
+    assert str(caught.value.observation).count("is not of type") == 10
 
 
 def test_with_the_raw_answer_the_error_is_given_not_raised():
@@ -237,7 +317,7 @@ async def test_a_stream_of_an_invalid_answer_ends_with_the_error():
     assert await anext(stream) == {}
     while (shown := await anext(stream)) != {"name": "Tom"}:
         assert shown["name"] in "Tom"
-    with pytest.raises(OutputParserException, match="age is missing"):
+    with pytest.raises(OutputParserException, match="'age' is a required property"):
         await anext(stream)
 
 

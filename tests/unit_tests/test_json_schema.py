@@ -1,0 +1,100 @@
+"""Values against JSON schemas, and schemas that are not."""
+
+import pytest
+
+from langchain_qwen_space import ChatQwenSpace
+from langchain_qwen_space.errors import InvalidInputError
+from langchain_qwen_space.json_schema import mistakes
+
+SCHEMA = {
+    "type": "object",
+    "properties": {
+        "name": {"type": "string"},
+        "age": {"type": ["integer", "null"]},
+        "weight": {"type": "number"},
+        "colour": {"enum": ["red", "green"]},
+        "kind": {"const": "cat"},
+        "friends": {"type": "array", "items": {"$ref": "#/$defs/Friend"}},
+        "id": {"anyOf": [{"type": "string"}, {"type": "integer"}]},
+        "both": {"allOf": [{"type": "string"}, {"enum": ["x"]}]},
+    },
+    "required": ["name", "age"],
+    "additionalProperties": False,
+    "$defs": {
+        "Friend": {
+            "type": "object",
+            "properties": {"name": {"type": "string"}, "of": {"$ref": "#/$defs/Friend"}},
+            "required": ["name"],
+        }
+    },
+}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"name": "Tom", "age": 3},
+        {"name": "Tom", "age": 3.0, "weight": 4},
+        {"name": "Tom", "age": None, "weight": None},
+        {"name": "Tom", "age": 3, "friends": [{"name": "Jerry", "of": {"name": "Spike"}}]},
+        {"name": "Tom", "age": 3, "id": 7, "colour": "red", "kind": "cat", "both": "x"},
+    ],
+)
+def test_a_value_that_fits_a_schema_has_no_mistakes(value):
+    assert list(mistakes(value, SCHEMA)) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "where"),
+    [
+        ({"name": None}, "it.name"),
+        ({"age": "3"}, "it.age"),
+        ({"age": True}, "it.age"),
+        ({"age": 3.5}, "it.age"),
+        ({"colour": "blue"}, "it.colour"),
+        ({"kind": "dog"}, "it.kind"),
+        ({"friends": {}}, "it.friends"),
+        ({"friends": [{"name": "Jerry"}, {}]}, "it.friends[1]"),
+        ({"friends": [{"name": "Jerry", "of": {"name": 1}}]}, "it.friends[0].of.name"),
+        ({"id": []}, "it.id"),
+        ({"both": "y"}, "it.both"),
+        ({"more": 1}, "it"),
+    ],
+)
+def test_a_mistake_is_named_with_its_place(changes, where):
+    (mistake,) = mistakes({"name": "Tom", "age": 3} | changes, SCHEMA)
+    assert mistake.startswith(where + ": ")
+
+
+@pytest.mark.parametrize(
+    ("rules", "good", "bad"),
+    [
+        ({"patternProperties": {"^x": {"type": "integer"}}}, {"x1": 1}, {"x1": "1"}),
+        ({"properties": {"a": {"type": "string", "nullable": True}}, "required": ["a"]},
+         {"a": None}, {"a": 1}),
+        ({"properties": {"a": {"minimum": 3}}}, {"a": 3}, {"a": 2}),
+        ({"properties": {"a": {"pattern": "^b"}}}, {"a": "bc"}, {"a": "cb"}),
+        ({"properties": {"a": {"minItems": 2}}}, {"a": [1, 2]}, {"a": [1]}),
+        ({"properties": {"a": {"prefixItems": [{"type": "string"}]}}}, {"a": ["x"]}, {"a": [1]}),
+        ({"properties": {"a": {"not": {"type": "null"}}}, "required": ["a"]}, {"a": 1}, {"a": None}),
+        ({"properties": {"a": {"$ref": "#/definitions/a%20b/c"}},
+          "definitions": {"a b": {"c": {"type": "string"}}}}, {"a": "x"}, {"a": 1}),
+    ],
+)  # fmt: skip
+def test_every_keyword_of_a_schema_counts(rules, good, bad):
+    assert not list(mistakes(good, rules))
+    assert list(mistakes(bad, rules))
+
+
+@pytest.mark.parametrize("reference", ["#", "#/$defs/missing", "https://example.com/schema"])
+def test_a_reference_that_leads_nowhere_is_the_schemas_fault(reference):
+    rules = {"allOf": [{"$ref": reference}]}
+    with pytest.raises(InvalidInputError, match="cannot be followed"):
+        list(mistakes({}, rules))
+
+
+@pytest.mark.parametrize("method", ["function_calling", "json_schema"])
+def test_a_schema_that_is_not_one_is_refused_before_any_call(method):
+    wrong = {"title": "Cat", "type": "object", "properties": {"age": {"type": "int"}}}
+    with pytest.raises(InvalidInputError, match=r"properties.*age.*'int'"):
+        ChatQwenSpace().with_structured_output(wrong, method=method)

@@ -1,0 +1,159 @@
+"""What a call was asked for: every wrong value is named before a queue is joined."""
+
+import pytest
+
+from langchain_qwen_space import ChatQwenSpace
+from langchain_qwen_space.errors import InvalidInputError
+from langchain_qwen_space.options import CallOptions
+
+
+def options(settings=None, stop=None, **keywords):
+    return CallOptions.of(settings or {}, stop, keywords)
+
+
+def weather(city: str) -> str:
+    """Return the weather of a city."""
+    return city
+
+
+OFFERED = [weather]
+
+
+@pytest.mark.parametrize(
+    "keywords",
+    [
+        {"max_tokens": 0},
+        {"max_tokens": -1},
+        {"max_tokens": "many"},
+        {"max_tokens": 1.5},
+        {"temperature": -1},
+        {"temperature": float("nan")},
+        {"top_p": 2},
+        {"timeout": 0},
+        {"stop": [""]},
+        {"stop": 5},
+        {"reasoning": "high"},
+        {"model": 7},
+        {"model_kwargs": ["x"]},
+        {"parallel_tool_calls": "perhaps"},
+        {"response_format": {"type": "yaml"}},
+        {"tools": [{"type": "web_search"}]},
+        {"tools": [5]},
+        {"tools": ["weather"]},
+        {"tool_choice": "any"},
+        {"tool_choice": {"type": "any"}},
+        {"tool_choice": {"type": "unheard_of"}, "tools": OFFERED},
+        {"tool_choice": {"type": "function"}, "tools": OFFERED},
+        {"tool_choice": "climate", "tools": OFFERED},
+        {"tool_choice": 5, "tools": OFFERED},
+    ],
+    ids=str,
+)
+def test_a_wrong_value_is_named(keywords):
+    name = next(iter(keywords))
+    with pytest.raises(InvalidInputError, match=name):
+        options(**keywords)
+    with pytest.raises(InvalidInputError, match=name):  # and so by a call, which goes nowhere
+        ChatQwenSpace(space="http://127.0.0.1:9").invoke("Why is the sky blue?", **keywords)
+
+
+@pytest.mark.parametrize("tool", [{"type": "web_search"}, {"type": "function", "function": {}}])
+def test_a_tool_that_only_its_provider_can_run_is_refused_when_it_is_bound(tool):
+    with pytest.raises(InvalidInputError, match=r"tools\[0\]"):
+        ChatQwenSpace().bind_tools([tool])
+
+
+@pytest.mark.parametrize(
+    ("choice", "read"),
+    [
+        (None, None),
+        (False, None),
+        ("", None),
+        ("auto", "auto"),
+        ("none", "none"),
+        ("any", "any"),
+        ("required", "any"),
+        (True, "any"),
+        ("weather", "weather"),
+        ({"type": "any"}, "any"),
+        ({"type": "auto"}, "auto"),
+        ({"type": "none"}, "none"),
+        ({"type": "required"}, "any"),
+        ({"type": "tool", "name": "weather"}, "weather"),
+        ({"type": "function", "name": "weather"}, "weather"),
+        ({"type": "function", "function": {"name": "weather"}}, "weather"),
+    ],
+)
+def test_every_form_of_a_tool_choice_is_read(choice, read):
+    assert options(tools=OFFERED, tool_choice=choice).tool_choice == read
+
+
+def test_a_keyword_replaces_the_setting_and_none_takes_it_away():
+    settings = {"max_tokens": 5, "temperature": 1.0, "stop": ["x"], "model": "72B"}
+    assert options(settings) == options(**settings)
+    assert options(settings, max_tokens=7).max_tokens == 7
+    assert options(settings, max_tokens=None).max_tokens is None
+    assert options(settings, ["y"]).stop == ("y",)
+    assert options(settings, "y").stop == ("y",)
+
+
+@pytest.mark.parametrize(
+    ("synonym", "name", "value"),
+    [
+        ("model_name", "model", "7B"),
+        ("max_completion_tokens", "max_tokens", 5),
+        ("stop_sequences", "stop", ("x",)),
+        ("request_timeout", "timeout", 3.0),
+    ],
+)
+def test_other_chat_models_names_are_taken_in_calls_and_by_the_class(synonym, name, value):
+    assert getattr(options(**{synonym: value}), name) == value
+    made = ChatQwenSpace(**{synonym: list(value) if name == "stop" else value})
+    assert getattr(made, name) == (list(value) if name == "stop" else value)
+    with pytest.raises(InvalidInputError, match=name):
+        options(**{synonym: value, name: value})
+    with pytest.raises(ValueError, match=name):
+        ChatQwenSpace(**{synonym: value, name: value})
+
+
+def test_settings_of_other_chat_models_are_ignored_by_name_and_others_refused():
+    read = options(seed=1, n=None, stream_usage=True, reasoning={"effort": "low"}, stream=True)
+    assert read.ignored == ("reasoning.effort", "seed", "stream_usage")
+    with pytest.raises(InvalidInputError, match="temprature.*Did you mean temperature"):  # noqa: RUF043
+        options(temprature=1)
+
+
+def test_model_kwargs_of_a_call_are_added_to_the_objects():
+    settings = {"model_kwargs": {"Top-k": 5, "Mode": "fast"}}
+    assert options(settings, model_kwargs={"Mode": "slow"}).model_kwargs == {
+        "Top-k": 5,
+        "Mode": "slow",
+    }
+
+
+def test_the_timeout_of_a_call_reaches_the_space():
+    model = ChatQwenSpace(timeout=60)
+    call = model._call([], None, {"timeout": 5}, None, whole=False)
+    assert [client.options.timeout for client in call._clients] == [5]
+
+
+class TestProfile:
+    def test_it_follows_the_model(self):
+        model = ChatQwenSpace(model="Math-7B")
+        assert model.profile["max_input_tokens"] == 4_096
+        for other in (
+            model.model_copy(update={"model": "72B"}),
+            ChatQwenSpace(**{**dict(model), "model": "72B"}),  # as configurable_fields does
+        ):
+            assert other.profile["max_input_tokens"] == 131_072
+
+    def test_one_that_the_caller_gave_stays(self):
+        mine = {"max_input_tokens": 10}
+        model = ChatQwenSpace(model="7B", profile=mine)
+        assert model.model_copy(update={"model": "72B"}).profile == mine
+        assert ChatQwenSpace(**{**dict(model), "model": "72B"}).profile == mine
+
+    def test_the_public_spaces_default_model_has_one(self, monkeypatch):
+        monkeypatch.delenv("QWEN_SPACE", raising=False)
+        assert ChatQwenSpace().profile["name"] == "qwen2.5-72b-instruct"
+        assert ChatQwenSpace(space="Owner/Other").profile is None
