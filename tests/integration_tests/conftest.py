@@ -4,6 +4,7 @@ import pytest
 
 from langchain_qwen_space.local import LocalSpace
 from tests.integration_tests.answers import answer
+from tests.surroundings import _no_settings_of_the_user  # noqa: F401
 
 
 @pytest.fixture(scope="session")

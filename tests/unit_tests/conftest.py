@@ -1,6 +1,7 @@
 import pytest
 
 from langchain_qwen_space.space.routing import client
+from tests.surroundings import _no_settings_of_the_user  # noqa: F401
 
 
 @pytest.fixture(autouse=True)

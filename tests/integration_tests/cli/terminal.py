@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pexpect
 
@@ -18,7 +19,7 @@ _PATIENCE = 30.0  # seconds; what is waited for comes at once on a machine that 
 class Terminal:
     """Types, and looks at the screen."""
 
-    def __init__(self, arguments: list[str], columns: int, rows: int) -> None:
+    def __init__(self, arguments: list[str], columns: int, rows: int, cwd: Path | None) -> None:
         self.screen = Screen(columns, rows)
         self._child = pexpect.spawn(
             sys.executable,
@@ -26,6 +27,7 @@ class Terminal:
             # pyte does not answer when it is asked where the cursor is.
             env={**os.environ, "TERM": "xterm-256color", "PROMPT_TOOLKIT_NO_CPR": "1"},
             dimensions=(rows, columns),
+            cwd=cwd,
             encoding="utf-8",
         )
         self._child.delaybeforesend = None
@@ -59,8 +61,19 @@ class Terminal:
 
 
 @contextmanager
-def terminal(*arguments: str, columns: int = 80, rows: int = 20) -> Iterator[Terminal]:
-    opened = Terminal([*arguments], columns, rows)
+def terminal(
+    *arguments: str, columns: int = 80, rows: int = 20, cwd: Path | None = None
+) -> Iterator[Terminal]:
+    """Run `qwen-space` in a new terminal.
+
+    Args:
+        *arguments: Its arguments.
+        columns: The width of the terminal.
+        rows: Its height.
+        cwd: The folder that it runs in, so that what is typed and shown may be short relative
+            paths: where the temporary folder lies decides nothing about where lines wrap.
+    """
+    opened = Terminal([*arguments], columns, rows, cwd)
     try:
         yield opened
     finally:

@@ -51,8 +51,8 @@ def test_ctrl_c_stops_an_answer_that_streams_on_the_space_too_and_ctrl_d_leaves(
 
 
 def test_a_saved_conversation_goes_on_after_it_was_loaded(tmp_path):
-    file = tmp_path / "talk.json"
-    with terminal("chat", "--system", "Be kind.") as term:
+    file = "talk.json"
+    with terminal("chat", "--system", "Be kind.", cwd=tmp_path) as term:
         term.sees(r"^>")
         term.type(f"say hello 你好{ENTER}")
         term.sees("^hello 你好")
@@ -64,9 +64,9 @@ def test_a_saved_conversation_goes_on_after_it_was_loaded(tmp_path):
         term.sees("Not saved")
         term.type(f"/quit{ENTER}")
         assert term.exit_status() == 0
-    with terminal("chat") as term:
+    with terminal("chat", cwd=tmp_path) as term:
         term.sees(r"^>")
-        term.type(f"/load {tmp_path}/nothing{ENTER}")
+        term.type(f"/load nothing{ENTER}")
         term.sees("No such file")
         term.type(f"/load {file}{ENTER}")
         term.sees("Loaded 1 turn")
