@@ -13,9 +13,10 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 from langchain_core.outputs import ChatGenerationChunk
 
 from langchain_qwen_space import json_schema, structured
-from langchain_qwen_space.chunks import AnswerChunks, Shape
+from langchain_qwen_space.chunks import AnswerChunks, Shape, Usage
 from langchain_qwen_space.errors import ContextTooLongError, UnknownModelError
 from langchain_qwen_space.events import RetryEvent, RevisedEvent, SpaceEvent, WarningEvent
+from langchain_qwen_space.messages import answerable
 from langchain_qwen_space.options import CallOptions
 from langchain_qwen_space.qwen import fold, json_objects, models, tokens, turns
 from langchain_qwen_space.space.chat.chatbot import Form
@@ -41,6 +42,8 @@ class ModelCall:
         options: What was asked for.
         clients: The Spaces that may answer, with the same options.
         whole: Keep the answer back until its end, and then give the exact text.
+        counter: What counts tokens for `usage_metadata`; None is Qwen's vocabulary, or an estimate.
+        first_call_index: Index of the first tool call among the chunks of an answer.
         protect_tool_results: Whether control strings in tool results are broken up.
         max_input_tokens: The context that the caller's own profile of the model states, if any.
         before_request: Awaited before each request but the first: the turn of a rate limiter.
@@ -59,6 +62,8 @@ class ModelCall:
         clients: Sequence[SpaceClient],
         *,
         whole: bool = False,
+        counter: tokens.TokenCounter | None = None,
+        first_call_index: int = 0,
         protect_tool_results: bool = True,
         max_input_tokens: int | None = None,
         before_request: Callable[[], Awaitable[object]] | None = None,
@@ -68,6 +73,8 @@ class ModelCall:
         self._options = options
         self._clients = clients
         self._whole = whole
+        self._counter = counter
+        self._first_call_index = first_call_index
         self._protect_tool_results = protect_tool_results
         self._max_input_tokens = max_input_tokens
         self._before_request = before_request
@@ -95,15 +102,18 @@ class ModelCall:
         counter = tokens.loaded()
         if counter is None:  # loading a vocabulary takes a while, which must not hold up the loop
             counter = await asyncio.to_thread(tokens.load)
-        spent = (0, 0)
-        messages = self._messages
+        spent = Usage()
+        messages: Sequence[BaseMessage] = answerable(self._messages)
+        first = True
         insisted = not self._options.retry_tool_choice
         while True:
             prompt = self._prompt(messages)
             prepare = partial(self._ask, prompt, counter)
             several = len(self._clients) > 1
             request = Relay(self._clients, prepare) if several else Call(self._clients[0], prepare)
-            answer = AnswerChunks(self._shape, counter, whole=self._whole)
+            answer = AnswerChunks(
+                self._shape, counter, whole=self._whole, first_call_index=self._first_call_index
+            )
             async with aclosing(request.run()) as batches:
                 async for batch in batches:
                     items: list[ChatGenerationChunk | SpaceEvent] = []
@@ -118,13 +128,15 @@ class ModelCall:
                             items += answer.end()
                             break
                     if items:
+                        first = first and not _mark_first(items)
                         yield items
                     if answer.done:
                         break
                     if self._before_request and isinstance(batch[-1], RetryEvent):
                         await self._before_request()
-            read = tokens.count_prompt(counter, prompt.system, prompt.history, prompt.query)
-            spent = (spent[0] + read, spent[1] + answer.count())
+            count = self._counter or counter
+            read = tokens.count_prompt(count, prompt.system, prompt.history, prompt.query)
+            spent += Usage(read, *answer.count(count))
             if answer.withheld is not None:
                 answer.accept(self._call_in(answer.withheld))
             if answer.withheld is None or insisted:
@@ -137,7 +149,11 @@ class ModelCall:
         call = request.call if isinstance(request, Relay) else request
         exact = call.exact
         events = [] if exact is None else [RevisedEvent()]
-        yield [*events, *answer.last(_metadata(call), spent, exact)]
+        metadata = {**_metadata(call), "usage_source": (self._counter or counter).source}
+        items = [*events, *answer.last(metadata, spent, exact)]
+        if first:
+            _mark_first(items)
+        yield items
 
     def _prompt(self, messages: Sequence[BaseMessage]) -> turns.Prompt:
         """The conversation as system prompt, history and query."""
@@ -238,6 +254,15 @@ def _offered(model: str, choices: Sequence[str]) -> str:
         msg = f"The Space does not offer the model {model!r}; it offers {', '.join(choices)}."
         raise UnknownModelError(msg)
     return choice
+
+
+def _mark_first(items: Sequence[ChatGenerationChunk | SpaceEvent]) -> bool:
+    """Name the provider on the first chunk, as streams of other chat models do."""
+    for item in items:
+        if isinstance(item, ChatGenerationChunk):
+            item.message.response_metadata["model_provider"] = PROVIDER
+            return True
+    return False
 
 
 def _metadata(call: Call) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from langchain_core.language_models import LanguageModelInput, ModelProfile
 from langchain_core.language_models.base import LangSmithParams
 from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.load.serializable import SerializedConstructor, SerializedNotImplemented
-from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, message_chunk_to_message
+from langchain_core.messages import AIMessage, BaseMessage, message_chunk_to_message
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_core.outputs.chat_generation import merge_chat_generation_chunks
 from langchain_core.runnables import Runnable
@@ -25,6 +25,7 @@ from pydantic import ConfigDict, Field, PrivateAttr, SecretStr, field_validator,
 from langchain_qwen_space import _sync, environment, structured
 from langchain_qwen_space.callbacks import adispatch, dispatch
 from langchain_qwen_space.events import SpaceEvent, WarningEvent
+from langchain_qwen_space.messages import answerable
 from langchain_qwen_space.options import (
     CallOptions,
     MaxTokens,
@@ -385,21 +386,30 @@ class ChatQwenSpace(BaseChatModel):
         messages: Sequence[BaseMessage],
         tools: Sequence[dict[str, Any] | type | Callable[..., Any] | BaseTool] | None = None,
     ) -> int:
-        """How many tokens the prompt is that the messages and tools become, system prompt included.
+        """How many tokens the messages and tools are in a prompt.
 
-        After a last word of the AI's, an empty one of the user's is counted: so it would be sent.
+        Counted is what would be sent for them, an empty user turn after a last message of the AI
+        included. The system prompt that a Space uses where none is given is not.
 
         Raises:
             InvalidInputError: A message holds what a Space cannot take.
         """
         prompt = turns.from_messages(
-            [*messages, HumanMessage("")],
+            answerable(messages),
             tools=as_tools(tools),
             protect_tool_results=self.protect_tool_results,
         )
+        counter = self._counter() or tokens.load()
+        count = tokens.count_prompt(counter, prompt.system, prompt.history, prompt.query)
+        if prompt.system == turns.DEFAULT_SYSTEM:
+            empty = tokens.count_prompt(counter, "", (), "")
+            count -= tokens.count_prompt(counter, prompt.system, (), "") - empty
+        return count
+
+    def _counter(self) -> tokens.TokenCounter | None:
+        """What counts by the caller's own function, if there is one."""
         encode = self.custom_get_token_ids
-        counter = tokens.load() if encode is None else _CustomCounter(encode)
-        return tokens.count_prompt(counter, prompt.system, prompt.history, prompt.query)
+        return None if encode is None else _CustomCounter(encode)
 
     # A call
 
@@ -423,6 +433,9 @@ class ChatQwenSpace(BaseChatModel):
             options,
             [self._client(space, timeout=options.timeout) for space in self._spaces],
             whole=whole,
+            counter=self._counter(),
+            # LangChain numbers blocks of content and calls in one row; so high, they stay apart.
+            first_call_index=1000 if self.output_version == "v1" else 0,
             protect_tool_results=self.protect_tool_results,
             max_input_tokens=self._given_profile().get("max_input_tokens"),
             before_request=before_request,

@@ -7,12 +7,13 @@ calls, in this order. Each hands on at once what nothing that follows can change
 import json
 import secrets
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from langchain_core.messages import AIMessageChunk
-from langchain_core.messages.ai import UsageMetadata
+from langchain_core.messages.ai import OutputTokenDetails, UsageMetadata
 from langchain_core.messages.tool import tool_call_chunk
 from langchain_core.outputs import ChatGenerationChunk
 
@@ -47,6 +48,17 @@ class Shape:
     schema: dict[str, Any] | None = None
 
 
+class Usage(NamedTuple):
+    """Tokens that were read and written; thoughts are among the latter."""
+
+    read: int = 0
+    written: int = 0
+    thought: int = 0
+
+    def __add__(self, other: tuple[Any, ...]) -> "Usage":
+        return Usage(*(one + more for one, more in zip(self, other, strict=True)))
+
+
 Piece = str | Reasoning | ToolCallPiece
 
 
@@ -57,17 +69,23 @@ class AnswerChunks:
         shape: What to make of it.
         counter: What counts tokens.
         whole: Keep everything back until the end, and then give the exact text.
+        first_call_index: Index of the first tool call among the chunks.
 
     Attributes:
         done: Nothing more is wanted of the Space, although it may have more to say.
     """
 
-    def __init__(self, shape: Shape, counter: TokenCounter, *, whole: bool = False) -> None:
+    def __init__(
+        self, shape: Shape, counter: TokenCounter, *, whole: bool = False, first_call_index: int = 0
+    ) -> None:
         self.done = False
         self._shape = shape
         self._counter = counter
         self._kept: list[Piece] | None = [] if whole else None
         self._used: list[str] = []  # the text that was not cut off
+        self._apart: list[str] = []  # thoughts that are not part of the text
+        self._thoughts: list[str] = []
+        self._first_call_index = first_call_index
         self._stop = StopStrings(shape.stop) if shape.stop else None
         self._limit = TokenLimit(shape.max_tokens, counter) if shape.max_tokens else None
         self._think = None if shape.reasoning is None else ThinkSplitter()
@@ -77,6 +95,7 @@ class AnswerChunks:
             else None
         )
         self._json = None if shape.schema is None else JSONText(partial(_fits, shape.schema))
+        self._written: list[str] = []  # JSON
         self._accepted: ToolCallPiece | None = None
         steps = (self._kept, self._stop, self._limit, self._think, self._calls, self._json)
         self._plain = all(step is None for step in steps)  # text passes as it comes
@@ -105,6 +124,7 @@ class AnswerChunks:
 
     def think(self, fragment: str) -> list[ChatGenerationChunk]:
         """The chunks for a thought that the Space itself tells from the answer."""
+        self._apart.append(fragment)
         return self._give([Reasoning(fragment)])
 
     def end(self) -> list[ChatGenerationChunk]:
@@ -124,12 +144,16 @@ class AnswerChunks:
             return self._give(pieces)
         return self._give(pieces, last=True)
 
-    def count(self) -> int:
-        """How many tokens an ended answer was, with its tags and without what was cut off."""
-        return self._counter.count("".join(self._used))
+    def count(self, counter: TokenCounter) -> tuple[int, int]:
+        """How many tokens an ended answer was, and how many of them were thoughts.
+
+        Tags count, what was cut off does not.
+        """
+        written = counter.count("".join(self._used)) + counter.count("".join(self._apart))
+        return written, counter.count("".join(self._thoughts))
 
     def last(
-        self, metadata: dict[str, Any], spent: tuple[int, int], exact: tuple[str, str] | None
+        self, metadata: dict[str, Any], spent: Usage, exact: tuple[str, str] | None
     ) -> list[ChatGenerationChunk]:
         """The chunks that complete an ended answer, of which the last holds its metadata.
 
@@ -152,14 +176,11 @@ class AnswerChunks:
             metadata["revised"] = True
             metadata["final_text"] = "".join(chunk.text for chunk in right)
         metadata["finish_reason"] = answer._finish_reason()
-        metadata["usage_source"] = self._counter.source
-        read, written = spent
         message = AIMessageChunk(
             content="",
+            additional_kwargs=answer._parsed(),
             response_metadata=metadata,
-            usage_metadata=UsageMetadata(
-                input_tokens=read, output_tokens=written, total_tokens=read + written
-            ),
+            usage_metadata=_usage_metadata(spent),
             chunk_position="last",
         )
         return [*chunks, ChatGenerationChunk(message=message)]
@@ -191,6 +212,7 @@ class AnswerChunks:
         return told
 
     def _give(self, pieces: list[Piece], *, last: bool = False) -> list[ChatGenerationChunk]:
+        self._thoughts += [piece.text for piece in pieces if isinstance(piece, Reasoning)]
         if not self._shape.reasoning:
             pieces = [piece for piece in pieces if not isinstance(piece, Reasoning)]
         if self._json is not None:
@@ -198,10 +220,11 @@ class AnswerChunks:
             if last:
                 read.append(self._json.finish())
             pieces = [piece for piece in read if piece != ""]
+            self._written += [piece for piece in pieces if isinstance(piece, str)]
         if self._kept is not None:
             self._kept += pieces
             return []
-        return [_chunk(piece) for piece in pieces]
+        return [self._chunk(piece) for piece in pieces]
 
     def _kept_back(self) -> list[ChatGenerationChunk]:
         """What is given only at the end: a whole answer; prose where no call came."""
@@ -213,7 +236,32 @@ class AnswerChunks:
         ]
         if self._accepted is not None:
             pieces.append(self._accepted)
-        return [_chunk(piece) for piece in pieces if piece not in ("", Reasoning(""))]
+        return [self._chunk(piece) for piece in pieces if piece not in ("", Reasoning(""))]
+
+    def _parsed(self) -> dict[str, Any]:
+        """What OpenAI's client adds to an answer in JSON: the object, if it fits the schema."""
+        if self._shape.schema is not None:
+            with suppress(ValueError):
+                value = json.loads("".join(self._written))
+                if _fits(self._shape.schema, value):
+                    return {"parsed": value}
+        return {}
+
+    def _chunk(self, piece: Piece) -> ChatGenerationChunk:
+        if isinstance(piece, str):
+            return text_chunk(piece)
+        if isinstance(piece, Reasoning):
+            thought = {"reasoning_content": piece.text}
+            message = AIMessageChunk(content="", additional_kwargs=thought)
+        else:
+            call = tool_call_chunk(
+                name=piece.name,
+                args=piece.args,
+                id=piece.id,
+                index=self._first_call_index + piece.index,
+            )
+            message = AIMessageChunk(content="", tool_call_chunks=[call])
+        return ChatGenerationChunk(message=message)
 
     def _finish_reason(self) -> str:
         """Why the answer ended, in OpenAI's words."""
@@ -251,12 +299,12 @@ def text_chunk(text: str) -> ChatGenerationChunk:
     return chunk
 
 
-def _chunk(piece: Piece) -> ChatGenerationChunk:
-    if isinstance(piece, str):
-        return text_chunk(piece)
-    if isinstance(piece, Reasoning):
-        message = AIMessageChunk(content="", additional_kwargs={"reasoning_content": piece.text})
-    else:
-        call = tool_call_chunk(name=piece.name, args=piece.args, id=piece.id, index=piece.index)
-        message = AIMessageChunk(content="", tool_call_chunks=[call])
-    return ChatGenerationChunk(message=message)
+def _usage_metadata(spent: Usage) -> UsageMetadata:
+    usage = UsageMetadata(
+        input_tokens=spent.read,
+        output_tokens=spent.written,
+        total_tokens=spent.read + spent.written,
+    )
+    if spent.thought:
+        usage["output_token_details"] = OutputTokenDetails(reasoning=spent.thought)
+    return usage

@@ -1,0 +1,85 @@
+"""Lists of messages as other chat models take them -> lists that end in a turn a Space can answer.
+
+A Space answers a user, and reads text only. Everything else that a history of another model may
+hold is put into that form here, by the rules of `answerable`.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from langchain_core.messages import (
+    AIMessage,
+    BaseMessage,
+    ChatMessage,
+    FunctionMessage,
+    HumanMessage,
+    SystemMessage,
+    ToolMessage,
+)
+
+_MEDIA = frozenset(
+    [
+        *("image", "image_url", "input_image", "audio", "input_audio", "video", "media"),
+        *("file", "input_file", "document"),
+    ]
+)
+_TEXT = frozenset(["text", "text-plain", "input_text", "output_text"])
+
+
+def answerable(messages: Sequence[BaseMessage]) -> list[BaseMessage]:
+    """Returns the messages with a last turn that can be answered, and text in readable blocks.
+
+    - After a last message of the AI, and where there are system messages only, an empty user turn
+      follows.
+    - A `developer` message is a system message.
+    - Of an AI's blocks, text and refusals are kept; other providers' notes (searches, code that
+      ran, thoughts) are left out. Calls are taken from `tool_calls`.
+    - Of a tool's result, blocks that are neither text nor media are written as JSON.
+
+    Media stay as they are: the conversation refuses them by name and place.
+    """
+    given = [_read(message) for message in messages]
+    turns = [message for message in given if not _is_system(message)]
+    if given and (not turns or _is_ai(turns[-1])):
+        given.append(HumanMessage(""))
+    return given
+
+
+def _read(message: BaseMessage) -> BaseMessage:
+    if isinstance(message, ChatMessage) and message.role == "developer":
+        message = SystemMessage(message.content, additional_kwargs=message.additional_kwargs)
+    if isinstance(message.content, str):
+        return message
+    is_ai, is_result = _is_ai(message), isinstance(message, ToolMessage | FunctionMessage)
+    content: list[Any] = []
+    for block in message.content:
+        read = block
+        if isinstance(block, Mapping):
+            kind = block.get("type")
+            if kind in _TEXT and isinstance(block.get("text"), str):
+                read = {"type": "text", "text": block["text"]}
+            elif is_ai and kind == "refusal" and isinstance(block.get("refusal"), str):
+                read = {"type": "text", "text": block["refusal"]}
+            elif kind in _MEDIA:
+                pass
+            elif is_ai:
+                continue
+            elif is_result:
+                value = block["json"] if kind == "json" and "json" in block else block
+                text = json.dumps(value, ensure_ascii=False, default=str)
+                read = {"type": "text", "text": text}
+        content.append(read)
+    return message.model_copy(update={"content": content})
+
+
+def _is_ai(message: BaseMessage) -> bool:
+    if isinstance(message, ChatMessage):
+        return message.role in ("assistant", "ai")
+    return isinstance(message, AIMessage)
+
+
+def _is_system(message: BaseMessage) -> bool:
+    if isinstance(message, ChatMessage):
+        return message.role == "system"
+    return isinstance(message, SystemMessage)
