@@ -235,20 +235,19 @@ def sum_up(chunks):
     return whole
 
 
-async def test_usage_is_told_on_every_path(model):
+async def test_usage_is_reported_on_every_path(model):
+    asked = [SystemMessage("Be brief."), HumanMessage("echo: one two")]
     messages = [
-        model.invoke("echo: one two"),
-        await model.ainvoke("echo: one two"),
-        sum_up(model.stream("echo: one two")),
-        model.batch(["echo: one two"])[0],
-        sum_up([chunk async for chunk in model.astream("echo: one two")]),
+        model.invoke(asked),
+        await model.ainvoke(asked),
+        sum_up(model.stream(asked)),
+        model.batch([asked])[0],
+        sum_up([chunk async for chunk in model.astream(asked)]),
     ]
     usage = messages[0].usage_metadata
     assert usage["total_tokens"] == usage["input_tokens"] + usage["output_tokens"]
     assert usage["output_tokens"] == model.get_num_tokens("one two")
-    assert usage["input_tokens"] == model.get_num_tokens_from_messages(
-        [HumanMessage("echo: one two")]
-    )
+    assert usage["input_tokens"] == model.get_num_tokens_from_messages(asked)
     for message in messages:
         assert message.usage_metadata == usage
         assert message.response_metadata["usage_source"] in ("tokenizer", "estimate")
