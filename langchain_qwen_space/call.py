@@ -69,6 +69,7 @@ class ModelCall:
         before_request: Callable[[], Awaitable[object]] | None = None,
     ) -> None:
         self.default_model: str | None = None
+        self._thinks_untagged = True
         self._messages = messages
         self._options = options
         self._clients = clients
@@ -117,6 +118,7 @@ class ModelCall:
             async with aclosing(request.run()) as batches:
                 async for batch in batches:
                     items: list[ChatGenerationChunk | SpaceEvent] = []
+                    answer.thinks_untagged = self._thinks_untagged
                     for item in batch:
                         if isinstance(item, str):
                             items += answer.take(item)
@@ -219,7 +221,9 @@ class ModelCall:
         if options.max_tokens is not None and "max_tokens" in endpoint.roles:
             given["max_tokens"] = options.max_tokens
         self.default_model = endpoint.default_model
-        self._check_length(prompt, counter, given.get("model") or endpoint.default_model)
+        model = given.get("model") or endpoint.default_model
+        self._thinks_untagged = model is None or models.may_think_untagged(model)
+        self._check_length(prompt, counter, model)
         if "system" in endpoint.roles:
             given["system"] = prompt.system
         elif prompt.system != turns.DEFAULT_SYSTEM:

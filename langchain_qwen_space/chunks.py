@@ -1,7 +1,8 @@
-"""Fragments of an answer -> LangChain's chunks.
+"""Text of an answer, as it arrives -> LangChain's chunks.
 
-A fragment passes the stop strings, the limit on tokens, the tags of thoughts and the tags of tool
-calls, in this order. Each hands on at once what nothing that follows can change.
+Text passes the limit on tokens, then thoughts are separated, and what is left passes the stop
+strings and the parser of tool calls. So no call and no stop string is found in a thought, whether
+thoughts are shown or not. Each step hands on at once what nothing that follows can change.
 """
 
 import json
@@ -20,9 +21,10 @@ from langchain_core.outputs import ChatGenerationChunk
 from langchain_qwen_space.json_schema import mistakes
 from langchain_qwen_space.json_text import JSONText
 from langchain_qwen_space.qwen.cuts import StopStrings, TokenLimit
-from langchain_qwen_space.qwen.reasoning import Reasoning, ThinkSplitter
+from langchain_qwen_space.qwen.reasoning import Reasoning, ThoughtsEnd, ThoughtSplitter
 from langchain_qwen_space.qwen.tokens import TokenCounter
 from langchain_qwen_space.qwen.tool_calls import ToolCallParser, ToolCallPiece
+from langchain_qwen_space.qwen.tool_repair import give_up
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,8 @@ class Shape:
     Attributes:
         stop: Strings before the first of which the text is cut.
         max_tokens: The most tokens that the text may have.
-        reasoning: True gives thoughts apart, False leaves them out, None leaves their tags in.
+        reasoning: True gives thoughts apart, False leaves them out, None leaves them and their tags
+            in the text. It decides only what is shown.
         tools: Whether tags of tool calls are read.
         forced: Whether prose before the first call is kept back.
         single: Whether the first call is the last.
@@ -73,12 +76,16 @@ class AnswerChunks:
 
     Attributes:
         done: Nothing more is wanted of the Space, although it may have more to say.
+        thinks_untagged: Whether the model may begin inside its thoughts, so that a `</think>` can
+            still make all text before it a thought. Then no call and no stop string ends the answer
+            before its end.
     """
 
     def __init__(
         self, shape: Shape, counter: TokenCounter, *, whole: bool = False, first_call_index: int = 0
     ) -> None:
         self.done = False
+        self.thinks_untagged = True
         self._shape = shape
         self._counter = counter
         self._kept: list[Piece] | None = [] if whole else None
@@ -88,12 +95,12 @@ class AnswerChunks:
         self._first_call_index = first_call_index
         self._stop = StopStrings(shape.stop) if shape.stop else None
         self._limit = TokenLimit(shape.max_tokens, counter) if shape.max_tokens else None
-        self._think = None if shape.reasoning is None else ThinkSplitter()
-        self._calls = (
-            ToolCallParser(withhold_prose=shape.forced, single=shape.single)
-            if shape.tools
-            else None
-        )
+        # Where nothing looks into the text and thoughts are left in it, it passes as it comes.
+        looked_into = shape.reasoning is not None or shape.tools or shape.stop or shape.schema
+        self._think = ThoughtSplitter() if looked_into else None
+        self._untagged = False  # text turned out to be thought after it was handed out
+        self._calls = self._parser() if shape.tools else None
+        self._arguments: dict[int, str] = {}  # handed out, by the index of the call
         self._json = None if shape.schema is None else JSONText(partial(_fits, shape.schema))
         self._written: list[str] = []  # JSON
         self._accepted: ToolCallPiece | None = None
@@ -120,7 +127,10 @@ class AnswerChunks:
         if self._plain:
             self._used.append(fragment)
             return [text_chunk(fragment)]
-        return self._give(self._tell(self._cut(fragment)))
+        if self._limit is not None:
+            fragment = self._limit.feed(fragment)
+            self.done = self._limit.reached
+        return self._give(self._read(fragment))
 
     def think(self, fragment: str) -> list[ChatGenerationChunk]:
         """The chunks for a thought that the Space itself tells from the answer."""
@@ -129,15 +139,11 @@ class AnswerChunks:
 
     def end(self) -> list[ChatGenerationChunk]:
         """The chunks for what was held back: no more text comes."""
-        text = ""
-        if self._stop is not None:
-            text = self._stop.finish()
-        if self._limit is not None:
-            text = self._limit.feed(text) + self._limit.finish()
-        self._used.append(text)
-        pieces = self._tell(text)
+        pieces = self._read("" if self._limit is None else self._limit.finish())
         if self._think is not None:
-            pieces += self._told(self._think.finish())
+            self._sort(self._think.finish(), pieces)
+        if self._stop is not None:
+            self._take_text(self._stop.finish(), pieces)
         if self._calls is not None:
             pieces += self._calls.finish()
         if self._json is None:
@@ -164,6 +170,8 @@ class AnswerChunks:
         """
         chunks = self._kept_back()
         answer = self
+        if self._untagged and self._kept is None and exact is None:
+            exact = "".join(self._used), "".join(self._apart)
         if exact is not None:
             answer = AnswerChunks(self._shape, self._counter, whole=True)
             text, thoughts = exact
@@ -185,36 +193,80 @@ class AnswerChunks:
         )
         return [*chunks, ChatGenerationChunk(message=message)]
 
-    def _cut(self, text: str) -> str:
-        """What of the text is before every stop string and within the limit."""
-        if self._stop is not None:
-            text = self._stop.feed(text)
-            self.done = self._stop.found is not None
-        if self._limit is not None:
-            text = self._limit.feed(text)
-            self.done = self.done or self._limit.reached
-        self._used.append(text)
-        return text
+    def _parser(self) -> ToolCallParser:
+        return ToolCallParser(withhold_prose=self._shape.forced, single=self._shape.single)
 
-    def _tell(self, text: str) -> list[Piece]:
-        """Tell thoughts, text and tool calls."""
-        if self._think is not None:
-            return self._told(self._think.feed(text))
-        return self._told([text]) if text else []
+    def _read(self, text: str) -> list[Piece]:
+        """Separate thoughts, text and tool calls."""
+        out: list[Piece] = []
+        self._sort([text] if self._think is None else self._think.feed(text), out)
+        return out
 
-    def _told(self, pieces: Sequence[str | Reasoning]) -> list[Piece]:
-        if self._calls is None:
-            return list(pieces)
-        told: list[Piece] = []
+    def _sort(self, pieces: Sequence[str | Reasoning | ThoughtsEnd], out: list[Piece]) -> None:
         for piece in pieces:
-            told += self._calls.feed(piece) if isinstance(piece, str) else [piece]
-        self.done = self.done or self._calls.done
-        return told
+            if isinstance(piece, Reasoning):
+                self._used.append(piece.written)
+                out.append(piece)
+            elif isinstance(piece, ThoughtsEnd):
+                self._take_back(piece, out)
+            else:
+                self._take_text(piece if self._stop is None else self._stop.feed(piece), out)
+
+    def _take_text(self, text: str, out: list[Piece]) -> None:
+        """Look for calls in text that no stop string cuts off."""
+        self._used.append(text)
+        if self._calls is None:
+            out += [text] if text else []
+        else:
+            out += self._calls.feed(text)
+        settled = not self.thinks_untagged or self._think is None or self._think.settled
+        if settled:
+            stopped = self._stop is not None and self._stop.found is not None
+            called = self._calls is not None and self._calls.done
+            self.done = self.done or stopped or called
+
+    def _take_back(self, end: ThoughtsEnd, out: list[Piece]) -> None:
+        """All text so far was thought, and so was every call in it, which must not run."""
+        if self._stop is not None:
+            self._used.append(self._stop.finish())
+            self._stop = StopStrings(self._shape.stop)
+        thought = "".join(self._used)
+        self._used = [thought, end.written]
+        self._untagged = True
+        calls, self._calls = self._calls, self._parser() if self._shape.tools else None
+        if self._json is not None and self._shape.schema is not None:
+            self._json = JSONText(partial(_fits, self._shape.schema))
+            self._written.clear()
+        if self._kept is not None:
+            self._kept.clear()
+            out[:] = [Reasoning(thought, thought + end.written)]
+            return
+        self._thoughts.append(thought)
+        if calls is not None and self._calls is not None:
+            self._calls.calls = calls.calls
+            for piece in out:
+                self._note_arguments(piece)
+            for index, args in self._arguments.items():
+                out.append(ToolCallPiece(index, None, None, give_up(args)))
+            self._arguments.clear()
+        if self._shape.reasoning is None:
+            out.append(Reasoning("", end.written))
+
+    def _note_arguments(self, piece: Piece) -> None:
+        if isinstance(piece, ToolCallPiece):
+            self._arguments[piece.index] = self._arguments.get(piece.index, "") + piece.args
 
     def _give(self, pieces: list[Piece], *, last: bool = False) -> list[ChatGenerationChunk]:
         self._thoughts += [piece.text for piece in pieces if isinstance(piece, Reasoning)]
         if not self._shape.reasoning:
-            pieces = [piece for piece in pieces if not isinstance(piece, Reasoning)]
+            # Prose that is held back, or JSON, has no place for thoughts.
+            left_in = self._shape.reasoning is None and not self._shape.forced and not self._json
+            pieces = [
+                piece.written if left_in and isinstance(piece, Reasoning) else piece
+                for piece in pieces
+                if left_in or not isinstance(piece, Reasoning)
+            ]
+        pieces = [piece for piece in pieces if piece != "" and not _is_empty(piece)]
         if self._json is not None:
             read = [self._json.feed(piece) if isinstance(piece, str) else piece for piece in pieces]
             if last:
@@ -224,6 +276,9 @@ class AnswerChunks:
         if self._kept is not None:
             self._kept += pieces
             return []
+        if self._think is not None and not self._think.settled:
+            for piece in pieces:
+                self._note_arguments(piece)
         return [self._chunk(piece) for piece in pieces]
 
     def _kept_back(self) -> list[ChatGenerationChunk]:
@@ -236,7 +291,7 @@ class AnswerChunks:
         ]
         if self._accepted is not None:
             pieces.append(self._accepted)
-        return [self._chunk(piece) for piece in pieces if piece not in ("", Reasoning(""))]
+        return [self._chunk(piece) for piece in pieces if piece != "" and not _is_empty(piece)]
 
     def _parsed(self) -> dict[str, Any]:
         """What OpenAI's client adds to an answer in JSON: the object, if it fits the schema."""
@@ -269,6 +324,10 @@ class AnswerChunks:
             return "length"
         called = self._accepted or (self._calls is not None and self._calls.calls)
         return "tool_calls" if called else "stop"
+
+
+def _is_empty(piece: Piece) -> bool:
+    return isinstance(piece, Reasoning) and not piece.text
 
 
 def _fits(schema: dict[str, Any], value: Any) -> bool:

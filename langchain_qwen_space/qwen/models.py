@@ -54,6 +54,19 @@ def match_model(name: str, choices: Sequence[str]) -> str | None:
     return None
 
 
+def may_think_untagged(name: str) -> bool:
+    """Whether the model's answers may begin inside its thoughts, with no `<think>` before them.
+
+    So answer the models whose chat template opens the block itself: QwQ, the Thinking models, and
+    Qwen3.5 and later. Those before Qwen3, the Coder and the Instruct models do not think; a name that
+    says nothing may stand for any model.
+    """
+    model = canonical_name(name)
+    return not (
+        model.startswith(("qwen1", "qwen2", "qwen-2")) or "coder" in model or "instruct" in model
+    )
+
+
 def profile(name: str) -> ModelProfile | None:
     """Returns LangChain's profile of a Qwen2.5 model, or None for any other.
 

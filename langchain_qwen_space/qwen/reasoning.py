@@ -1,59 +1,132 @@
-"""A stream of answer text -> the answer and the thoughts that `<think>` tags mark in it."""
+"""A stream of answer text -> the answer and the thoughts that stand before it.
+
+A model's thoughts are the block `<think>…</think>` that opens its answer. Where the model's template
+opens the block itself (QwQ, the Thinking models), only `</think>` is seen: then everything before it
+was thought. A tag anywhere else is text, as in a sentence or in a string of a tool call.
+"""
 
 from dataclasses import dataclass
+from enum import Enum
 
-_TAGS = ("<think>", "</think>")
+_OPEN, _CLOSE = "<think>", "</think>"
 
 
 @dataclass(frozen=True, slots=True)
 class Reasoning:
-    """A fragment of the model's thoughts."""
+    """A piece of the model's thoughts.
+
+    Attributes:
+        text: The thoughts, without tags and the blank space after them.
+        written: What stands in the answer for it; empty where the Space itself separates thoughts.
+    """
 
     text: str
+    written: str = ""
 
 
-class ThinkSplitter:
-    """Tells thoughts from text, incrementally.
+@dataclass(frozen=True, slots=True)
+class ThoughtsEnd:
+    """A `</think>` that nothing opened: all text before it was thought."""
 
-    The tags belong to neither, nor does the blank space right after them. A `</think>` that closes
-    nothing is text. Held back is only what may still become a tag.
+    written: str = _CLOSE
+
+
+class _State(Enum):
+    START = 1  # nothing but blank space so far
+    THINKING = 2
+    ANSWERING = 3  # a `</think>` may still say that this is thinking
+    ANSWERED = 4  # the rest is text
+
+
+class ThoughtSplitter:
+    """Separates thoughts from the answer, incrementally.
+
+    `written` of the thoughts, and the text, add up to the input. Only what may still become a tag is
+    held back.
     """
 
     def __init__(self) -> None:
-        self._thinking = False
-        self._trim = False  # blank space that follows a tag is dropped
+        self._state = _State.START
+        self._trim = False  # blank space right after a tag belongs to neither side
         self._held = ""
 
-    def feed(self, text: str) -> list[str | Reasoning]:
-        """Return what can be told of this text."""
-        out: list[str | Reasoning] = []
+    @property
+    def settled(self) -> bool:
+        """Whether nothing that was given out as text can still turn out to be thought."""
+        return self._state is _State.ANSWERED
+
+    def feed(self, text: str) -> list[str | Reasoning | ThoughtsEnd]:
+        """Return what can be decided now that this text has arrived."""
+        out: list[str | Reasoning | ThoughtsEnd] = []
         text = self._held + text
-        while True:
-            tag = _TAGS[self._thinking]
-            at = text.find(tag)
-            if at < 0:
-                break
-            self._give(text[:at], out)
-            text = text[at + len(tag) :]
-            self._thinking = not self._thinking
-            self._trim = True
-        keep = next(
-            (n for n in range(min(len(tag) - 1, len(text)), 0, -1) if tag.startswith(text[-n:])), 0
-        )
-        self._held = text[len(text) - keep :]
-        self._give(text[: len(text) - keep], out)
+        while text:
+            if self._state is _State.START:
+                solid = text.lstrip()
+                if not solid.startswith(_OPEN):
+                    if _OPEN.startswith(solid):
+                        break
+                    self._state = _State.ANSWERING
+                    continue
+                size = len(text) - len(solid) + len(_OPEN)
+                out.append(Reasoning("", text[:size]))
+                self._state, self._trim, text = _State.THINKING, True, text[size:]
+            elif self._state is _State.THINKING:
+                end = text.find(_CLOSE)
+                stop = _undecided(text, _CLOSE) if end < 0 else end
+                self._think(text[:stop], out)
+                text = text[stop:]
+                if end < 0:
+                    break
+                out.append(Reasoning("", _CLOSE))
+                self._state, self._trim, text = _State.ANSWERED, True, text[len(_CLOSE) :]
+            elif self._state is _State.ANSWERING:
+                end, opened = text.find(_CLOSE), text.find(_OPEN)
+                if opened >= 0 and not 0 <= end < opened:
+                    self._state = _State.ANSWERED
+                    continue
+                stop = min(_undecided(text, _CLOSE), _undecided(text, _OPEN)) if end < 0 else end
+                if text[:stop]:
+                    out.append(text[:stop])
+                text = text[stop:]
+                if end < 0:
+                    break
+                out.append(ThoughtsEnd())
+                self._state, self._trim, text = _State.ANSWERED, True, text[len(_CLOSE) :]
+            else:
+                self._answer(text, out)
+                text = ""
+        self._held = text
         return out
 
     def finish(self) -> list[str | Reasoning]:
         """Return what was held back: the text ends here."""
-        out: list[str | Reasoning] = []
-        self._give(self._held, out)
-        self._held = ""
-        return out
+        out: list[str | Reasoning | ThoughtsEnd] = []
+        held, self._held = self._held, ""
+        if held and self._state is _State.THINKING:
+            self._think(held, out)
+        elif held:
+            out.append(held)
+        return [piece for piece in out if not isinstance(piece, ThoughtsEnd)]
 
-    def _give(self, text: str, out: list[str | Reasoning]) -> None:
-        if self._trim:
-            text = text.lstrip()
-            self._trim = not text
+    def _think(self, text: str, out: list[str | Reasoning | ThoughtsEnd]) -> None:
+        shown = text.lstrip() if self._trim else text
+        self._trim = self._trim and not shown
         if text:
-            out.append(Reasoning(text) if self._thinking else text)
+            out.append(Reasoning(shown, text))
+
+    def _answer(self, text: str, out: list[str | Reasoning | ThoughtsEnd]) -> None:
+        if self._trim:
+            shown = text.lstrip()
+            if blank := text[: len(text) - len(shown)]:
+                out.append(Reasoning("", blank))
+            self._trim, text = not shown, shown
+        if text:
+            out.append(text)
+
+
+def _undecided(text: str, tag: str) -> int:
+    """Where the end of `text` begins that may still become `tag`."""
+    for size in range(min(len(tag) - 1, len(text)), 0, -1):
+        if tag.startswith(text[-size:]):
+            return len(text) - size
+    return len(text)

@@ -1,0 +1,155 @@
+"""Thoughts are separated before anything else looks at an answer, whatever of them is shown."""
+
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from langchain_core.messages import AIMessage, message_chunk_to_message
+from langchain_core.outputs.chat_generation import merge_chat_generation_chunks
+
+from langchain_qwen_space.chunks import AnswerChunks, Shape, Usage
+from langchain_qwen_space.qwen import tokens
+from langchain_qwen_space.qwen.models import may_think_untagged
+
+DELETE = '<tool_call>\n{"name": "delete_all", "arguments": {"path": "/"}}\n</tool_call>'
+TAGGED = f"<think>maybe {DELETE}, no.</think>\n\nAre you sure?"
+UNTAGGED = TAGGED.removeprefix("<think>")
+IN_A_STRING = '<tool_call>\n{"name": "note", "arguments": {"text": "write <think>hm</think> tags"}}\n</tool_call>'
+
+
+def answer(
+    text: str | list[str], *, whole: bool = False, untagged: bool = True, **shape: Any
+) -> AIMessage:
+    """The message that LangChain adds up from the chunks of an answer."""
+    chunks = AnswerChunks(Shape(**shape), tokens.Estimate(), whole=whole)
+    chunks.thinks_untagged = untagged
+    out = []
+    for fragment in [text] if isinstance(text, str) else text:
+        if not chunks.done:
+            out += chunks.take(fragment)
+    out += [*chunks.end(), *chunks.last({}, Usage(), None)]
+    whole_answer = merge_chat_generation_chunks(out)
+    assert whole_answer is not None
+    message = message_chunk_to_message(whole_answer.message)
+    assert isinstance(message, AIMessage)
+    return message
+
+
+@pytest.mark.parametrize("reasoning", [None, True, False])
+@pytest.mark.parametrize("whole", [True, False])
+@pytest.mark.parametrize("text", [TAGGED, UNTAGGED], ids=["tagged", "untagged"])
+@pytest.mark.parametrize("single", [True, False])
+def test_a_call_in_a_thought_is_not_made(text, whole, reasoning, single):
+    message = answer(list(text), whole=whole, reasoning=reasoning, tools=True, single=single)
+    assert message.tool_calls == []
+    assert message.text.endswith("Are you sure?")
+
+
+@pytest.mark.parametrize("reasoning", [None, True, False])
+def test_a_call_after_thoughts_is_made(reasoning):
+    for text in (TAGGED + DELETE, UNTAGGED + DELETE):
+        message = answer(list(text), whole=True, reasoning=reasoning, tools=True)
+        assert [call["name"] for call in message.tool_calls] == ["delete_all"]
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_reasoning_decides_what_is_shown(whole):
+    text = "<think>\nLet me see.\n</think>\n\nIt is 4."
+    shown = {
+        reasoning: answer(list(text), whole=whole, reasoning=reasoning)
+        for reasoning in (None, True, False)
+    }
+    assert shown[None].content == text
+    assert shown[True].content == shown[False].content == "It is 4."
+    assert shown[True].additional_kwargs["reasoning_content"] == "Let me see.\n"
+    assert "reasoning_content" not in shown[False].additional_kwargs
+
+
+def test_a_whole_answer_that_began_inside_its_thoughts_is_parted_right():
+    message = answer(list("Let me see.</think>It is 4."), whole=True, reasoning=True)
+    assert message.content == "It is 4."
+    assert message.additional_kwargs["reasoning_content"] == "Let me see."
+
+
+def test_a_stream_that_began_inside_its_thoughts_ends_with_the_exact_text():
+    message = answer(list("Let me see.</think>It is 4."), reasoning=False)
+    assert message.response_metadata["revised"] is True
+    assert message.response_metadata["final_text"] == "It is 4."
+
+
+@pytest.mark.parametrize("reasoning", [None, True, False])
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_tag_inside_of_an_argument_stays_there(whole, reasoning):
+    message = answer(list(f"Hm. {IN_A_STRING}"), whole=whole, reasoning=reasoning, tools=True)
+    assert message.tool_calls[0]["args"] == {"text": "write <think>hm</think> tags"}
+
+
+@pytest.mark.parametrize("text", ["Use `<think>` and `</think>`.", "a <think>b</think> c"])
+def test_a_tag_in_a_sentence_is_text(text):
+    assert answer(list(text), reasoning=True).content == text
+
+
+@pytest.mark.parametrize(
+    "text", ["<think>one. two.</think>three. four", "one. two.</think>three. four"]
+)
+def test_a_stop_string_in_a_thought_does_not_end_the_answer(text):
+    message = answer(list(text), whole=True, reasoning=False, stop=["."])
+    assert message.content == "three"
+
+
+def test_an_answer_of_a_model_that_does_not_think_ends_at_the_stop_string():
+    chunks = AnswerChunks(Shape(stop=(".",)), tokens.Estimate())
+    chunks.thinks_untagged = False
+    chunks.take("one. two")
+    assert chunks.done
+
+
+@pytest.mark.parametrize(
+    ("name", "may"),
+    [
+        ("72B", False),
+        ("Qwen2.5-Coder-7B-Instruct", False),
+        ("Qwen3-Coder-30B-A3B-Instruct", False),
+        ("Qwen/QwQ-32B", True),
+        ("qwen3-30b-a3b-thinking-2507", True),
+        ("qwen3.5-plus", True),
+        ("some-model", True),
+    ],
+)
+def test_which_models_may_begin_inside_their_thoughts(name, may):
+    assert may_think_untagged(name) is may
+
+
+PARTS = st.lists(
+    st.sampled_from(["<think>", "</think>", "<", "think>", "\n", " hm ", DELETE, "x", "</"]),
+    max_size=8,
+)
+
+
+@given(PARTS, st.integers(1, 7), st.sampled_from([None, True, False]))
+@example([UNTAGGED], 1, None)
+def test_how_a_text_is_split_changes_nothing(parts, size, reasoning):
+    text = "".join(parts)
+    split = [text[at : at + size] for at in range(0, len(text), size)]
+    for whole in (True, False):
+        one = answer(text, whole=whole, reasoning=reasoning, tools=True)
+        many = answer(split, whole=whole, reasoning=reasoning, tools=True)
+        assert one.content == many.content
+        assert [call["args"] for call in one.tool_calls] == [
+            call["args"] for call in many.tool_calls
+        ]
+
+
+@given(PARTS, st.integers(1, 7), st.booleans(), st.sampled_from([None, True, False]))
+def test_no_call_comes_out_of_a_thought(parts, size, whole, reasoning):
+    thought = "".join(parts).replace("</think>", "").replace("</", "").lstrip()
+    text = f"<think>{thought}</think>Done."
+    split = [text[at : at + size] for at in range(0, len(text), size)]
+    assert answer(split, whole=whole, reasoning=reasoning, tools=True).tool_calls == []
+
+
+@given(PARTS)
+def test_nothing_of_a_text_is_lost(parts):
+    text = "".join(parts)
+    assert answer(text, reasoning=None, stop=["never there"]).content == text
