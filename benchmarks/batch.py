@@ -25,7 +25,7 @@ from typing import Any
 
 from langchain_core.runnables import RunnableLambda
 
-from langchain_qwen_space.jobs import Job, Options, run_batch
+from langchain_qwen_space.jobs import BatchOptions, Job, run_batch
 from tests.integration_tests.jobs.kills import (
     batch_command,
     counting_space,
@@ -109,7 +109,7 @@ async def _at_once_too(_messages: Any) -> str:
     return "yes"
 
 
-def overhead(folder: Path, rows: int, options: Options) -> float:
+def overhead(folder: Path, rows: int, options: BatchOptions) -> float:
     """Milliseconds a row, from the first answer to the last, of a job whose answers take no time."""
     source, output = folder / f"{options.engine}.jsonl", folder / f"{options.engine}-answers.jsonl"
     write_prompts(source, rows)
@@ -135,7 +135,7 @@ def overhead_on_ray(folder: Path, rows: int) -> float:
     cluster = Cluster(initialize_head=True, head_node_args=head)
     try:
         cluster.add_node(num_cpus=1, object_store_memory=MEMORY)
-        options = Options(concurrency=16, engine="ray", ray_address=cluster.address)
+        options = BatchOptions(concurrency=16, engine="ray", ray_address=cluster.address)
         return overhead(folder, rows, options)
     finally:
         ray.shutdown()
@@ -158,7 +158,7 @@ def main() -> None:
         if asked.only != "killed":
             share = asked.rows / ROWS
             figures["ms_a_row"] = {
-                "here": overhead(folder, round(LOCAL_ROWS * share), Options(concurrency=16)),
+                "here": overhead(folder, round(LOCAL_ROWS * share), BatchOptions(concurrency=16)),
                 "on Ray": overhead_on_ray(folder, round(RAY_ROWS * share)),
             }
         if asked.only != "overhead":

@@ -1,5 +1,7 @@
 """`qwen-space batch`: a file of prompts becomes a file of answers."""
 
+import shutil
+import tempfile
 import time
 import warnings
 from collections.abc import Iterator
@@ -22,12 +24,13 @@ from langchain_qwen_space.cli.common import (
     chat_model,
     error_console,
     exit_codes,
+    printable,
 )
 from langchain_qwen_space.errors import InvalidInputError
 
 if TYPE_CHECKING:
     from langchain_qwen_space.jobs import Progress
-    from langchain_qwen_space.jobs.run import OnProgress
+    from langchain_qwen_space.jobs.state import OnProgress
 
 _EVERY = 30.0  # seconds between two lines where there is no terminal
 
@@ -41,10 +44,17 @@ class Engine(StrEnum):
 
 def batch(
     prompts: Annotated[
-        Path, typer.Argument(help="The prompts: a `.jsonl`, `.csv` or `.parquet` file.")
+        Path,
+        typer.Argument(
+            help="The prompts: a `.jsonl`, `.csv`, `.tsv` or `.parquet` file, all but Parquet also "
+            "with `.gz`; `-` is standard input, as JSONL."
+        ),
     ],
     answers: Annotated[
-        Path, typer.Argument(help="The answers: a new file, likewise; the formats may differ.")
+        Path,
+        typer.Argument(
+            help="The answers: a new file, likewise; the formats may differ; `-` is standard output."
+        ),
     ],
     space: SpaceOption = None,
     model: ModelOption = None,
@@ -77,9 +87,26 @@ def batch(
     max_tokens: Annotated[
         int | None, typer.Option(min=1, help="The most tokens of an answer.")
     ] = None,
+    temperature: Annotated[
+        float | None, typer.Option(min=0, help="How much answers vary; where the Space takes it.")
+    ] = None,
+    stop: Annotated[
+        list[str] | None,
+        typer.Option(metavar="TEXT", help="End an answer before this text; may be repeated."),
+    ] = None,
+    timeout: Annotated[
+        float | None, typer.Option(min=0.001, help="Seconds that the Space may be silent.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many rows.")] = None,
     concurrency: Annotated[
-        int, typer.Option("--concurrency", "-c", min=1, help="Calls under way at a time.")
-    ] = 8,
+        int | None,
+        typer.Option(
+            "--concurrency",
+            "-c",
+            min=1,
+            help="Calls under way at a time. Default: 4, or 8 if the Space is on this machine.",
+        ),
+    ] = None,
     max_calls_per_minute: Annotated[
         float | None, typer.Option(min=0.001, help="Calls that may begin in a minute.")
     ] = None,
@@ -87,8 +114,18 @@ def batch(
         bool, typer.Option("--retry-failed", help="Ask again about rows that failed before.")
     ] = False,
     give_up_after: Annotated[
-        int, typer.Option(min=1, help="End when so many rows failed one after the other.")
-    ] = 100,
+        int, typer.Option(min=1, help="Stop when so many rows failed one after the other.")
+    ] = 20,
+    outage_timeout: Annotated[
+        float,
+        typer.Option(min=0, help="Seconds to wait for a Space that cannot be reached, then stop."),
+    ] = 600.0,
+    allow_changes: Annotated[
+        bool,
+        typer.Option(
+            "--allow-changes", help="Go on with another Space, model or options than before."
+        ),
+    ] = False,
     engine: Annotated[
         Engine, typer.Option(help="Ask from this machine, or from a Ray cluster.")
     ] = Engine.local,
@@ -103,60 +140,105 @@ def batch(
     """Ask about every row of a file, and write the answers to another.
 
     The answers are the rows of the prompts, in their order and with all their columns, and
-    besides: text, error, error_type, model, finish_reason, input_tokens, output_tokens, seconds;
-    parsed with `--schema`; reasoning and tool_calls where there are any. A row that failed has an
-    error; its text is what had come until then.
+    besides: text, error, error_type, space, model, options, finish_reason, input_tokens,
+    output_tokens, seconds; parsed with `--schema`; reasoning and tool_calls where there are any. A
+    row that failed has an error; its text is what had come until then.
 
     Each answer is on disk as soon as it has come, in ANSWERS.job, until the last one is there and
-    ANSWERS is written. However a run ends, the same command goes on where it ended. Keep ANSWERS.job
-    as long as you may want to retry rows that failed; delete it after that.
+    ANSWERS is written. However a run ends, the same command goes on where it stopped; with other
+    settings it is refused, unless you pass `--allow-changes`. A Space that goes away pauses the job.
+    Keep ANSWERS.job as long as you may want to retry rows that failed; delete it after that.
 
     For example:
 
         qwen-space batch prompts.jsonl answers.jsonl
         qwen-space batch questions.csv answers.parquet --prompt-column question --concurrency 4
         qwen-space batch prompts.jsonl answers.jsonl --retry-failed
+        qwen-space batch - - --limit 10 < prompts.jsonl > answers.jsonl
         qwen-space batch prompts.jsonl cities.jsonl --schema city.json --engine ray
 
-    Exit status: 0 if every row has an answer, 1 if rows failed or the run gave up, 2 for wrong usage
+    Exit status: 0 if every row has an answer, 1 if rows failed or the job stopped early, 2 for wrong usage
     or a file that cannot be used, 130 if it was interrupted.
     """
     with exit_codes():
-        from langchain_qwen_space.jobs import Job, Options, run_batch
+        from langchain_qwen_space.jobs import BatchOptions, Job, run_batch, store_path
 
-        job = Job(
-            prompts,
-            answers,
-            prompt=prompt_column,
-            messages=messages_column,
-            id=id_column,
-            system=system,
-            schema=None if schema is None else _read_schema(schema),
-            prefix=prefix,
-        )
-        options = Options(
+        options = BatchOptions(
             concurrency=concurrency,
             max_calls_per_minute=max_calls_per_minute,
             retry_failed=retry_failed,
             give_up_after=give_up_after,
+            outage_timeout=outage_timeout,
+            allow_changes=allow_changes,
             engine=engine.value,
             ray_address=ray_address,
             ray_workers=ray_workers,
         )
         asked = chat_model(
-            space, model, token, proxy, auth, max_tokens=max_tokens, max_concurrency=concurrency
+            space,
+            model,
+            token,
+            proxy,
+            auth,
+            max_tokens=max_tokens,
+            temperature=temperature,
+            stop=stop,
+            timeout=timeout,
+            max_concurrency=concurrency,
         )
-        with _display() as display:
+        schema_read = None if schema is None else _read_schema(schema)
+        with _standard_streams(prompts, answers) as (source, output), _display() as display:
+            job = Job(
+                source,
+                output,
+                prompt=prompt_column,
+                messages=messages_column,
+                id=id_column,
+                system=system,
+                schema=schema_read,
+                prefix=prefix,
+                limit=limit,
+            )
             try:
                 with warnings.catch_warnings():
                     warnings.simplefilter("once", UserWarning)
                     progress = run_batch(asked, job, options, on_progress=display)
             except KeyboardInterrupt:
                 error_console().print(
-                    f"Stopped. What is done is kept in {answers}.job; the same command goes on."
+                    f"Stopped. What is done is kept in {store_path(output)}; the same command goes on."
                 )
                 raise typer.Exit(INTERRUPTED) from None
-        _tell_the_end(progress, answers)
+        _report_end(progress, answers)
+
+
+@contextmanager
+def _standard_streams(prompts: Path, answers: Path) -> Iterator[tuple[Path, Path]]:
+    """The files that stand for standard input and output: kept if the job does not finish."""
+    from langchain_qwen_space.jobs import store_path
+
+    if "-" not in (str(prompts), str(answers)):
+        yield prompts, answers
+        return
+    folder = Path(tempfile.mkdtemp(prefix="qwen-space-batch-"))
+    source = folder / "prompts.jsonl" if str(prompts) == "-" else prompts
+    output = folder / "answers.jsonl" if str(answers) == "-" else answers
+    if source != prompts:
+        with source.open("wb") as file:
+            shutil.copyfileobj(typer.get_binary_stream("stdin"), file)
+    try:
+        yield source, output
+        if output != answers:
+            with output.open("rb") as file:
+                shutil.copyfileobj(file, typer.get_binary_stream("stdout"))
+    except BaseException:
+        if store_path(output).exists():
+            error_console().print(
+                f"To go on: the same command with {source} {output} in place of {prompts} {answers}."
+            )
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _read_schema(path: Path) -> dict[str, Any]:
@@ -167,11 +249,11 @@ def _read_schema(path: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise InvalidInputError(f"--schema: {path} cannot be read as JSON: {error}") from None
     if not isinstance(schema, dict):
-        raise InvalidInputError(f"--schema: {path} holds no JSON object.")
+        raise InvalidInputError(f"--schema: {path} is not a JSON object.")
     return schema
 
 
-def _tell_the_end(progress: "Progress", answers: Path) -> None:
+def _report_end(progress: "Progress", answers: Path) -> None:
     console = error_console()
     console.print(
         f"{answers}: {progress.rows} rows, {progress.answered} answered, {progress.failed} failed; "
@@ -184,7 +266,7 @@ def _tell_the_end(progress: "Progress", answers: Path) -> None:
 
 @contextmanager
 def _display() -> "Iterator[OnProgress]":
-    """Shows how far a job has come: a bar in a terminal, else a line now and then."""
+    """Shows the progress of a job: a bar in a terminal, else a line now and then."""
     from rich.progress import BarColumn, TextColumn
     from rich.progress import Progress as Bar
 
@@ -211,14 +293,19 @@ class _Lines:
 
     def __init__(self) -> None:
         self._due = 0.0
+        self._paused = False
 
     def __call__(self, progress: "Progress") -> None:
-        if time.monotonic() >= self._due and progress.left:
+        paused, self._paused = self._paused, progress.paused is not None
+        changed = self._paused and not paused
+        if changed or (time.monotonic() >= self._due and progress.left):
             self._due = time.monotonic() + _EVERY
             error_console().print(_line(progress))
 
 
 def _line(progress: "Progress") -> str:
+    if progress.paused is not None:
+        return f"Paused at {progress.rows - progress.left} of {progress.rows} rows: {printable(progress.paused)}"
     left = progress.seconds_left
     return (
         f"{progress.rows - progress.left} of {progress.rows} rows, {progress.failed} failed, "

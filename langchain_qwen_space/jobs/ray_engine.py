@@ -1,6 +1,6 @@
 """A job's questions asked from a Ray cluster, through Ray Data (extra `ray`).
 
-The driver, which holds the ledger, sends rows out and puts answers on disk as they come back. The
+The driver, which holds the answer store, sends rows out and puts answers on disk as they come back. The
 limit on calls under way holds whatever dies, since it is built in: so many worker processes, each
 with so many threads that ask one question at a time. A worker that dies is started again, and its
 questions are asked again.
@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any
 from langchain_core.runnables import Runnable
 
 from langchain_qwen_space.errors import InvalidInputError, QwenSpaceError
-from langchain_qwen_space.jobs.asking import Asker, make_asker
-from langchain_qwen_space.jobs.pace import Pace, Turns
+from langchain_qwen_space.jobs.calls import RowCaller, make_caller
+from langchain_qwen_space.jobs.rate_limit import CallSchedule, ScheduledRateLimiter
 from langchain_qwen_space.jobs.rows import Row
-from langchain_qwen_space.jobs.run import Run
+from langchain_qwen_space.jobs.state import JobState
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 try:
@@ -35,7 +35,7 @@ except ImportError as error:
     ) from error
 
 if TYPE_CHECKING:
-    from langchain_qwen_space.jobs.runner import Options
+    from langchain_qwen_space.jobs.batch import BatchOptions
 
 _PATIENCE = 10.0  # seconds that a cluster's address may take to answer
 _PROCESSOR = 0.01
@@ -45,31 +45,33 @@ _AT_A_TIME = 10_000  # rows that are handed to Ray together; the driver holds no
 class _Worker:
     """What a worker process keeps: the model, with its connections."""
 
-    def __init__(self, asker: Asker) -> None:
-        self._asker = asker
+    def __init__(self, caller: RowCaller) -> None:
+        self._caller = caller
 
     def __call__(self, batch: Any) -> dict[str, Any]:
-        answers = map(self._asker.ask, batch["question"].to_pylist())
-        told = [json.dumps(answer, default=str) for answer in answers]
-        return {"number": batch["number"].to_pylist(), "answer": told}
+        answers = map(self._caller.call, batch["question"].to_pylist())
+        written = [json.dumps(answer, default=str) for answer in answers]
+        return {"number": batch["number"].to_pylist(), "answer": written}
 
 
-class _ClusterTurns:
-    """Turns that one actor gives out to all workers. A worker that dies with its turn wastes it."""
+class _ClusterSchedule:
+    """A schedule that one actor keeps for all workers. A worker that dies with its moment wastes it."""
 
     def __init__(self, per_minute: float) -> None:
         # Beside the driver, so that it lives as long as the job does.
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-        actor = ray.remote(Turns).options(num_cpus=0, scheduling_strategy=here)
+        actor = ray.remote(CallSchedule).options(num_cpus=0, scheduling_strategy=here)
         self._actor = actor.remote(per_minute)
 
-    def take(self) -> float:
-        """Take the next turn. Returns how many seconds it is away."""
-        return float(ray.get(self._actor.take.remote()))
+    def reserve(self) -> float:
+        """Reserve the next moment. Returns how many seconds it is away."""
+        return float(ray.get(self._actor.reserve.remote()))
 
 
-def ask_all(model: Runnable[Any, Any], run: Run, options: "Options") -> None:
-    """Ask about all rows of a run.
+def call_all(
+    model: Runnable[Any, Any], state: JobState, options: "BatchOptions", concurrency: int
+) -> None:
+    """Ask about all rows of a job that are left.
 
     Raises:
         InvalidInputError: There is no cluster at the address.
@@ -77,21 +79,22 @@ def ask_all(model: Runnable[Any, Any], run: Run, options: "Options") -> None:
     """
     with _cluster(options.ray_address), _quiet():
         limit = options.max_calls_per_minute
-        asker = make_asker(model, run.job, None if limit is None else Pace(_ClusterTurns(limit)))
+        limiter = None if limit is None else ScheduledRateLimiter(_ClusterSchedule(limit))
+        caller = make_caller(model, state.job, limiter, options.outage_timeout)
         nodes = sum(node["Alive"] for node in ray.nodes())
-        workers = min(options.ray_workers or nodes, options.concurrency)
-        rows = run.rows()
+        workers = min(options.ray_workers or nodes, concurrency)
+        rows = state.rows()
         try:
             while together := list(islice(rows, _AT_A_TIME)):
-                for number, answer in _answers(asker, together, workers, options.concurrency):
-                    run.take(together[number], json.loads(answer))
+                for number, answer in _answers(caller, together, workers, concurrency):
+                    state.add(together[number], json.loads(answer))
         except ray.exceptions.RayError as error:
             msg = f"The Ray cluster failed: {error}. What is done is kept; run the job again."
             raise QwenSpaceError(msg) from error
 
 
 def _answers(
-    asker: Asker, rows: list[Row], workers: int, concurrency: int
+    caller: RowCaller, rows: list[Row], workers: int, concurrency: int
 ) -> Iterator[tuple[int, str]]:
     """Yields the numbers of rows and their answers, as they come."""
     # One question a block: its answer comes back as soon as it is there.
@@ -99,7 +102,7 @@ def _answers(
     threads = concurrency // workers
     answers = ray.data.from_items(questions, override_num_blocks=len(questions)).map_batches(
         _Worker,
-        fn_constructor_args=(asker,),
+        fn_constructor_args=(caller,),
         batch_size=None,
         batch_format="pyarrow",
         compute=ray.data.ActorPoolStrategy(

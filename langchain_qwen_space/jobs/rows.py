@@ -5,14 +5,20 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from langchain_qwen_space.errors import InvalidInputError
+from langchain_qwen_space.jobs.files import (
+    DAMAGED,
+    cell_limit,
+    delimiter_of,
+    format_of,
+    open_bytes,
+    open_text,
+)
 from langchain_qwen_space.jobs.job import Job
-
-FORMATS = {".jsonl": "JSONL", ".ndjson": "JSONL", ".csv": "CSV", ".parquet": "Parquet"}
-_LONGEST_CELL = 2**31 - 1  # characters; Python's own limit is 128 KiB
 
 Key = int | str
 
@@ -33,27 +39,13 @@ class Row:
         return hashlib.blake2b(self.question.encode(), digest_size=16).digest()
 
 
-def format_of(path: Path) -> str:
-    """Returns the format that the name of a file ends in.
-
-    Raises:
-        InvalidInputError: It is none of `FORMATS`.
-    """
-    try:
-        return FORMATS[path.suffix.lower()]
-    except KeyError:
-        msg = f"{path}: the name has to end in {', '.join(FORMATS)}."
-        raise InvalidInputError(msg) from None
-
-
 def read_rows(job: Job) -> Iterator[Row]:
     """Yields the rows of a job's source, in its order, holding one at a time.
 
     Raises:
-        InvalidInputError: The file is not there or broken, or a row has no id; the message says
-            where.
+        InvalidInputError: The file is missing or broken, or a row has no id; the message says where.
     """
-    for position, columns in enumerate(read_columns(Path(job.source))):
+    for position, columns in enumerate(islice(read_columns(Path(job.source)), job.limit)):
         if position == 0:
             _check_columns(job, columns)
         key: Key = position
@@ -76,22 +68,24 @@ def read_columns(path: Path) -> Iterator[dict[str, Any]]:
     try:
         if kind == "JSONL":
             yield from _read_jsonl(path)
-        elif kind == "CSV":
-            yield from _read_csv(path)
-        else:
+        elif kind == "Parquet":
             from langchain_qwen_space.jobs.parquet import read_parquet
 
             yield from read_parquet(path)
+        else:
+            yield from _read_csv(path, delimiter_of(kind))
+    except DAMAGED as error:
+        raise InvalidInputError(f"{path} is not a whole gzip file: {error}.") from error
     except OSError as error:
         msg = f"{path} cannot be read: {error.strerror or error}."
         raise InvalidInputError(msg) from error
     except UnicodeDecodeError as error:
-        msg = f"{path} is no UTF-8 text: {error.reason} at byte {error.start}. Convert it."
+        msg = f"{path} is not UTF-8 text: {error.reason} at byte {error.start}. Convert it."
         raise InvalidInputError(msg) from error
 
 
 def _read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
-    with path.open("rb") as file:  # bytes: their lines end at \n only, as JSONL's do
+    with open_bytes(path) as file:  # bytes: their lines end at \n only, as JSONL's do
         for number, line in enumerate(file, 1):
             text = line.decode("utf-8-sig" if number == 1 else "utf-8").strip()
             if not text:
@@ -99,19 +93,18 @@ def _read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
             try:
                 columns = json.loads(text)
             except (ValueError, RecursionError) as error:
-                msg = f"{path}, line {number} is no JSON: {error}. Mend it, then go on."
+                msg = f"{path}, line {number} is not JSON: {error}. Fix it, then run the job again."
                 raise InvalidInputError(msg) from None
             if not isinstance(columns, dict):
-                msg = f"{path}, line {number} is no JSON object, but {text:.40}"
+                msg = f"{path}, line {number} is not a JSON object, but {text:.40}"
                 raise InvalidInputError(msg)
             yield columns
 
 
-def _read_csv(path: Path) -> Iterator[dict[str, Any]]:
-    before = csv.field_size_limit(_LONGEST_CELL)
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            lines = csv.reader(file, strict=True)
+def _read_csv(path: Path, delimiter: str) -> Iterator[dict[str, Any]]:
+    with cell_limit.raised(), open_text(path, "r", encoding="utf-8-sig", newline="") as file:
+        lines = csv.reader(file, strict=True, delimiter=delimiter)
+        try:
             header = next(lines, [])
             if len(set(header)) < len(header):
                 raise InvalidInputError(f"{path}: two columns have the same name: {header}")
@@ -121,21 +114,19 @@ def _read_csv(path: Path) -> Iterator[dict[str, Any]]:
                 if len(cells) != len(header):
                     msg = (
                         f"{path}, line {lines.line_num}: {len(cells)} cells under "
-                        f"{len(header)} column names. A comma or a quote is amiss."
+                        f"{len(header)} column names. A separator or a quote is missing."
                     )
                     raise InvalidInputError(msg)
                 yield dict(zip(header, cells, strict=True))
-    except csv.Error as error:
-        raise InvalidInputError(f"{path}, line {lines.line_num}: {error}.") from None
-    finally:
-        csv.field_size_limit(before)
+        except csv.Error as error:
+            raise InvalidInputError(f"{path}, line {lines.line_num}: {error}.") from None
 
 
 def _check_columns(job: Job, first: dict[str, Any]) -> None:
-    """Say at once, not a million times, that there is no such column."""
+    """Report once, not for every row, that there is no such column."""
     if not {job.prompt, job.messages} & first.keys():
         msg = (
-            f"{job.source} has no column {job.prompt!r} and none {job.messages!r}; its first row "
+            f"{job.source} has no column {job.prompt!r} or {job.messages!r}; its first row "
             f"has {', '.join(map(repr, first)) or 'none'}. Say which column holds the prompts "
             "(`--prompt-column`, in Python `prompt`)."
         )

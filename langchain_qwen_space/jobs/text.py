@@ -2,16 +2,25 @@
 
 import base64
 import json
+import math
 from typing import Any
 
 
 def as_json(value: Any) -> str:
-    """One line of JSON. Characters that UTF-8 cannot hold are escaped; dates become text."""
-    text = json.dumps(value, ensure_ascii=False, default=_plain)
+    """One line of strict JSON (RFC 8259).
+
+    NaN and the infinities, which JSON does not have, become null; dates become text in ISO 8601, bytes
+    Base64. Characters that UTF-8 cannot hold are escaped.
+    """
+    try:
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False, default=_plain)
+    except ValueError:
+        value = _finite(value)
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False, default=_plain)
     try:
         text.encode()
-    except UnicodeEncodeError:  # half a surrogate pair
-        return json.dumps(value, default=_plain)
+    except UnicodeEncodeError:  # a lone surrogate
+        return json.dumps(value, allow_nan=False, default=_plain)
     return text
 
 
@@ -20,6 +29,23 @@ def as_text(value: Any) -> str:
     if isinstance(value, str):
         return value
     return "" if value is None else as_json(value)
+
+
+def encodable(value: Any) -> Any:
+    r"""The value with every lone surrogate in its text escaped, as `\ud800`."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, dict):
+        return {encodable(name): encodable(each) for name, each in value.items()}
+    return [encodable(each) for each in value] if isinstance(value, list) else value
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {name: _finite(each) for name, each in value.items()}
+    return [_finite(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 def _plain(value: Any) -> str:

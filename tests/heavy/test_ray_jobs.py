@@ -13,7 +13,7 @@ from langchain_core.runnables import RunnableLambda
 
 from langchain_qwen_space import ChatQwenSpace
 from langchain_qwen_space.errors import InvalidInputError
-from langchain_qwen_space.jobs import Job, Options, run_batch
+from langchain_qwen_space.jobs import BatchOptions, Job, run_batch
 from langchain_qwen_space.local import LocalSpace
 from tests.integration_tests.jobs.kills import batch_command
 
@@ -110,7 +110,9 @@ def test_a_node_that_dies_in_mid_job_loses_nothing_and_doubles_nothing(
             alive.clear()
             cluster.remove_node(node, allow_graceful=False)
 
-    options = Options(concurrency=8, engine="ray", ray_address=cluster.address, give_up_after=None)
+    options = BatchOptions(
+        concurrency=8, engine="ray", ray_address=cluster.address, give_up_after=None
+    )
     model = ChatQwenSpace(space=space.url)
     progress = run_batch(model, Job(source, output), options, on_progress=kill)
     cluster.add_node(num_cpus=1, object_store_memory=MEMORY)
@@ -138,7 +140,7 @@ def test_results_and_errors_are_those_of_this_machine(cluster, space, tmp_path):
     found = []
     for engine in ("local", "ray"):
         job = Job(source, tmp_path / f"{engine}.jsonl")
-        run_batch(model, job, Options(engine=engine, ray_address=cluster.address))
+        run_batch(model, job, BatchOptions(engine=engine, ray_address=cluster.address))
         found.append([{**row, "seconds": None} for row in read(tmp_path / f"{engine}.jsonl")])
     assert found[0] == found[1]
     assert [row["error_type"] for row in found[0]] == [
@@ -151,7 +153,7 @@ def test_results_and_errors_are_those_of_this_machine(cluster, space, tmp_path):
 
 def test_one_limit_on_calls_a_minute_holds_for_the_cluster(cluster, space, log, tmp_path):
     source = written(tmp_path / "prompts.jsonl", [{"prompt": str(n)} for n in range(60)])
-    options = Options(
+    options = BatchOptions(
         engine="ray", ray_address=cluster.address, ray_workers=2, max_calls_per_minute=600
     )
     run_batch(ChatQwenSpace(space=space.url), Job(source, tmp_path / "a.jsonl"), options)
@@ -170,8 +172,8 @@ def test_a_job_of_this_machine_goes_on_on_the_cluster(cluster, space, log, tmp_p
             raise InterruptedError
 
     with pytest.raises(InterruptedError):
-        run_batch(model, job, Options(concurrency=1), on_progress=stop)
-    progress = run_batch(model, job, Options(engine="ray", ray_address=cluster.address))
+        run_batch(model, job, BatchOptions(concurrency=1), on_progress=stop)
+    progress = run_batch(model, job, BatchOptions(engine="ray", ray_address=cluster.address))
     assert progress.asked == 20
     asked = Counter(call.question for call in calls(log))
     assert asked == {str(n): 1 for n in range(30)}
@@ -208,13 +210,13 @@ def test_secrets_and_functions_travel_to_the_workers(cluster, tmp_path):
 
     source = written(tmp_path / "prompts.jsonl", [{"prompt": "What is in the model?"}])
     output = tmp_path / "a.jsonl"
-    options = Options(engine="ray", ray_address=cluster.address)
+    options = BatchOptions(engine="ray", ray_address=cluster.address)
     run_batch(RunnableLambda(tell), Job(source, output), options)
     assert read(output)[0]["text"] == "hf_secret word"
 
 
 def test_where_there_is_no_cluster_it_says_so(tmp_path):
     source = written(tmp_path / "prompts.jsonl", [{"prompt": "one"}])
-    options = Options(engine="ray", ray_address="127.0.0.1:1")
+    options = BatchOptions(engine="ray", ray_address="127.0.0.1:1")
     with pytest.raises(InvalidInputError, match=r"No Ray cluster can be reached at 127\.0\.0\.1:1"):
         run_batch(RunnableLambda(str), Job(source, tmp_path / "a.jsonl"), options)

@@ -47,7 +47,9 @@ OFFERED = [weather]
         {"tool_choice": "climate", "tools": OFFERED},
         {"tool_choice": 5, "tools": OFFERED},
     ],
-    ids=str,
+    ids=lambda keywords: ",".join(
+        f"{name}={value!r}" for name, value in keywords.items() if value is not OFFERED
+    ),
 )
 def test_a_wrong_value_is_named(keywords):
     name = next(iter(keywords))

@@ -1,6 +1,7 @@
 """`qwen-space batch` on a real Space."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -74,6 +75,53 @@ def test_a_schema_makes_objects(run, tmp_path):
     done = run({"prompt": "Where is Paris?"}, options=["--schema", str(schema)])
     assert done.exit_code == 0, done.output
     assert read(run.output)[0]["parsed"].keys() == {"city", "people"}
+
+
+def test_prompts_come_through_a_pipe_and_answers_go_into_one(space_url, tmp_path):
+    piped = b"".join(b'{"prompt": "echo: %d"}\n' % n for n in range(5))
+    command = [sys.executable, "-m", "langchain_qwen_space.cli", "batch", "-", "-"]
+    command += ["--space", space_url, "--limit", "3", "--max-tokens", "50", "--timeout", "30"]
+    done = subprocess.run(
+        command,
+        input=piped,
+        capture_output=True,
+        check=False,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+    )
+    assert done.returncode == 0, done.stderr
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [row["text"] for row in rows] == ["0", "1", "2"]
+    assert {row["space"] for row in rows} == {space_url}
+    assert json.loads(rows[0]["options"]) == {"max_tokens": 50}
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_pipe_that_did_not_finish_says_where_its_answers_are(tmp_path):
+    command = [sys.executable, "-m", "langchain_qwen_space.cli", "batch", "-", "-"]
+    command += ["--space", "http://127.0.0.1:1", "--outage-timeout", "0"]
+    done = subprocess.run(
+        command,
+        input=b'{"prompt": "a"}\n',
+        capture_output=True,
+        check=False,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+    )
+    assert (done.returncode, done.stdout) == (1, b"")
+    (folder,) = tmp_path.iterdir()
+    assert f"{folder}/prompts.jsonl {folder}/answers.jsonl" in done.stderr.decode()
+    assert "The job stops" in done.stderr.decode()
+
+
+def test_stop_strings_and_temperature_reach_the_model(run):
+    options = ["--stop", "three", "--stop", "four", "--temperature", "0.5"]
+    done = run({"prompt": "echo: one two three"}, options=options)
+    assert done.exit_code == 0, done.output
+    row = read(run.output)[0]
+    assert row["text"].strip() == "one two"
+    assert json.loads(row["options"]) == {"temperature": 0.5, "stop": ["three", "four"]}
+    refused = run(options=["--stop", "two"])
+    assert refused.exit_code == 2
+    assert "--allow-changes" in refused.output
 
 
 class City(BaseModel):

@@ -2,7 +2,10 @@
 
 import csv
 import datetime as dt
+import gzip
 import json
+import subprocess
+import sys
 from decimal import Decimal
 
 import pytest
@@ -28,15 +31,15 @@ def test_jsonl_lines_end_at_newlines_only_and_blank_ones_are_no_rows(tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.jsonl", '{"a": 1}\n\n{"a": }\n', "line 3 is no JSON"),
-        ("a.jsonl", '{"a": 1}\n["a"]\n', "line 2 is no JSON object"),
-        ("a.jsonl", "[" * 100_000, "line 1 is no JSON"),
-        ("a.jsonl", b'{"a": "\xff"}\n', "is no UTF-8 text"),
+        ("a.jsonl", '{"a": 1}\n\n{"a": }\n', "line 3 is not JSON"),
+        ("a.jsonl", '{"a": 1}\n["a"]\n', "line 2 is not a JSON object"),
+        ("a.jsonl", "[" * 100_000, "line 1 is not JSON"),
+        ("a.jsonl", b'{"a": "\xff"}\n', "is not UTF-8 text"),
         ("a.csv", "a,b\n1,2\n3\n", "line 3: 1 cells under 2 column names"),
         ("a.csv", "a,a\n1,2\n", "two columns have the same name"),
         ("a.csv", 'a\n"x', "line 2: unexpected end of data"),
-        ("a.csv", b"a\n\xff\n", "is no UTF-8 text"),
-        ("a.parquet", "PAR1 not", "is no Parquet file"),
+        ("a.csv", b"a\n\xff\n", "is not UTF-8 text"),
+        ("a.parquet", "PAR1 not", "is not a Parquet file"),
     ],
 )
 def test_a_broken_file_is_told_with_the_place(tmp_path, name, content, message):
@@ -138,3 +141,144 @@ def test_messages_may_come_from_every_format(tmp_path, suffix):
     parrot = Parrot()
     run_batch(parrot.model, Job(source, tmp_path / "a.jsonl"))
     assert parrot.asked == ["hello", "again"]
+
+
+def strict(path):
+    """The rows of a JSONL file, if all of it is JSON as RFC 8259 has it."""
+
+    def refuse(constant):
+        raise AssertionError(constant)
+
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return [json.loads(line, parse_constant=refuse) for line in lines]
+
+
+@pytest.mark.parametrize("output", ["a.jsonl", "a.csv", "a.tsv", "a.parquet", "a.jsonl.gz"])
+def test_rows_that_a_format_cannot_hold_as_they_are_survive(tmp_path, prompts, output):
+    if output.endswith("parquet"):
+        pytest.importorskip("pyarrow")
+    rows = [
+        {"prompt": "a", "x": "\ud800", "n": float("nan"), "big": 2**70, "o": {"\udfff": [1, "y"]}},
+        {"prompt": "b\ud800", "x": 1, "n": 2**53 + 1, "big": 1.5, "o": {"z": float("inf")}},
+    ]
+    source = prompts(*rows)
+    progress = run_batch(Parrot().model, Job(source, tmp_path / output))
+    assert progress.answered == 2
+    found = list(read_columns(tmp_path / output))
+    assert [row["text"].startswith("It is ") for row in found] == [True, True]
+    assert str(found[0]["big"]) == str(2**70)
+
+
+def test_jsonl_output_is_strict_json(tmp_path, prompts):
+    row = {"prompt": "a", "n": float("nan"), "o": {"x": [float("-inf"), 1.5]}}
+    run_batch(Parrot().model, Job(prompts(row), tmp_path / "a.jsonl"))
+    (found,) = strict(tmp_path / "a.jsonl")
+    assert (found["n"], found["o"]) == (None, {"x": [None, 1.5]})
+
+
+def test_a_value_that_does_not_fit_the_type_found_for_its_column_makes_it_text(tmp_path, prompts):
+    pq = pytest.importorskip("pyarrow.parquet")
+    rows = [{"prompt": "a", "n": 0.5}] * 1_000 + [{"prompt": "a", "n": 2**53 + 1}]
+    run_batch(Parrot().model, Job(prompts(*rows), tmp_path / "a.parquet"))
+    column = pq.read_table(tmp_path / "a.parquet")["n"].to_pylist()
+    assert (column[0], column[-1]) == ("0.5", str(2**53 + 1))
+
+
+@pytest.mark.parametrize("keys", [[2**63, -(2**70), 2**63 - 1], ["\ud800", "int:1", "5"], [5, "5"]])
+def test_ids_of_every_size_and_text_are_kept_apart(tmp_path, prompts, keys):
+    source = prompts(*({"prompt": str(n), "key": key} for n, key in enumerate(keys)))
+    parrot = Parrot()
+    for _ in range(2):
+        run_batch(parrot.model, Job(source, tmp_path / "a.jsonl", id="key"))
+    assert len(parrot.asked) == len(keys)
+    assert [row["key"] for row in strict(tmp_path / "a.jsonl")] == keys
+
+
+_WITHOUT_PANDAS = """
+import sys
+
+class NoPandas:
+    def find_spec(self, name, *_):
+        if name.partition(".")[0] == "pandas":
+            raise ModuleNotFoundError(name, name=name)
+
+sys.meta_path.insert(0, NoPandas())
+from langchain_core.runnables import RunnableLambda
+from langchain_qwen_space.jobs import Job, run_batch
+run_batch(RunnableLambda(lambda messages: "yes"), Job(sys.argv[1], sys.argv[2]))
+run_batch(RunnableLambda(lambda messages: "yes"), Job(sys.argv[1], sys.argv[3]))
+"""
+
+
+def test_nanoseconds_are_kept_without_pandas(tmp_path):
+    pa = pytest.importorskip("pyarrow")
+    pq = pytest.importorskip("pyarrow.parquet")
+    table = pa.table(
+        {
+            "prompt": ["a", "b"],
+            "when": pa.array([1, None], pa.timestamp("ns")),
+            "zoned": pa.array([1, None], pa.timestamp("ns", "Europe/Paris")),
+            "clock": pa.array([1, None], pa.time64("ns")),
+            "took": pa.array([1, None], pa.duration("ns")),
+            "far": pa.array([2**60, None], pa.timestamp("us")),
+            "inside": pa.array(
+                [[{"t": 1}], None], pa.list_(pa.struct([("t", pa.timestamp("ns"))]))
+            ),
+            "nan": [float("nan"), 1.0],
+            "kind": pa.array(["x", None]).dictionary_encode(),
+        }
+    )
+    source = tmp_path / "p.parquet"
+    pq.write_table(table, source)
+    outputs = [tmp_path / "a.parquet", tmp_path / "a.jsonl"]
+    command = [sys.executable, "-c", _WITHOUT_PANDAS, *map(str, [source, *outputs])]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    kept = pq.read_table(outputs[0]).select(table.column_names)
+    assert kept.drop(["nan"]).equals(pq.read_table(source).drop(["nan"]))
+    first, second = strict(outputs[1])
+    assert first["when"].endswith("00:00:00.000000001")
+    assert first["took"] == 1
+    assert first["inside"][0]["t"].endswith(".000000001")
+    assert first["nan"] is None
+    assert [second[name] for name in ("when", "clock", "far", "kind")] == [None] * 4
+
+
+def test_parquet_columns_of_one_name_are_refused_before_anything_is_asked(tmp_path):
+    pa = pytest.importorskip("pyarrow")
+    pq = pytest.importorskip("pyarrow.parquet")
+    table = pa.table([["a"], ["b"]], names=["prompt", "prompt"])
+    pq.write_table(table, tmp_path / "p.parquet")
+    parrot = Parrot()
+    with pytest.raises(InvalidInputError, match="two columns have the same name: 'prompt'"):
+        run_batch(parrot.model, Job(tmp_path / "p.parquet", tmp_path / "a.jsonl"))
+    assert parrot.asked == []
+
+
+@pytest.mark.parametrize("name", ["a.jsonl.gz", "a.csv.gz", "a.tsv", "a.tsv.gz", "a.NDJSON"])
+def test_compressed_and_tab_separated_files_are_read_and_written(tmp_path, prompts, name):
+    source = prompts({"prompt": "a\tb\n", "n": "1"}, {"prompt": "ü", "n": "2"})
+    run_batch(Parrot().model, Job(source, tmp_path / name))
+    assert ((tmp_path / name).read_bytes()[:2] == b"\x1f\x8b") == name.endswith(".gz")
+    again = tmp_path / "again.jsonl"
+    run_batch(Parrot().model, Job(tmp_path / name, again, prefix="second_"))
+    assert [(row["prompt"], row["n"]) for row in strict(again)] == [("a\tb\n", "1"), ("ü", "2")]
+
+
+def test_a_gzip_file_that_breaks_off_is_refused(tmp_path):
+    whole = gzip.compress(b'{"prompt": "a"}\n' * 1_000)
+    for content in (whole[:-20], b"no gzip"):
+        with pytest.raises(InvalidInputError, match="not a whole gzip file"):
+            columns(tmp_path / "a.jsonl.gz", content)
+
+
+def test_two_jobs_at_once_leave_the_limit_of_the_process_as_it_was(tmp_path):
+    limit = csv.field_size_limit()
+    path = tmp_path / "p.csv"
+    path.write_text("a\n" + "x" * 200_000 + "\n" + "y" * 200_000 + "\n")
+    one, other = read_columns(path), read_columns(path)
+    next(one), next(other)
+    one.close()  # the one that began first ends first
+    assert len(next(other)["a"]) == 200_000
+    other.close()
+    assert csv.field_size_limit() == limit

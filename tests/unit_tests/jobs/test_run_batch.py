@@ -13,7 +13,7 @@ from langchain_core.rate_limiters import InMemoryRateLimiter
 
 from langchain_qwen_space import ChatQwenSpace
 from langchain_qwen_space.errors import InvalidInputError, QwenSpaceError
-from langchain_qwen_space.jobs import Job, Options, arun_batch, run_batch
+from langchain_qwen_space.jobs import BatchOptions, Job, arun_batch, run_batch
 from tests.unit_tests.jobs.parrot import Parrot, read
 
 
@@ -75,9 +75,9 @@ def test_a_run_that_was_stopped_goes_on_without_asking_twice(prompts, output):
     names = [f"row {n}" for n in range(20)]
     job, parrot = Job(prompts(*names), output), Parrot()
     with pytest.raises(StopError):
-        run_batch(parrot.model, job, Options(concurrency=1), on_progress=stop_after(7))
+        run_batch(parrot.model, job, BatchOptions(concurrency=1), on_progress=stop_after(7))
     assert not output.exists()
-    progress = run_batch(parrot.model, job, Options(concurrency=1))
+    progress = run_batch(parrot.model, job, BatchOptions(concurrency=1))
     assert (progress.asked, progress.answered) == (13, 20)
     assert parrot.asked == names
     assert [row["text"] for row in read(output)] == [f"It is {name}." for name in names]
@@ -118,7 +118,7 @@ def test_only_failed_rows_are_asked_again_and_only_when_that_is_wanted(prompts, 
     run_batch(parrot.model, job)
     parrot.broken = {"c"}
     assert run_batch(parrot.model, job).asked == 0
-    progress = run_batch(parrot.model, job, Options(retry_failed=True))
+    progress = run_batch(parrot.model, job, BatchOptions(retry_failed=True))
     assert (progress.asked, progress.answered, progress.failed) == (2, 2, 1)
     assert sorted(parrot.asked) == ["a", "b", "b", "c", "c"]
     assert [row["error"] for row in read(output)] == [None, None, "c is broken."]
@@ -126,7 +126,7 @@ def test_only_failed_rows_are_asked_again_and_only_when_that_is_wanted(prompts, 
 
 def test_a_row_without_a_question_fails_and_the_others_do_not(prompts, output):
     source = prompts({"prompt": "a"}, {"prompt": " "}, {"prompt": 3}, {"messages": "[]"}, {"x": 1})
-    progress = run_batch(Parrot().model, Job(source, output), Options(give_up_after=1))
+    progress = run_batch(Parrot().model, Job(source, output), BatchOptions(give_up_after=1))
     assert (progress.answered, progress.failed) == (1, 4)
     assert {row["error_type"] for row in read(output)[1:]} == {"InvalidInputError"}
     assert "The row holds no prompt, but 3." in read(output)[2]["error"]
@@ -134,7 +134,7 @@ def test_a_row_without_a_question_fails_and_the_others_do_not(prompts, output):
 
 def test_so_many_calls_are_under_way_and_no_more(prompts, output):
     parrot = Parrot(pause=0.01)
-    run_batch(parrot.model, Job(prompts(*map(str, range(30))), output), Options(concurrency=4))
+    run_batch(parrot.model, Job(prompts(*map(str, range(30))), output), BatchOptions(concurrency=4))
     assert parrot.most == 4
 
 
@@ -142,17 +142,17 @@ def test_a_run_in_which_all_rows_fail_gives_up_and_can_be_taken_up(prompts, outp
     names = [str(n) for n in range(50)]
     job, parrot = Job(prompts(*names), output), Parrot(*names)
     with pytest.raises(QwenSpaceError, match=r"The last 5 rows all failed.* is broken\."):
-        run_batch(parrot.model, job, Options(concurrency=2, give_up_after=5))
+        run_batch(parrot.model, job, BatchOptions(concurrency=2, give_up_after=5))
     assert 5 <= len(parrot.asked) <= 7
     parrot.broken.clear()
-    progress = run_batch(parrot.model, job, Options(retry_failed=True))
+    progress = run_batch(parrot.model, job, BatchOptions(retry_failed=True))
     assert (progress.answered, progress.failed) == (50, 0)
 
 
 def test_failures_that_are_not_one_after_the_other_do_not_end_a_run(prompts, output):
     names = [str(n) for n in range(20)]
     parrot = Parrot(*names[::2])
-    options = Options(concurrency=1, give_up_after=2)
+    options = BatchOptions(concurrency=1, give_up_after=2)
     assert run_batch(parrot.model, Job(prompts(*names), output), options).failed == 10
 
 
@@ -161,7 +161,7 @@ def test_a_retry_that_was_stopped_still_reaches_the_output(prompts, output):
     job, parrot = Job(prompts(*names), output), Parrot(*names)
     run_batch(parrot.model, job)
     parrot.broken.clear()
-    retry = Options(concurrency=1, retry_failed=True)
+    retry = BatchOptions(concurrency=1, retry_failed=True)
     with pytest.raises(StopError):
         run_batch(parrot.model, job, retry, on_progress=stop_after(3))
     assert run_batch(parrot.model, job).asked == 0
@@ -185,7 +185,7 @@ def test_a_sudden_end_while_the_output_takes_its_place_is_made_up_for(
     with monkeypatch.context() as patch:
         patch.setattr("os.replace", end)
         with pytest.raises(StopError):
-            run_batch(parrot.model, job, Options(retry_failed=True))
+            run_batch(parrot.model, job, BatchOptions(retry_failed=True))
     assert run_batch(parrot.model, job).asked == 0
     assert [row["text"] for row in read(output)] == ["It is a.", "It is b."]
     assert files(output.parent) == ["answers.jsonl", "answers.jsonl.job", "prompts.jsonl"]
@@ -207,7 +207,7 @@ def test_an_output_that_was_edited_is_never_overwritten(prompts, output):
     run_batch(parrot.model, job)
     output.write_text("edited")
     with pytest.raises(InvalidInputError, match="was not written by this job"):
-        run_batch(parrot.model, job, Options(retry_failed=True))
+        run_batch(parrot.model, job, BatchOptions(retry_failed=True))
     assert output.read_text() == "edited"
     assert parrot.asked == ["a"]
 
@@ -327,14 +327,14 @@ def test_a_job_cannot_go_on_with_other_settings(prompts, output, changed):
     source = prompts("a")
     model = FakeListChatModel(responses=["x"])
     run_batch(model, Job(source, output))
-    with pytest.raises(InvalidInputError, match="begun otherwise"):
+    with pytest.raises(InvalidInputError, match="with other settings"):
         run_batch(ChatQwenSpace(space="a/b"), Job(source, output, **changed))
 
 
 def test_a_broken_line_is_told_before_anything_is_asked(prompts, output):
     source, parrot = prompts("a", "b"), Parrot()
     source.write_text(source.read_text() + '{"prompt": "c"')
-    with pytest.raises(InvalidInputError, match=r"prompts\.jsonl, line 3 is no JSON"):
+    with pytest.raises(InvalidInputError, match=r"prompts\.jsonl, line 3 is not JSON"):
         run_batch(parrot.model, Job(source, output))
     assert parrot.asked == []
     assert files(output.parent) == ["prompts.jsonl"]
@@ -377,19 +377,19 @@ def test_a_source_without_rows_or_without_a_question_is_told(prompts, output):
 )
 def test_options_that_cannot_be_are_told(options):
     with pytest.raises(InvalidInputError):
-        Options(**options)
+        BatchOptions(**options)
 
 
 def test_a_limit_on_calls_needs_a_chat_model_without_a_limit(prompts, output):
     limited = FakeListChatModel(responses=["x"], rate_limiter=InMemoryRateLimiter())
     for model in (Parrot().model, limited):
         with pytest.raises(InvalidInputError, match="a chat model without a rate_limiter"):
-            run_batch(model, Job(prompts("a"), output), Options(max_calls_per_minute=1))
+            run_batch(model, Job(prompts("a"), output), BatchOptions(max_calls_per_minute=1))
 
 
 def test_calls_keep_to_their_number_a_minute(prompts, output):
     model = FakeListChatModel(responses=["x"])
-    options = Options(max_calls_per_minute=600)
+    options = BatchOptions(max_calls_per_minute=600)
     progress = run_batch(model, Job(prompts(*"abcdef"), output), options)
     assert 0.5 <= progress.seconds < 5
     assert model.rate_limiter is None
@@ -407,14 +407,14 @@ async def test_it_works_in_a_running_loop_either_way(prompts, output):
 _LONG = """
 import json, resource, sys
 from langchain_core.runnables import RunnableLambda
-from langchain_qwen_space.jobs import Job, Options, run_batch
+from langchain_qwen_space.jobs import Job, BatchOptions, run_batch
 
 async def answer(messages):
     return "x" * 2_000
 
 model = RunnableLambda(lambda messages: None, answer)
 job = Job(sys.argv[1], sys.argv[2], id=sys.argv[3] or None)
-run_batch(model, job, Options(concurrency=10))
+run_batch(model, job, BatchOptions(concurrency=10))
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 
@@ -443,7 +443,7 @@ def test_random_stops_leave_nothing_out_and_nothing_twice(prompts, output):
     while not output.exists():
         try:
             listener = stop_after(chance.randint(1, 12))
-            run_batch(parrot.model, job, Options(concurrency=5), on_progress=listener)
+            run_batch(parrot.model, job, BatchOptions(concurrency=5), on_progress=listener)
         except StopError:
             stops += 1
     assert stops > 3

@@ -1,32 +1,35 @@
-"""One run of a job: what is still to be asked, where answers go, and the output at the end."""
+"""The state of a job while it runs: which rows are left, where answers go, the output at the end."""
 
 import json
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
 from langchain_qwen_space.errors import InvalidInputError, QwenSpaceError
 from langchain_qwen_space.jobs import output
-from langchain_qwen_space.jobs.asking import COLUMNS, RARE, Answer
-from langchain_qwen_space.jobs.job import Job, Progress, default_ledger
-from langchain_qwen_space.jobs.ledger import Entry, Ledger
-from langchain_qwen_space.jobs.rows import Key, Row, format_of, read_rows
+from langchain_qwen_space.jobs.calls import COLUMNS, OWN_FAULTS, RARE, Answer, is_outage
+from langchain_qwen_space.jobs.files import format_of
+from langchain_qwen_space.jobs.job import Job, Progress, store_path
+from langchain_qwen_space.jobs.rows import Key, Row, read_rows
+from langchain_qwen_space.jobs.store import AnswerStore, StoredAnswer
 
 OnProgress = Callable[[Progress], None]
 
 
-class Run:
-    """Holds the ledger open, as a context manager. Belongs to one thread.
+class JobState:
+    """Holds the answer store open, as a context manager. Belongs to one thread.
 
     Args:
         job: What to do.
-        settings: What must not change between two runs of the job.
+        settings: What shapes the answers; see `AnswerStore`.
+        fixed: Names of those that can never change; see `AnswerStore`.
+        allow_changes: Whether the others may.
         retry_failed: Whether rows that failed in an earlier run are asked about again.
         give_up_after: How many rows in a row may fail before the run ends; None for any number.
-        on_progress: Told of every row that is done, and of the beginning.
+        on_progress: Called when the run begins, with every row that is done, and when it pauses.
 
     Raises:
         InvalidInputError: The source or the output cannot be used, or is not that of the job that
@@ -38,6 +41,8 @@ class Run:
         job: Job,
         settings: Mapping[str, Any],
         *,
+        fixed: Iterable[str],
+        allow_changes: bool,
         retry_failed: bool,
         give_up_after: int | None,
         on_progress: OnProgress | None,
@@ -49,28 +54,33 @@ class Run:
         self._on_progress = on_progress
         self._names: list[str] = []
         self._rows = self._answered = self._failed = self._asked = self._in_a_row = 0
+        self._paused: str | None = None
         self._check_files()
-        self._made_of = [output.stamp(Path(job.source)), job.prefix]
-        self._ledger = Ledger(default_ledger(job.output), settings)
+        self._made_of = [output.stamp(Path(job.source)), job.prefix, job.limit]
+        self._store = AnswerStore(
+            store_path(job.output), settings, fixed=fixed, allow_changes=allow_changes
+        )
         try:
             self._check_output()
             self._plan()
+            self._run: int = (self._store.noted("runs") or 1) + 1
+            self._store.note("runs", self._run)
         except BaseException:
-            self._ledger.discard() if self._ledger.is_new else self._ledger.close()
+            self._store.discard() if self._store.is_new else self._store.close()
             raise
         self._began = time.monotonic()
-        self._tell()
+        self._report()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._ledger.close()
+        self._store.close()
 
-    # Before
+    # Before the first call
 
     def _check_files(self) -> None:
-        source, ledger = Path(self.job.source), default_ledger(self.job.output)
+        source, store = Path(self.job.source), store_path(self.job.output)
         format_of(source)
         format_of(self._output)
         if not source.is_file():
@@ -80,7 +90,7 @@ class Run:
         if self._output.exists():
             if self._output.samefile(source):
                 raise InvalidInputError(f"{source} cannot be both the prompts and the answers.")
-            if not ledger.exists():
+            if not store.exists():
                 raise InvalidInputError(_not_ours(self._output))
 
     def _check_output(self) -> None:
@@ -89,14 +99,14 @@ class Run:
             raise InvalidInputError(_not_ours(self._output))
 
     def _written(self) -> dict[str, Any]:
-        """What the ledger knows of the output: its stamps, and what it was made of if it is whole."""
-        noted: dict[str, Any] | None = self._ledger.noted("output")
+        """What the store knows of the output: its stamps, and what it was made of if it is whole."""
+        noted: dict[str, Any] | None = self._store.noted("output")
         return noted or {"stamps": [], "made of": None}
 
     def _note_output(self, *stamps: output.Stamp | None, whole: bool) -> None:
         kept = [each for each in stamps if each is not None]
         made_of = self._made_of if whole else None
-        self._ledger.note("output", {"stamps": kept, "made of": made_of})
+        self._store.note("output", {"stamps": kept, "made of": made_of})
 
     def _plan(self) -> None:
         """Read the whole source once, before anything is asked: what is wrong is said now."""
@@ -104,12 +114,12 @@ class Run:
         if self.job.id is None:
             deque(self._counted(columns), maxlen=0)
         else:
-            twice = self._ledger.first_that_comes_twice(self._counted(columns))
+            twice = self._store.first_duplicate(self._counted(columns))
             if twice is not None:
                 raise InvalidInputError(f"{self.job.source}: the id {twice!r} is there twice.")
         if not self._rows:
             raise InvalidInputError(f"{self.job.source} holds no rows.")
-        gone = len(self._ledger) - self._answered - self._failed
+        gone = len(self._store) - self._answered - self._failed
         if gone:
             msg = (
                 f"{self.job.source} has changed: {gone} rows that were asked about are no longer "
@@ -133,12 +143,12 @@ class Run:
             columns.update(dict.fromkeys(row.columns))
             entry = self._entry(row)
             if entry is not None:
-                self._failed += entry.failed
+                self._failed += entry.failed > 0
                 self._answered += not entry.failed
             yield row.key
 
-    def _entry(self, row: Row) -> Entry | None:
-        entry = self._ledger.find(row.key)
+    def _entry(self, row: Row) -> StoredAnswer | None:
+        entry = self._store.find(row.key)
         if entry is not None and entry.digest != row.digest:
             what = f"row {row.key + 1}" if self.job.id is None else f"the row {row.key!r}"  # type: ignore[operator]
             msg = (
@@ -149,52 +159,71 @@ class Run:
             raise InvalidInputError(msg)
         return entry
 
-    # Meanwhile
+    # During the run
 
     @property
     def progress(self) -> Progress:
         """How far it has come."""
         seconds = time.monotonic() - self._began
-        return Progress(self._rows, self._answered, self._failed, self._asked, seconds)
+        return Progress(
+            self._rows, self._answered, self._failed, self._asked, seconds, self._paused
+        )
 
     def rows(self) -> Iterator[Row]:
-        """Yields the rows that are to be asked about."""
+        """Yields the rows that are to be asked about: new ones first, then those that are retried."""
         for row in read_rows(self.job):
+            if self._entry(row) is None:
+                yield row
+        for row in read_rows(self.job) if self._retry_failed else ():
             entry = self._entry(row)
-            if entry is None or (entry.failed and self._retry_failed):
+            if entry is not None and 0 < entry.failed < self._run:
                 yield row
 
-    def take(self, row: Row, answer: Answer) -> None:
+    def add(self, row: Row, answer: Answer) -> None:
         """Put an answer on disk.
 
         Raises:
-            QwenSpaceError: Too many rows failed, one after the other.
+            QwenSpaceError: The Space did not come back, too many rows failed one after the other,
+                or the disk is full.
         """
+        self._paused = None
+        if is_outage(answer):
+            msg = (
+                f"The job stops: {answer['error']} What is done is kept, and no row was given up. "
+                "Run the same command when the Space is back; it goes on where it stopped."
+            )
+            raise QwenSpaceError(msg)
         if not self._asked:
             self._note_output(*self._written()["stamps"], whole=False)
         has_failed = "error" in answer
         text = json.dumps(answer, default=str)
-        self._ledger.add(row.key, Entry(row.digest, has_failed, text), answer)
+        entry = StoredAnswer(row.digest, self._run if has_failed else 0, text)
+        self._store.add(row.key, entry, answer)
         self._asked += 1
         self._failed += has_failed
         self._answered += not has_failed
-        self._tell()
-        if answer.get("error_type") == InvalidInputError.__name__:
-            return  # the row's own fault; it says nothing of the next one
+        self._report()
+        if answer.get("error_type") in OWN_FAULTS:
+            return  # it says nothing of the next row
         self._in_a_row = self._in_a_row + 1 if has_failed else 0
         if self._give_up_after is not None and self._in_a_row >= self._give_up_after:
             msg = (
-                f"The last {self._in_a_row} rows all failed, so the job ends here. The last error: "
-                f"{answer['error']} What is done is kept. See to the cause; then go on with "
-                "the same command and `--retry-failed`."
+                f"The last {self._in_a_row} rows all failed, so the job stops here. The last error: "
+                f"{answer['error']} What is done is kept. Find the cause; then run the same "
+                "command with `--retry-failed`."
             )
             raise QwenSpaceError(msg)
 
-    def _tell(self) -> None:
+    def pause(self, reason: str) -> None:
+        """Report that the run waits for the Space."""
+        self._paused = reason
+        self._report()
+
+    def _report(self) -> None:
         if self._on_progress is not None:
             self._on_progress(self.progress)
 
-    # After
+    # At the end
 
     def finish(self) -> Progress:
         """Write the output, if it is not there yet as it is to be. Returns how far the job came.
@@ -212,13 +241,14 @@ class Run:
             except OSError as error:
                 msg = (
                     f"{self._output} cannot be written: {error.strerror or error}. The answers are "
-                    f"kept in {self._ledger.path}; run the job again."
+                    f"kept in {self._store.path}. Make room on the disk, or see who may write there; "
+                    "then run the job again, which asks nothing twice."
                 )
                 raise QwenSpaceError(msg) from error
         return progress
 
     def _write(self, before: output.Stamp | None) -> None:
-        part = self._ledger.path.with_name(self._ledger.path.name + ".part")
+        part = self._store.path.with_name(self._store.path.name + ".part")
         prefixed = {name: self.job.prefix + name for name in self._answer_columns()}
         columns = {
             **dict.fromkeys(self._names),
@@ -233,7 +263,7 @@ class Run:
         self._note_output(written, whole=True)
 
     def _answer_columns(self) -> list[str]:
-        kept = {*COLUMNS} - (RARE - self._ledger.columns)
+        kept = {*COLUMNS} - (RARE - self._store.columns)
         if self.job.schema is not None:
             kept.add("parsed")
         return [name for name in COLUMNS if name in kept]

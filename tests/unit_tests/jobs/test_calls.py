@@ -7,7 +7,7 @@ from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, Tool
 from pydantic import BaseModel
 
 from langchain_qwen_space.errors import InvalidInputError, StreamInterruptedError
-from langchain_qwen_space.jobs.asking import answered, failed, make_asker, messages_of
+from langchain_qwen_space.jobs.calls import answered, failed, make_caller, messages_of
 from langchain_qwen_space.jobs.job import Job
 from tests.unit_tests.jobs.parrot import Parrot
 
@@ -92,4 +92,4 @@ def test_an_error_without_words_is_named():
 
 def test_a_schema_needs_a_chat_model():
     with pytest.raises(InvalidInputError, match="needs a chat model"):
-        make_asker(Parrot().model, Job("a", "b", schema={"type": "object"}), None)
+        make_caller(Parrot().model, Job("a", "b", schema={"type": "object"}), None, 0)

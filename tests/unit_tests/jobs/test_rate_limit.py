@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from langchain_qwen_space.jobs import pace
+from langchain_qwen_space.jobs import rate_limit
 
 
 @pytest.fixture
@@ -15,21 +15,21 @@ def clock(monkeypatch):
 
 
 def test_the_first_turn_is_now_and_the_others_are_evenly_spread(clock):
-    turns = pace.Turns(60)
-    assert [turns.take() for _ in range(4)] == [0, 1, 2, 3]
+    schedule = rate_limit.CallSchedule(60)
+    assert [schedule.reserve() for _ in range(4)] == [0, 1, 2, 3]
 
 
-def test_turns_that_nobody_took_are_not_saved_up(clock):
-    turns = pace.Turns(60)
-    turns.take()
+def test_schedule_that_nobody_took_are_not_saved_up(clock):
+    schedule = rate_limit.CallSchedule(60)
+    schedule.reserve()
     clock[0] += 100
-    assert [turns.take(), turns.take()] == [0, 1]
+    assert [schedule.reserve(), schedule.reserve()] == [0, 1]
 
 
 def test_threads_never_get_the_same_turn(clock):
-    turns, taken = pace.Turns(60), []
+    schedule, taken = rate_limit.CallSchedule(60), []
     threads = [
-        threading.Thread(target=lambda: taken.extend(turns.take() for _ in range(50)))
+        threading.Thread(target=lambda: taken.extend(schedule.reserve() for _ in range(50)))
         for _ in range(8)
     ]
     for thread in threads:
@@ -40,6 +40,6 @@ def test_threads_never_get_the_same_turn(clock):
 
 
 def test_who_does_not_wait_gets_no_turn(clock):
-    limiter = pace.Pace(pace.Turns(60))
+    limiter = rate_limit.ScheduledRateLimiter(rate_limit.CallSchedule(60))
     assert not limiter.acquire(blocking=False)
     assert limiter.acquire()
