@@ -19,7 +19,7 @@ agent: $(VENV)/.agent ## serve an agent with a page to talk with it; SPACE as fo
 	@$(PY) -m examples.agent_backend $(if $(SPACE),--space '$(SPACE)') $(if $(PORT),--port $(PORT))
 
 test: $(VENV)/.dev ## run the tests; ARGS='-k stop' passes on to pytest
-	$(PY) -m pytest tests/unit_tests tests/integration_tests tests/docs \
+	$(PY) -m pytest -n auto --dist loadfile tests/unit_tests tests/integration_tests tests/docs \
 		--cov=langchain_qwen_space --cov-report=term:skip-covered $(ARGS)
 
 heavy: $(VENV)/.heavy ## run the tests with real weights, a browser, and an exported Space; ARGS as for test

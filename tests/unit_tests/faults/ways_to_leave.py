@@ -114,23 +114,6 @@ async def raises_in_the_consumer(url: str) -> None:
                 raise Away
 
 
-async def raises_in_on_event(url: str) -> None:
-    def on_event(event: object) -> None:
-        raise Away
-
-    with suppress(Away):
-        async for _ in model_for(url, on_event=on_event).astream("hi"):
-            pass
-
-
-async def raises_in_on_event_of_ainvoke(url: str) -> None:
-    def on_event(event: object) -> None:
-        raise Away
-
-    with suppress(Away):
-        await model_for(url, on_event=on_event).ainvoke("hi")
-
-
 async def forgets_the_stream(url: str) -> None:
     chunks = model_for(url).astream("hi")
     await anext(chunks)
@@ -172,14 +155,6 @@ def raises_sync(url: str) -> None:
         for chunk in model_for(url).stream("hi"):
             if chunk.content:
                 raise Away
-
-
-def raises_in_on_event_sync(url: str) -> None:
-    def on_event(event: object) -> None:
-        raise Away
-
-    with suppress(Away):
-        model_for(url, on_event=on_event).invoke("hi")
 
 
 def forgets_the_stream_sync(url: str) -> None:
@@ -274,8 +249,6 @@ ASYNC: list[Way] = [
     times_out_around_one_step,
     leaves_a_task_group,
     raises_in_the_consumer,
-    raises_in_on_event,
-    raises_in_on_event_of_ainvoke,
     forgets_the_stream,
     forgets_the_stream_in_a_cycle,
     runs_out_of_time,
@@ -284,7 +257,6 @@ SYNC: list[Way] = [
     breaks_sync,
     closes_sync,
     raises_sync,
-    raises_in_on_event_sync,
     forgets_the_stream_sync,
     breaks_in_a_thread,
     runs_out_of_time_sync,
