@@ -414,7 +414,7 @@ async def answer(messages):
 
 model = RunnableLambda(lambda messages: None, answer)
 folder, suffix, id_column = sys.argv[1:]
-for rows in (1_000, 4_000):
+for rows in (2_000, 5_000):
     job = Job(f"{folder}/{rows}.jsonl", f"{folder}/{rows}-answers.{suffix}", id=id_column or None)
     run_batch(model, job, BatchOptions(concurrency=10))
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
@@ -426,7 +426,7 @@ for rows in (1_000, 4_000):
 def test_memory_does_not_grow_with_the_file(prompts, tmp_path, suffix, id_column):
     if suffix == "parquet":
         pytest.importorskip("pyarrow")
-    for rows in (1_000, 4_000):
+    for rows in (2_000, 5_000):
         prompts(*["a" * 2_000] * rows, name=f"{rows}.jsonl")
     command = [sys.executable, "-c", _TWO_JOBS, str(tmp_path), suffix, id_column]
     done = subprocess.run(command, capture_output=True, check=True)
