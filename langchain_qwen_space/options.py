@@ -179,7 +179,8 @@ def as_tools(tools: Sequence[Any] | None, *, strict: bool | None = None) -> list
         try:
             form = convert_to_openai_tool(tool, strict=strict)
             name = form["function"]["name"]
-            if whole := whole_schema(getattr(tool, "args_schema", tool), strict):
+            # A tool's own schema leaves out what LangChain injects.
+            if whole := whole_schema(getattr(tool, "tool_call_schema", tool), strict):
                 form["function"]["parameters"] = whole
         except (KeyError, TypeError, ValueError) as error:
             kind = tool.get("type") if isinstance(tool, Mapping) else None

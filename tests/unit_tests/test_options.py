@@ -4,7 +4,7 @@ import pytest
 
 from langchain_qwen_space import ChatQwenSpace
 from langchain_qwen_space.errors import InvalidInputError
-from langchain_qwen_space.options import CallOptions
+from langchain_qwen_space.options import CallOptions, as_tools
 
 
 def options(settings=None, stop=None, **keywords):
@@ -159,3 +159,15 @@ class TestProfile:
         monkeypatch.delenv("QWEN_SPACE", raising=False)
         assert ChatQwenSpace().profile["name"] == "qwen2.5-72b-instruct"
         assert ChatQwenSpace(space="Owner/Other").profile is None
+
+
+def test_what_langchain_injects_into_a_tool_is_not_offered():
+    from langchain.tools import ToolRuntime, tool
+
+    @tool
+    def save(text: str, runtime: ToolRuntime) -> str:
+        """Save a text."""
+        return text
+
+    (offered,) = as_tools([save])
+    assert offered["function"]["parameters"]["properties"].keys() == {"text"}
