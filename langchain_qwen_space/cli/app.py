@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from langchain_qwen_space.cli.api import api
 from langchain_qwen_space.cli.batch import batch
 from langchain_qwen_space.cli.chat import chat
 from langchain_qwen_space.cli.doctor import doctor
@@ -54,4 +55,5 @@ app.command()(chat)
 app.command()(models)
 app.command()(doctor)
 app.command()(serve)
+app.command()(api)
 app.command()(batch)

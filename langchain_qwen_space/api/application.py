@@ -1,0 +1,150 @@
+"""The FastAPI application: routes, keys, limits."""
+
+import hmac
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+from fastapi import Depends, FastAPI, Request
+from fastapi.middleware.cors import CORSMiddleware
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from langchain_qwen_space.api.completions import CompletionResponse
+from langchain_qwen_space.api.problems import Problem, problem_of
+from langchain_qwen_space.api.requests import read_request
+from langchain_qwen_space.chat_models import ChatQwenSpace
+from langchain_qwen_space.errors import InvalidInputError, QwenSpaceError
+from langchain_qwen_space.qwen.models import canonical_name
+
+
+def app(
+    model: ChatQwenSpace,
+    *,
+    api_key: str | Sequence[str] | None = None,
+    cors: Sequence[str] = (),
+    max_body_bytes: int = 8 * 2**20,
+    heartbeat: float = 5.0,
+) -> FastAPI:
+    """Returns an ASGI application that answers OpenAI's chat completions API with a Space.
+
+    ```python
+    from fastapi import FastAPI
+    from langchain_qwen_space import ChatQwenSpace
+    from langchain_qwen_space.api import app
+
+    own = FastAPI()
+    own.mount("/qwen", app(ChatQwenSpace(), api_key="…"))  # base_url: …/qwen/v1
+    ```
+
+    Routes: `POST /v1/chat/completions`, `GET /v1/models`, `GET /v1/models/{model}`, `GET /health`
+    (which asks for no key and does not ask the Space). No request sees another's conversation: each
+    is one call of `model`, which holds settings only.
+
+    Args:
+        model: What answers. A request's `model` and settings replace its own for that request; its
+            Space, token and limits stay.
+        api_key: The key, or keys, one of which a request has to send as `Authorization: Bearer …`.
+            None lets everybody in who can reach the server, except pages in a browser: a request
+            with an `Origin` that is not in `cors` is refused then.
+        cors: Origins of pages that may use the API in a browser, such as "https://chat.example".
+        max_body_bytes: The longest body of a request, in bytes; longer ones are answered with 413.
+        heartbeat: The longest silence of an event stream, in seconds. After so long without a chunk
+            a comment is sent; until then an error has an HTTP status of its own.
+
+    Raises:
+        InvalidInputError: A key is empty, or `heartbeat` or `max_body_bytes` is not positive.
+    """
+    keys = [api_key] if isinstance(api_key, str) else list(api_key or ())
+    if api_key is not None and not (keys and all(keys)):
+        raise InvalidInputError("api_key is empty: give a key of at least one character, or None.")
+    if not heartbeat > 0 or max_body_bytes < 1:
+        raise InvalidInputError("heartbeat and max_body_bytes have to be positive.")
+    encoded = [key.encode() for key in keys]
+    logged: set[str] = set()
+
+    def check_caller(request: Request) -> None:
+        if encoded:
+            scheme, _, sent = request.headers.get("authorization", "").partition(" ")
+            # All keys are compared, each in constant time. Starlette decodes headers as latin-1.
+            matches = [hmac.compare_digest(sent.strip().encode("latin-1"), key) for key in encoded]
+            if scheme.lower() != "bearer" or not any(matches):
+                raise Problem(
+                    401,
+                    "The API key is missing or wrong. Send it as 'Authorization: Bearer KEY'.",
+                    code="invalid_api_key",
+                    headers={"www-authenticate": "Bearer"},
+                )
+        elif (origin := request.headers.get("origin")) and not {origin, "*"} & set(cors):
+            raise Problem(403, "Pages of this origin may not use this server.")
+
+    own_names = {model.space} if isinstance(model.space, str) else {*model.space}
+
+    async def offered() -> list[dict[str, Any]]:
+        names = [canonical_name(name) for name in await model.alist_models()]
+        return [
+            {"id": name, "object": "model", "created": 0, "owned_by": "qwen-space"}
+            for name in names or sorted(own_names)
+        ]
+
+    application = FastAPI(title="qwen-space", docs_url=None, redoc_url=None, openapi_url=None)
+    checked = [Depends(check_caller)]
+
+    @application.post("/v1/chat/completions", dependencies=checked)
+    async def create_completion(
+        body: Annotated[bytes, Depends(_body_reader(max_body_bytes))],
+    ) -> Any:
+        request = read_request(body)
+        if request.keywords.get("model") in own_names:  # how a Space without a choice is listed
+            del request.keywords["model"]
+        # Thoughts have a field of their own here.
+        reasoning = True if model.reasoning is None else model.reasoning
+        request.keywords["reasoning"] = reasoning
+        return CompletionResponse(model, request, heartbeat, logged)
+
+    @application.get("/v1/models", dependencies=checked)
+    async def list_models() -> Any:
+        return {"object": "list", "data": await offered()}
+
+    @application.get("/v1/models/{name:path}", dependencies=checked)
+    async def retrieve_model(name: str) -> Any:
+        for one in await offered():
+            if one["id"] == canonical_name(name) or one["id"] == name:
+                return one
+        raise Problem(404, f"The model {name!r:.100} does not exist.", code="model_not_found")
+
+    @application.get("/health")
+    async def health() -> Any:
+        return {"status": "ok"}
+
+    async def report(_: Request, error: Exception) -> Response:
+        return problem_of(error).response
+
+    async def report_http(_: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)  # noqa: S101
+        return Problem(
+            error.status_code, str(error.detail), headers=dict(error.headers or {})
+        ).response
+
+    application.add_exception_handler(Problem, report)
+    application.add_exception_handler(QwenSpaceError, report)
+    application.add_exception_handler(HTTPException, report_http)
+    if cors:
+        application.add_middleware(
+            CORSMiddleware, allow_origins=list(cors), allow_methods=["*"], allow_headers=["*"]
+        )
+    return application
+
+
+def _body_reader(limit: int) -> Any:
+    async def read(request: Request) -> bytes:
+        """The body of a request; JSON only, which no page in a browser can send unasked."""
+        if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
+            raise Problem(415, "The body has to be JSON, with 'Content-Type: application/json'.")
+        body = bytearray()
+        async for part in request.stream():
+            body += part
+            if len(body) > limit:
+                raise Problem(413, f"The body is longer than {limit:,} bytes.")
+        return bytes(body)
+
+    return read

@@ -1,0 +1,100 @@
+"""Errors in the form of OpenAI's API: a status, headers, and `{"error": {…}}`.
+
+The form: https://platform.openai.com/docs/guides/error-codes/api-errors
+"""
+
+import logging
+from dataclasses import dataclass, field
+
+import orjson
+from starlette.responses import Response
+
+from langchain_qwen_space.errors import (
+    ContextTooLongError,
+    GenerationError,
+    InvalidInputError,
+    ProtocolError,
+    QwenSpaceError,
+    SpaceConnectionError,
+    SpaceRateLimitError,
+    SpaceTimeoutError,
+    SpaceUnavailableError,
+    StreamInterruptedError,
+    UnknownModelError,
+)
+
+logger = logging.getLogger(__name__)
+
+_STATUSES: tuple[tuple[type[QwenSpaceError], int, str, str | None], ...] = (
+    # The first class that fits counts.
+    (ContextTooLongError, 400, "invalid_request_error", "context_length_exceeded"),
+    (InvalidInputError, 400, "invalid_request_error", None),
+    (UnknownModelError, 404, "invalid_request_error", "model_not_found"),
+    (SpaceRateLimitError, 429, "rate_limit_error", "rate_limit_exceeded"),
+    (SpaceUnavailableError, 503, "server_error", "space_unavailable"),
+    (SpaceConnectionError, 503, "server_error", "space_unreachable"),
+    (StreamInterruptedError, 503, "server_error", "stream_interrupted"),
+    (SpaceTimeoutError, 504, "server_error", "timeout"),
+    (ProtocolError, 502, "server_error", "bad_gateway"),
+    (GenerationError, 500, "server_error", "generation_failed"),
+    # The Space that this server was started for is wrong: nothing that its caller can change.
+    (QwenSpaceError, 500, "server_error", "space_error"),
+)
+
+
+@dataclass(frozen=True)
+class Problem(Exception):  # noqa: N818  it is sent, and named as the RFCs name what is sent
+    """What is wrong with a request, as it is sent.
+
+    Attributes:
+        status: The HTTP status.
+        message: What is wrong and what to do.
+        type: OpenAI's kind of error.
+        code: OpenAI's code, such as "model_not_found".
+        param: The field of the request that is wrong.
+        headers: Headers of the response.
+    """
+
+    status: int
+    message: str
+    type: str = "invalid_request_error"
+    code: str | None = None
+    param: str | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def body(self) -> bytes:
+        """The JSON object."""
+        error = {
+            "message": self.message,
+            "type": self.type,
+            "param": self.param,
+            "code": self.code,
+        }
+        return orjson.dumps({"error": error})
+
+    @property
+    def response(self) -> Response:
+        """The response that reports it."""
+        return Response(self.body, self.status, self.headers, "application/json")
+
+
+def problem_of(error: Exception) -> Problem:
+    """Returns an error of a call as it is reported to the client.
+
+    An error of this package has its own message, which holds no secret. Of any other only the class
+    is logged: its message may quote the prompt.
+    """
+    if isinstance(error, Problem):
+        return error
+    for kind, status, name, code in _STATUSES:
+        if isinstance(error, kind):
+            headers = {}
+            if error.retry_after is not None:
+                headers["retry-after"] = str(max(0, -int(-error.retry_after // 1)))
+            if status >= 500 and not error.is_retryable:
+                headers["x-should-retry"] = "false"  # OpenAI's clients heed it
+            message = str(error).encode("utf-8", "replace").decode()
+            return Problem(status, message, name, code, headers=headers)
+    logger.error("A request failed with %s.", type(error).__qualname__)
+    return Problem(500, "The server failed to process the request.", "server_error")

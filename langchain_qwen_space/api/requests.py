@@ -1,0 +1,201 @@
+"""The body of a request for a chat completion -> messages and keywords of a `ChatQwenSpace`.
+
+The form: https://platform.openai.com/docs/api-reference/chat/create
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from langchain_core.messages import (
+    AIMessage,
+    BaseMessage,
+    FunctionMessage,
+    HumanMessage,
+    SystemMessage,
+    ToolMessage,
+)
+
+from langchain_qwen_space.api.problems import Problem
+
+_PASSED_ON = frozenset(
+    [
+        *("model", "temperature", "top_p", "max_tokens", "max_completion_tokens", "stop"),
+        *("tools", "tool_choice", "parallel_tool_calls", "response_format"),
+    ]
+)
+# Fields that have no effect on the answer.
+_IGNORED = frozenset(
+    [
+        *("user", "metadata", "store", "service_tier", "safety_identifier", "prompt_cache_key"),
+        "prompt_cache_retention",
+    ]
+)
+# Fields that change the answer where they are honoured, and the values that change nothing. The
+# second group is not OpenAI's, but widely sent to servers that speak its protocol.
+_NOT_HONOURED: dict[str, tuple[Any, ...]] = {
+    **dict.fromkeys(("frequency_penalty", "presence_penalty"), (0,)),
+    "logit_bias": ({},),
+    "logprobs": (False,),
+    "modalities": (["text"],),
+    **dict.fromkeys(("prediction", "reasoning_effort", "seed", "top_logprobs", "verbosity"), ()),
+    "web_search_options": (),
+    **dict.fromkeys(("chat_template_kwargs", "enable_thinking", "min_p", "reasoning", "top_k"), ()),
+    "repetition_penalty": (1,),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class CompletionRequest:
+    """What a client asks for.
+
+    Attributes:
+        messages: The conversation.
+        keywords: Settings of the call, as `ChatQwenSpace` takes them.
+        stream: Whether the answer is to be streamed.
+        include_usage: Whether a stream ends with the token counts.
+        not_honoured: Fields that a Space cannot honour.
+    """
+
+    messages: list[BaseMessage]
+    keywords: dict[str, Any]
+    stream: bool
+    include_usage: bool
+    not_honoured: tuple[str, ...]
+
+
+def read_request(body: bytes) -> CompletionRequest:
+    """Returns the request that a body holds.
+
+    Raises:
+        Problem: It is not JSON, a field is missing, unknown or of the wrong type. What the fields
+            in `keywords` may hold is checked by the call.
+    """
+    try:
+        fields = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise Problem(400, f"The body is not valid JSON: {error}.") from None
+    if not isinstance(fields, dict):
+        raise Problem(400, "The body is not a JSON object.")
+    given = {name: value for name, value in fields.items() if value is not None}
+    stream = _boolean(given.pop("stream", False), "stream")
+    stream_options = given.pop("stream_options", {})
+    if not isinstance(stream_options, Mapping):
+        raise _wrong("stream_options", "an object")
+    if stream_options and not stream:
+        raise Problem(
+            400, "'stream_options' is only allowed when 'stream' is true.", param="stream_options"
+        )
+    if (n := given.pop("n", 1)) != 1:
+        raise Problem(400, f"n={n!r:.20}: a Space gives one answer to a request.", param="n")
+    messages = given.pop("messages", None)
+    if not isinstance(messages, list) or not messages:
+        raise _wrong("messages", "a list of at least one message")
+    known = _PASSED_ON | _IGNORED | _NOT_HONOURED.keys()
+    if unknown := sorted(given.keys() - known):
+        listed = ", ".join(f"{name:.60}" for name in unknown)
+        raise Problem(400, f"Unrecognized request argument supplied: {listed}", param=unknown[0])
+    return CompletionRequest(
+        messages=[_message(message, f"messages[{i}]") for i, message in enumerate(messages)],
+        keywords=_keywords({name: given[name] for name in given.keys() & _PASSED_ON}),
+        stream=stream,
+        include_usage=_boolean(
+            stream_options.get("include_usage") or False, "stream_options.include_usage"
+        ),
+        not_honoured=tuple(
+            sorted(
+                name
+                for name, neutral in _NOT_HONOURED.items()
+                if name in given and given[name] not in neutral
+            )
+        ),
+    )
+
+
+def _keywords(given: dict[str, Any]) -> dict[str, Any]:
+    if not isinstance(given.get("model", ""), str):
+        raise _wrong("model", "a string")
+    tools = given.get("tools")
+    if tools is not None:
+        if not isinstance(tools, list) or not all(isinstance(tool, Mapping) for tool in tools):
+            raise _wrong("tools", "a list of objects")
+        if not tools:
+            del given["tools"]
+    return given
+
+
+def _message(message: Any, where: str) -> BaseMessage:
+    """A message in LangChain's classes. Its content parts pass as they are."""
+    if not isinstance(message, Mapping):
+        raise _wrong(where, "an object")
+    role, content = message.get("role"), message.get("content")
+    if not (
+        isinstance(content, str)
+        or (
+            isinstance(content, list)
+            and all(isinstance(part, Mapping) and "type" in part for part in content)
+        )
+        or (content is None and role == "assistant")
+    ):
+        raise _wrong(f"{where}.content", "a string or a list of content parts")
+    if role in ("system", "developer"):
+        return SystemMessage(content)
+    if role == "user":
+        return HumanMessage(content)
+    if role == "assistant":
+        return _assistant(message, content or "", where)
+    if role == "tool":
+        return ToolMessage(content, tool_call_id=_text(message, "tool_call_id", where))
+    if role == "function":
+        return FunctionMessage(content=content, name=_text(message, "name", where))
+    raise _wrong(f"{where}.role", "one of system, developer, user, assistant, tool, function")
+
+
+def _assistant(message: Mapping[str, Any], content: Any, where: str) -> AIMessage:
+    """Calls whose arguments are not JSON stay as they were written."""
+    calls, invalid = [], []
+    listed = message.get("tool_calls") or []
+    if not isinstance(listed, list):
+        raise _wrong(f"{where}.tool_calls", "a list")
+    for number, call in enumerate(listed):
+        place = f"{where}.tool_calls[{number}]"
+        function = call.get("function") if isinstance(call, Mapping) else None
+        if not isinstance(function, Mapping):
+            raise _wrong(place, "a call of a function")
+        name, id_ = _text(function, "name", f"{place}.function"), _text(call, "id", place)
+        written = _text(function, "arguments", f"{place}.function")
+        try:
+            arguments = orjson.loads(written or "{}")
+        except orjson.JSONDecodeError:
+            arguments = None
+        if isinstance(arguments, dict):
+            calls.append({"name": name, "args": arguments, "id": id_, "type": "tool_call"})
+        else:
+            invalid.append(
+                {
+                    "name": name,
+                    "args": written,
+                    "id": id_,
+                    "error": None,
+                    "type": "invalid_tool_call",
+                }
+            )
+    return AIMessage(content, tool_calls=calls, invalid_tool_calls=invalid)
+
+
+def _text(holder: Mapping[str, Any], name: str, where: str) -> str:
+    value = holder.get(name)
+    if not isinstance(value, str):
+        raise _wrong(f"{where}.{name}", "a string")
+    return value
+
+
+def _boolean(value: Any, name: str) -> bool:
+    if not isinstance(value, bool):
+        raise _wrong(name, "true or false")
+    return value
+
+
+def _wrong(name: str, wanted: str) -> Problem:
+    return Problem(400, f"'{name}' must be {wanted}.", param=name)

@@ -1,0 +1,92 @@
+"""`qwen-space api`: a Space as an OpenAI-compatible server."""
+
+import ipaddress
+import socket
+from typing import Annotated
+
+import typer
+
+from langchain_qwen_space.cli import common
+from langchain_qwen_space.errors import InvalidInputError
+
+
+def api(
+    space: common.SpaceOption = None,
+    model: common.ModelOption = None,
+    token: common.TokenOption = None,
+    proxy: common.ProxyOption = None,
+    auth: common.AuthOption = None,
+    host: Annotated[
+        str, typer.Option(help="The address to listen on; others than loopback need a key.")
+    ] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="The port to listen on; 0 takes a free one.")
+    ] = 8000,
+    api_key: Annotated[
+        str | None,
+        typer.Option(
+            envvar="QWEN_SPACE_API_KEY",
+            metavar="KEY",
+            help="The key that clients have to send. Better set the variable than write it here.",
+        ),
+    ] = None,
+    cors: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ORIGIN",
+            help="An origin whose pages may use the server from a browser; may be given again.",
+        ),
+    ] = None,
+) -> None:
+    """Serve a Space as an OpenAI-compatible API, for editors, agents and other languages.
+
+    For example:
+
+        qwen-space api
+        qwen-space api --space my-name/my-space --port 9000
+        QWEN_SPACE_API_KEY=... qwen-space api --host 0.0.0.0
+
+    Clients take the printed address as `base_url`. Ctrl-C stops the server.
+    """
+    with common.exit_codes():
+        if not api_key and not _is_loopback(host):
+            raise InvalidInputError(
+                f"--host {host} lets other machines in: set QWEN_SPACE_API_KEY, or listen on "
+                "127.0.0.1."
+            )
+        chat_model = common.chat_model(space, model, token, proxy, auth)
+        try:
+            import uvicorn
+
+            from langchain_qwen_space.api import app
+        except ImportError:
+            common.fail(
+                "The API server is not installed: pip install 'langchain-qwen-space[api,cli]'"
+            )
+        application = app(chat_model, api_key=api_key or None, cors=cors or ())
+        with _listen(host, port) as listener:
+            port = listener.getsockname()[1]
+            shown = f"[{host}]" if ":" in host else host
+            typer.echo(f"Serving on http://{shown}:{port}/v1 until Ctrl-C.")
+            config = uvicorn.Config(
+                application, log_level="warning", timeout_graceful_shutdown=3, lifespan="off"
+            )
+            uvicorn.Server(config).run(sockets=[listener])
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family)
+    except OSError as error:
+        raise InvalidInputError(
+            f"The server cannot listen on port {port} of {host}: {error.strerror}. Stop what uses "
+            "the port, or choose another one; 0 takes a free one."
+        ) from None
