@@ -42,7 +42,7 @@ _STATUSES: tuple[tuple[type[QwenSpaceError], int, str, str | None], ...] = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)  # not frozen: whoever catches an exception sets its traceback
 class Problem(Exception):  # noqa: N818  it is sent, and named as the RFCs name what is sent
     """What is wrong with a request, as it is sent.
 

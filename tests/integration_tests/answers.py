@@ -61,7 +61,8 @@ def in_the_form_that(system: str, *, asks_for: str) -> str | None:
     if schema := re.search(r"JSON schema:\n(.*)", system):
         return json.dumps(filled(json.loads(schema[1]), asks_for), ensure_ascii=False)
     if "JSON object" in system:
-        return json.dumps({"answer": asks_for}, ensure_ascii=False)
+        keys = re.findall(r"'(\w+)'", asks_for) or ["answer"]
+        return json.dumps(dict.fromkeys(keys, asks_for), ensure_ascii=False)
     return demo_tools.call(asks_for, tools)
 
 

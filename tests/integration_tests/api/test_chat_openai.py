@@ -1,0 +1,49 @@
+"""LangChain's own suite for chat models, with ChatOpenAI as the client of the API server."""
+
+import openai
+import pytest
+from langchain_openai import ChatOpenAI
+from langchain_tests.integration_tests import ChatModelIntegrationTests
+
+from langchain_qwen_space import ChatQwenSpace
+from langchain_qwen_space.api import app
+from tests.integration_tests.api.test_api import served
+from tests.standard import WhatItCan
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::langchain_core._api.LangChainBetaWarning"),
+    pytest.mark.filterwarnings("ignore::pytest_benchmark.logger.PytestBenchmarkWarning"),
+    # Each test has an event loop, and so a client, of its own, which nothing closes.
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+    # ChatOpenAI's own, at structured output.
+    pytest.mark.filterwarnings("ignore:Pydantic serializer warnings"),
+    pytest.mark.filterwarnings("ignore:Received a Pydantic BaseModel V1 schema"),
+]
+
+
+@pytest.fixture(scope="module")
+def api_url(space_url):
+    with served(app(ChatQwenSpace(space=space_url))) as url:
+        yield f"{url}/v1"
+
+
+class TestChatOpenAI(WhatItCan, ChatModelIntegrationTests):
+    @pytest.fixture(autouse=True)
+    def _server(self, api_url, monkeypatch):
+        monkeypatch.setenv("OPENAI_API_BASE", api_url)
+        monkeypatch.setenv("OPENAI_API_KEY", "none")
+
+    @property
+    def chat_model_class(self):
+        return ChatOpenAI
+
+    @property
+    def chat_model_params(self):
+        # ChatOpenAI shares its default client among all event loops.
+        client = openai.DefaultAsyncHttpxClient()
+        return {
+            "model": "72B",
+            "stream_usage": True,
+            "max_retries": 0,
+            "http_async_client": client,
+        }
