@@ -6,6 +6,7 @@ Sync and async calls, streams and whole answers, one Space and several all go th
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -19,7 +20,6 @@ from langchain_qwen_space.events import RetryEvent, RevisedEvent, SpaceEvent, Wa
 from langchain_qwen_space.messages import answerable
 from langchain_qwen_space.options import CallOptions
 from langchain_qwen_space.qwen import fold, json_objects, models, tokens, turns
-from langchain_qwen_space.space.chat.chatbot import Form
 from langchain_qwen_space.space.chat.endpoint import Endpoint
 from langchain_qwen_space.space.chat.reply import Thought
 from langchain_qwen_space.space.routing.call import Call, Finished
@@ -224,11 +224,15 @@ class ModelCall:
         model = given.get("model") or endpoint.default_model
         self._thinks_untagged = model is None or models.may_think_untagged(model)
         self._check_length(prompt, counter, model)
+        given_none = not any(message.type == "system" for message in self._messages)
+        if given_none and prompt.system.startswith(turns.DEFAULT_SYSTEM):
+            prompt = _on_own_system(prompt, endpoint, model)
         if "system" in endpoint.roles:
-            given["system"] = prompt.system
-        elif prompt.system != turns.DEFAULT_SYSTEM:
+            if prompt.system != endpoint.own_system:
+                given["system"] = prompt.system
+        elif prompt.system:
             prompt = fold.without_system(prompt)
-        if endpoint.form is Form.REPLY and endpoint.history_fn is None:
+        if not endpoint.turns:
             prompt = fold.without_history(prompt)
         return Ask(
             query=prompt.query, history=prompt.history, given=given, extra=options.model_kwargs
@@ -250,6 +254,19 @@ class ModelCall:
                 f"{limit:,} that {model or 'the model'} can read. Shorten it."
             )
             raise ContextTooLongError(msg)
+
+
+def _on_own_system(prompt: turns.Prompt, endpoint: Endpoint, model: str | None) -> turns.Prompt:
+    """The prompt of a caller who gives no system text: the Space's own text stays.
+
+    Tools and schemas are added to it. Where the Space has none, Qwen2.5 gets the text that its
+    template writes, and other models nothing.
+    """
+    own = endpoint.own_system
+    if not own and "system" in endpoint.roles and model is not None:
+        own = turns.DEFAULT_SYSTEM if models.profile(model) is not None else ""
+    rest = prompt.system.removeprefix(turns.DEFAULT_SYSTEM)
+    return replace(prompt, system=(own + rest).lstrip("\n"))
 
 
 def _offered(model: str, choices: Sequence[str]) -> str:

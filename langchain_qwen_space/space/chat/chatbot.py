@@ -69,7 +69,7 @@ class Form(Enum):
             ValueError: The value has not this form.
         """
         if self is Form.REPLY:
-            return list(_reply(value))
+            return list(_reply(value, query))
         if not isinstance(value, list):
             raise ValueError("no list")
         sides = list(_sides(value) if self is Form.PAIRS else _messages(value))
@@ -82,19 +82,24 @@ class Form(Enum):
                 if answered:  # else it is one question in several messages
                     questions += 1
                     asked, answer, answered = [], [], False
-                asked.append("".join(text for _, text in _texts(node, path)))
+                asked.append("".join(text for _, text, _ in _texts(node, path)))
             elif role != "system":
                 answered = True
                 thought = _is_thought(node)
-                answer += [Segment(at, text, number, thought) for at, text in _texts(node, path)]
+                answer += [
+                    Segment(at, text, number, thought or part_is_thought)
+                    for at, text, part_is_thought in _texts(node, path)
+                ]
         known = _solid(query) in (_solid("".join(asked)), _solid(asked[-1]))
         return answer if known or questions > turns else None
 
 
 def form_of(kind: str, props_type: object, version: tuple[int, ...]) -> Form:
     """The form of a chatbot component by its type, its `props.type` and Gradio's version."""
-    if kind == "modelscopechatbot" or props_type == "tuples":
+    if kind in ("modelscopechatbot", "modelscopelegacychatbot") or props_type == "tuples":
         return Form.PAIRS
+    if kind == "modelscopeprochatbot":
+        return Form.MESSAGES
     if version >= (6,):
         return Form.PARTS
     return Form.MESSAGES if props_type == "messages" else Form.PAIRS
@@ -134,12 +139,21 @@ def _messages(value: list[Any]) -> Iterator[tuple[str, object, Path]]:
             yield role, message, [index]
 
 
-def _reply(value: object) -> Iterator[Segment]:
-    """A `gr.ChatInterface` answers with text, with a message, or with a list of messages."""
+def _reply(value: object, query: str) -> Iterator[Segment]:
+    """A `gr.ChatInterface` answers with text, with a message, or with a list of messages.
+
+    Among the latter may be the question, which Gradio 6 gives back as a message of the assistant.
+    """
     several = isinstance(value, list)
-    for index, node in enumerate(value if isinstance(value, list) else [value]):
-        for path, text in _texts(node, [index] if several else []):
-            yield Segment(path, text, index, _is_thought(node))
+    nodes = value if isinstance(value, list) else [value]
+    for index, node in enumerate(nodes):
+        texts = list(_texts(node, [index] if several else []))
+        said = "".join(text for _, text, _ in texts)
+        given_back = index == 0 and len(nodes) > 1 and _solid(said) == _solid(query)
+        if given_back or (isinstance(node, dict) and node.get("role") == "user"):
+            continue
+        for path, text, thought in texts:
+            yield Segment(path, text, index, thought or _is_thought(node))
 
 
 def _is_thought(node: object) -> bool:
@@ -147,17 +161,25 @@ def _is_thought(node: object) -> bool:
     return isinstance(metadata, dict) and bool(metadata.get("title"))
 
 
-def _texts(node: object, path: Path) -> Iterator[tuple[Path, str]]:
-    """The texts under a side, a message or a part; files and components hold none."""
+def _texts(node: object, path: Path) -> Iterator[tuple[Path, str, bool]]:
+    """The texts under a side, a message or a part; files and components hold none.
+
+    Each with its place, and whether it is a thought: a part of type `tool` in modelscope_studio's
+    `pro.Chatbot`.
+    """
     if len(path) > _DEEPEST:
         raise ValueError("nested too deeply")
     if isinstance(node, str):
-        yield path, node
+        yield path, node, False
     elif isinstance(node, list):
         for index, item in enumerate(node):
             yield from _texts(item, [*path, index])
     elif isinstance(node, dict):
+        if node.get("type") in ("file", "suggestion"):
+            return
         if "content" in node:
-            yield from _texts(node["content"], [*path, "content"])
+            is_tool = node.get("type") == "tool"
+            for at, inner, thought in _texts(node["content"], [*path, "content"]):
+                yield at, inner, thought or is_tool
         elif isinstance(text := node.get("text"), str) and node.get("type", "text") == "text":
-            yield [*path, "text"], text
+            yield [*path, "text"], text, False

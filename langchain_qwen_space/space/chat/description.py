@@ -81,8 +81,10 @@ def describe_endpoint(space: str, endpoint: Endpoint) -> SpaceDescription:
     }
     taken = set(endpoint.roles.values())
     history = _HISTORY[endpoint.form]
-    if endpoint.form is Form.REPLY and endpoint.history_fn is None:
-        history = "cannot be set; earlier turns are told in the question"
+    if not endpoint.turns:
+        history = (
+            "the Space takes no earlier turns from a client; they are written into the question"
+        )
     return SpaceDescription(
         space=space,
         url=str(endpoint.config.base),

@@ -1,7 +1,9 @@
-"""`/config` -> which function of a Space chats, and which of its inputs is what.
+"""`/config` -> which event of a page is its chat, and which inputs of its chain are what.
 
-Nothing is assumed of names and positions. Each input is judged by its type, label, visibility and
-default value; where two fit a role, the one with the higher score wins, then the first.
+A *start* is an event of the page, or a function of its API. Its *chain* is the functions that follow
+it. A chain chats if it takes a question from a box and writes a chatbot. Nothing is assumed of names
+and positions. Each input of the chain is judged by its type, label, visibility and default value;
+where two fit a role, the one with the higher score wins, then the first.
 """
 
 import logging
@@ -20,33 +22,60 @@ logger = logging.getLogger(__name__)
 ROLES = ("query", "history", "system", "model", "temperature", "top_p", "max_tokens")
 """What an input of the endpoint may be. Any other gets its own default."""
 
-_CHATBOTS = ("chatbot", "modelscopechatbot")
-_TEXTS = ("textbox", "multimodaltextbox")
+_CHATBOTS = (
+    "chatbot",
+    "modelscopechatbot",
+    "modelscopelegacychatbot",
+    "modelscopeprochatbot",
+)
+_MULTIMODAL = (
+    "multimodaltextbox",
+    "modelscopemultimodalinput",
+    "modelscopelegacymultimodalinput",
+    "modelscopepromultimodalinput",
+)
+_TEXTS = ("textbox", "antdxsender", "antdinput", "antdinputtextarea", *_MULTIMODAL)
+_ANSWERS = (
+    "textbox",
+    "markdown",
+    "json",
+    "html",
+    "code",
+)  # may hold the answer of a named function
 _NUMBERS = ("slider", "number")
-_LABELS = {
-    "query": r"\b(input|query|question|message|prompt|ask|user)\b|输入|问题|提问",
-    "system": r"\bsystem|系统",
-    "model": r"\bmodels?\b|模型",
-    "temperature": r"temperature|温度",
-    "top_p": r"top[\s_-]?p\b",
-    "max_tokens": r"max.*(token|length)|(token|length).*max|最大.*(长度|令牌|token)",
+_LABELS = {  # in English, Chinese, Korean, Japanese, French, German, Spanish, Portuguese, Russian
+    "query": r"\b(input|query|question|message|prompt|ask|user)\b|输入|问题|提问|입력|질문|메시지|入力|質問"
+    r"|メッセージ|frage|nachricht|eingabe|pregunta|mensaje|pergunta|mensagem|вопрос|сообщение",
+    "system": r"\bsystem|\bsys_?prompt|系统|系統|시스템|システム|syst[eè]me|sistema|систем",
+    "model": r"\bmodels?\b|\bmodel_|模型|모델|モデル|mod[eè]le|\bmodell|modelo|модел",
+    "temperature": r"temperature|温度|温度|온도|température|temperatur|температур",
+    "top_p": r"top[\s_-]?p\b|nucleus|核采样",
+    "max_tokens": r"max.*(token|len)|(token|length).*max|num_predict|最大.*(长度|令牌|token|長|トークン)"
+    r"|最长|最大生成|최대.*(토큰|길이)|longueur max|nombre max|maximale.*(länge|zahl)|(máx|max).*(longitud"
+    r"|comprimento)|(longitud|comprimento).*máx|макс.*(токен|длин)",
 }
 _MOST_INPUTS = 100  # of a function that may be a chat
 _PROMPT = re.compile(r"\byou are\b|\bassistant\b|你是|助手", re.IGNORECASE)
+_PROMPT_BOX = re.compile(r"\bprompt\b|\binstruction|提示", re.IGNORECASE)
 _MODEL_NAME = re.compile(r"\b\d+(\.\d+)?[bm]\b|qwen|llama|gpt|mistral|deepseek", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """The function of a Space that chats.
+    """The chat of a Space: the functions that an event of its page calls, and what they take.
 
     Attributes:
-        fn_index: Its number on the wire.
-        api_name: Its name on the Space's API page, if it has one.
-        inputs: The components that its arguments come from, in order.
+        steps: The functions, in order; the last of them that writes the answer is the last one.
+        fn_index: The number on the wire of the first.
+        api_name: The name on the Space's API page of the one that answers, if it has one.
+        inputs: The components that the functions' arguments come from, each once, in order; the
+            fields of a form stand for the form.
         roles: Which input (by index) is what; keys are among `ROLES`.
-        output: Which of its outputs holds the answer.
+        answer: The id of the component that holds the answer.
         form: How history and answer are written.
+        turns: Whether earlier turns reach the model as turns; else they go into the question.
+        loads: The functions that the page calls when it is opened and that the chain builds on.
+        rendered: Whether the chat is there in a session only, after `loads` (`gr.render`).
         models: The values of the model input, in the order in which the page offers them.
         streams: Whether it is a generator.
         public: Whether the app's API page shows it.
@@ -58,12 +87,16 @@ class Endpoint:
         config: The `/config` that this was read from.
     """
 
+    steps: tuple[Dependency, ...]
     fn_index: int
     api_name: str | None
     inputs: tuple[Component, ...]
     roles: Mapping[str, int]
-    output: int
+    answer: int
     form: Form
+    turns: bool
+    loads: tuple[Dependency, ...]
+    rendered: bool
     models: tuple[str, ...]
     streams: bool
     public: bool
@@ -77,6 +110,33 @@ class Endpoint:
     def title(self) -> str:
         """What messages call it."""
         return f"function {self.fn_index}" if self.api_name is None else f"/{self.api_name}"
+
+    @property
+    def output(self) -> int:
+        """Which output of the last step holds the answer."""
+        return self.steps[-1].outputs.index(self.answer)
+
+    @property
+    def own_system(self) -> str:
+        """The Space's own system prompt; empty where it has none, or no input for one."""
+        index = self.roles.get("system")
+        default = None if index is None else self.inputs[index].default
+        return default if isinstance(default, str) else ""
+
+    def values(self, changed: Mapping[int, Any]) -> dict[int, Any]:
+        """The values of the page's components, by id, where the inputs have these values."""
+        values: dict[int, Any] = {
+            number: self.config.component(number).initial
+            for step in (*self.loads, *self.steps)
+            for number in step.inputs
+        }
+        for index, value in changed.items():
+            item = self.inputs[index]
+            if item.form_key is None:
+                values[item.id] = value
+            else:
+                values[item.id] = {**(values[item.id] or {}), item.form_key: value}
+        return values
 
     @property
     def default_model(self) -> str | None:
@@ -102,7 +162,17 @@ class Endpoint:
         Raises:
             InvalidInputError: An input refuses its value, or no input has such a label.
         """
-        values = [None if item.type == "state" else item.default for item in self.inputs]
+        values = [item.initial for item in self.inputs]
+        changed, notes = self.lay_out(query=query, history=history, given=given, extra=extra)
+        for index, value in changed.items():
+            values[index] = value
+        return values, notes
+
+    def lay_out(
+        self, *, query: str, history: History, given: Mapping[str, Any], extra: Mapping[str, Any]
+    ) -> tuple[dict[int, Any], list[str]]:
+        """As `arguments`, but only the inputs that a person would set, by their index."""
+        values: dict[int, Any] = {}
         notes = []
         for role, value in given.items():
             index = self.roles.get(role)
@@ -124,16 +194,24 @@ class Endpoint:
             values[index] = check(self.inputs[index], value, describe(self.inputs[index], index))
         query_input = self.inputs[self.roles["query"]]
         values[self.roles["query"]] = (
-            {"text": query, "files": []} if query_input.type == "multimodaltextbox" else query
+            {"text": query, "files": []} if query_input.type in _MULTIMODAL else query
         )
-        if "history" in self.roles:
+        if "history" in self.roles and (self.turns or len(self.steps) == 1):
             values[self.roles["history"]] = self.form.write(history)
         return values, notes
 
+    def output_of(self, step: Dependency) -> int | None:
+        """Which output of a step holds the answer, or None."""
+        return step.outputs.index(self.answer) if self.answer in step.outputs else None
+
     def _by_label(self, label: str) -> int:
-        for index, component in enumerate(self.inputs):
-            if component.label == label:
-                return index
+        for names in (
+            lambda item: (item.label,),
+            lambda item: (item.form_key, item.props.get("elem_id")),
+        ):
+            for index, component in enumerate(self.inputs):
+                if label in names(component):
+                    return index
         labels = [component.label for component in self.inputs if component.label]
         msg = f"The Space's function {self.api_name!r} has no input {label!r}; it has {labels}."
         raise InvalidInputError(msg)
@@ -174,10 +252,18 @@ def find_endpoint(
     if wanted is not None and not named:
         names = [f"/{item.api_name}" for item in config.dependencies if item.api_name]
         raise InvalidInputError(f"{where} has no function {api_name!r}; it has {names}.")
+    follows = {item.id for item in config.dependencies if item.trigger_after is not None}
+    starts = [item for item in named if wanted is not None or item.id not in follows]
+    if wanted is not None:  # a function in the midst of a chain is reached from the chain's start
+        starts += [
+            start
+            for start in config.dependencies
+            if start.id not in follows and any(step in named for step in config.chain(start))
+        ]
     found = [
         endpoint
-        for dependency in named
-        if (endpoint := _read(config, dependency, settled)) is not None
+        for start in starts
+        if (endpoint := _read(config, start, settled, named=wanted is not None)) is not None
     ]
     if not found:
         _check_settled(config, named, settled, where)
@@ -189,7 +275,7 @@ def find_endpoint(
             "inputs by inputs={'query': …, 'history': …} (label or index)."
         )
         raise UnsupportedSpaceError(msg)
-    best = max(found, key=lambda item: (item.streams, item.public, len(item.roles)))
+    best = max(found, key=_rank)
     others = [item for item in found if item.inputs != best.inputs]
     if others:
         logger.info(
@@ -203,36 +289,74 @@ def find_endpoint(
     return best
 
 
+def _rank(endpoint: Endpoint) -> tuple[int | bool, ...]:
+    """How good a chat it is, the first figures first."""
+    return (
+        endpoint.form is Form.REPLY and len(endpoint.steps) == 1,  # gr.ChatInterface's own function
+        endpoint.streams,
+        endpoint.turns,
+        endpoint.public,
+        len(endpoint.roles),
+    )
+
+
 def _read(
-    config: SpaceConfig, dependency: Dependency, settled: Mapping[str, str | int]
+    config: SpaceConfig, start: Dependency, settled: Mapping[str, str | int], *, named: bool
 ) -> Endpoint | None:
-    """The dependency as an endpoint, or None where it is no chat."""
-    if len(dependency.inputs) > _MOST_INPUTS:
+    """The chain of an event as a chat, or None where it is none.
+
+    Args:
+        config: The page.
+        start: The function that the event calls.
+        settled: Inputs that the user named, by role.
+        named: Whether the user named the function, so that a text may be its answer.
+    """
+    chain = config.chain(start)
+    numbers = list(dict.fromkeys(number for step in chain for number in step.inputs))
+    if not chain or any(len(step.inputs) > _MOST_INPUTS for step in chain):
         return None
-    inputs = tuple(config.component(number) for number in dependency.inputs)
-    outputs = [config.component(number) for number in dependency.outputs]
+    first = [config.component(number) for number in chain[0].inputs]
+    written = [config.component(number) for step in chain for number in step.outputs]
+    answers = [item for item in written if item.type in _CHATBOTS]
+    setter = None
+    if not answers and _is_chat_interface(first, written):
+        setter = _history_function(config, written[1].id)
+        answers, form = [written[0]], Form.REPLY
+    elif not answers and named:
+        answers, form = [item for item in written if item.type in _ANSWERS], Form.REPLY
+    elif answers:
+        form = _form(answers[0], config)
+    if not answers:
+        return None
+    # A chatbot that is read as well is the conversation; the one that the user named comes first.
+    read = [settled.get("history"), *(config.component(number) for number in numbers)]
+    if isinstance(read[0], str | int):
+        named_input = _place([config.component(n) for n in numbers], read[0])
+        read[0] = None if named_input is None else config.component(numbers[named_input])
+    answer = next((item for item in read if item in answers), answers[0])
+    # What follows the last function that writes the answer has nothing to do with it.
+    last = max(index for index, step in enumerate(chain) if answer.id in step.outputs)
+    steps = chain[: last + 1]
+    numbers = list(dict.fromkeys(number for step in steps for number in step.inputs))
+    if len(steps) == 1:
+        numbers = steps[0].inputs
+    inputs = tuple(
+        field
+        for component in map(config.component, numbers)
+        for field in (config.fields(component) if component.type == "antdform" else [component])
+    )
     roles = {}
     for role, place in settled.items():
         if (index := _place(inputs, place)) is None:
             return None
         roles[role] = index
-    chatbots = [index for index, item in enumerate(inputs) if item.type in _CHATBOTS]
-    setter = None
-    if "history" not in roles and chatbots:
-        roles["history"] = chatbots[0]
-    if "history" in roles:
-        chatbot = inputs[roles["history"]]
-        places = [index for index, item in enumerate(outputs) if item.id == chatbot.id] or [
-            index for index, item in enumerate(outputs) if item.type in _CHATBOTS
-        ]
-        form = _form(chatbot, config)
-    elif _is_chat_interface(inputs, outputs):
-        places, form = [0], Form.REPLY
-        setter = _history_function(config, outputs[1].id)
-    else:
-        return None
-    if not places:
-        return None
+    if "history" not in roles:
+        chatbots = [index for index, item in enumerate(inputs) if item.id == answer.id]
+        chatbots += [index for index, item in enumerate(inputs) if item.type in _CHATBOTS]
+        if chatbots and form is not Form.REPLY:
+            roles["history"] = chatbots[0]
+    elif form is not Form.REPLY:
+        form = _form(inputs[roles["history"]], config)
     taken = set(roles.values())
     doubts = []
     for role in ROLES:
@@ -241,7 +365,7 @@ def _read(
         scores = {
             index: score
             for index, item in enumerate(inputs)
-            if index not in taken and (score := _score(role, item, dependency, config)) > 0
+            if index not in taken and (score := _score(role, item, steps, config)) > 0
         }
         if scores:
             best, *rivals = [index for index in scores if scores[index] == max(scores.values())]
@@ -256,22 +380,70 @@ def _read(
     if "query" not in roles:
         return None
     model = inputs[roles["model"]] if "model" in roles else None
+    answering = steps[-1]
+    doubts += [
+        f"function {step.id} runs javascript in the browser first, which is left out"
+        for step in steps
+        if isinstance(step.js, str) and step.inputs
+    ]
     return Endpoint(
-        fn_index=dependency.id,
-        api_name=dependency.api_name,
+        steps=tuple(steps),
+        fn_index=steps[0].id,
+        api_name=answering.api_name,
         inputs=inputs,
         roles=roles,
-        output=places[0],
+        answer=answer.id,
         form=form,
+        turns=setter is not None or ("history" in roles and not _remembers(config, steps, answer)),
+        loads=tuple(_loads(config, steps)),
+        rendered=False,
         models=tuple(_models(model, config)) if model else (),
-        streams=dependency.types.generator,
-        public=dependency.public,
-        queues=config.enable_queue if dependency.queue is None else dependency.queue,
+        streams=any(step.types.generator for step in steps if answer.id in step.outputs),
+        public=any(step.public for step in steps),
+        queues=config.enable_queue if answering.queue is None else answering.queue,
         history_fn=setter.id if setter else None,
         history_form=_form(config.component(setter.inputs[0]), config) if setter else form,
         doubts=tuple(doubts),
         config=config,
     )
+
+
+def _remembers(config: SpaceConfig, steps: Sequence[Dependency], answer: Component) -> bool:
+    """Whether a State of the server holds the conversation, so that the chatbot's value does not count.
+
+    Such a State is read before it is written in the chain and written there too, or is emptied
+    together with the chatbot. One that an earlier step of the chain fills only carries the question.
+    """
+    filled: set[int] = set()
+    kept: set[int] = set()  # what the chain reads before it writes it
+    for step in steps:
+        states = {n for n in step.inputs if config.component(n).type == "state"}
+        kept |= states - filled
+        filled |= set(step.outputs)
+    if kept & filled:
+        return True
+    chain = {step.id for step in steps}
+    return any(
+        answer.id in item.outputs and kept & {*item.inputs, *item.outputs}
+        for item in config.dependencies
+        if item.id not in chain
+        and not any(n in steps[0].inputs for n in item.inputs if n not in kept)
+    )
+
+
+def _loads(config: SpaceConfig, steps: Sequence[Dependency]) -> list[Dependency]:
+    """What the page calls when it is opened, where it fills what the chain reads."""
+    read = {number for step in steps for number in step.inputs}
+    fills = [item for item in config.dependencies if item.on_load and item.backend_fn]
+    states = {number for number in read if config.component(number).type == "state"}
+    empty = {
+        n
+        for n in read
+        if config.component(n).default is None
+        and config.component(n).choices == []
+        and config.component(n).type in ("radio", "dropdown")
+    }
+    return [item for item in fills if (states | empty) & set(item.outputs)]
 
 
 def _form(chatbot: Component, config: SpaceConfig) -> Form:
@@ -282,7 +454,8 @@ def _place(inputs: Sequence[Component], place: str | int) -> int | None:
     """The index of the input that the user named, by label or index."""
     if isinstance(place, int):
         return place if 0 <= place < len(inputs) else None
-    return next((index for index, item in enumerate(inputs) if item.label == place), None)
+    names = [(item.label, item.form_key, item.props.get("elem_id")) for item in inputs]
+    return next((index for index, known in enumerate(names) if place in known), None)
 
 
 def _check_settled(
@@ -302,22 +475,40 @@ def _check_settled(
             raise InvalidInputError(msg)
 
 
-def _score(role: str, item: Component, dependency: Dependency, config: SpaceConfig) -> int:
-    """How well an input fits a role; 0 or less is not at all."""
-    labelled = bool(re.search(_LABELS[role], item.label, re.IGNORECASE))
+def _score(role: str, item: Component, steps: Sequence[Dependency], config: SpaceConfig) -> int:
+    """How well an input fits a role; 0 or less is not at all.
+
+    A box for the question earns 1, and 4 where Enter in it calls a function, 2 each where the chain
+    empties it, where it is seen, where its words say so, 3 where the first of several functions reads
+    it; a value of its own costs 4. A system box earns 4 by its words, 3 by a value that reads like a
+    prompt, 2 where it is hidden or is called a prompt in a later function. A model earns 2 by its words
+    and 2 by its choices; a number earns 2 by its words.
+    """
+    labelled = bool(re.search(_LABELS[role], item.words, re.IGNORECASE))
     default = item.default if isinstance(item.default, str) else ""
     if role == "query":
-        if item.type not in _TEXTS or re.search(_LABELS["system"], item.label, re.IGNORECASE):
+        if (
+            item.type not in _TEXTS
+            or item.form_key is not None
+            or item.props.get("interactive") is False
+            or re.search(_LABELS["system"], item.label, re.IGNORECASE)
+        ):
             return 0
         submits = item.id in config.submitted
-        cleared = item.id in dependency.outputs
-        return 1 + 4 * submits + 2 * cleared + 2 * item.visible + 2 * labelled - 4 * bool(default)
+        cleared = any(item.id in step.outputs for step in steps)
+        first = len(steps) > 1 and item.id in steps[0].inputs
+        score = 1 + 4 * submits + 2 * cleared + 2 * item.visible + 2 * labelled + 3 * first
+        return score - 4 * bool(default)
     if role == "system":
         if item.type != "textbox":
             return 0
         # A hidden box also carries what the page needs to know: a name, a language, an id.
         hidden = not item.visible and not item.label and (not default or " " in default)
-        return 4 * labelled + 3 * bool(_PROMPT.search(default)) + 2 * (hidden and not labelled)
+        prompt = (
+            not item.label and item.id not in steps[0].inputs and _PROMPT_BOX.search(item.words)
+        )
+        score = 4 * labelled + 3 * bool(_PROMPT.search(default))
+        return score + 2 * (bool(hidden or prompt) and not labelled)
     if role == "model":
         if item.type not in ("radio", "dropdown"):
             return 0

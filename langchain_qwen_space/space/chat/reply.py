@@ -136,6 +136,7 @@ class Reply:
         self._value: Any = None
         self._known = False  # a first value has come, and every edit since could be made
         self._broken = False
+        self._answered = False
         self.tail: Path | None = None
         self._grown: list[str] = []  # what grew there and does not stand in the value yet
         self.answer = Track()
@@ -145,6 +146,17 @@ class Reply:
     def revised(self) -> bool:
         """Whether the Space took back any of the answer, or of the thoughts, that was handed out."""
         return self.answer.revised or self.thoughts.revised
+
+    def next_step(self) -> None:
+        """Another function of the chain writes the value from here on, whole at first."""
+        self._known = self._broken = False
+        self._grown.clear()
+        self.tail = None
+
+    @property
+    def answered(self) -> bool:
+        """Whether the value holds an answer, if only an empty one."""
+        return self._answered
 
     def generating(self, output: object) -> list[Fragment]:
         """Take the chatbot's part of a `process_generating` event.
@@ -232,6 +244,7 @@ class Reply:
         segments = self._form.read(value, self._turns, self._query)
         if segments is None:
             return None
+        self._answered = bool(segments)
         answer = [segment for segment in segments if not segment.thought]
         fragments: list[Fragment] = []
         if len(answer) != len(segments):

@@ -12,6 +12,15 @@ from langchain_qwen_space.errors import ProtocolError, UnsupportedSpaceError
 
 _READABLE = ("sse_v1", "sse_v2", "sse_v2.1", "sse_v3")
 _LONGEST_LABEL = 200  # characters that are looked at
+_CONTROLS = {  # modelscope_studio's controls, by the components of Gradio that take the same
+    "antdinput": "textbox",
+    "antdinputtextarea": "textbox",
+    "antdinputnumber": "number",
+    "antdselect": "dropdown",
+    "antdradiogroup": "radio",
+    "antdslider": "slider",
+    "antdswitch": "checkbox",
+}
 _MOST = 20_000  # components, or functions, of a page that is read
 
 
@@ -25,12 +34,25 @@ class Component(_Wire):
     id: int
     type: str
     props: dict[str, Any] = Field(default_factory=dict)
+    form_key: str | None = None
+    """The key of its value inside a form's; None for a component with a value of its own."""
 
     @property
     def label(self) -> str:
         """The label that a person sees, or an empty string."""
         label = self.props.get("label")
         return label[:_LONGEST_LABEL].strip() if isinstance(label, str) else ""
+
+    @property
+    def words(self) -> str:
+        """All that says what it is for: label, placeholder, key, the author's name for it."""
+        words = [
+            self.label,
+            self.form_key,
+            self.props.get("elem_id"),
+            self.props.get("placeholder"),
+        ]
+        return " | ".join(word[:_LONGEST_LABEL] for word in words if isinstance(word, str) and word)
 
     @property
     def visible(self) -> bool:
@@ -41,6 +63,17 @@ class Component(_Wire):
     def default(self) -> Any:
         """The component's own value."""
         return self.props.get("value")
+
+    @property
+    def initial(self) -> Any:
+        """What the page sends for it before anybody has touched it."""
+        if self.type == "state":
+            return None  # the server has its own
+        if self.type == "browserstate":
+            return self.props.get("default_value")
+        if self.default is None:
+            return {"textbox": "", "antdxsender": "", "json": {}}.get(self.type)
+        return self.default
 
     @property
     def choices(self) -> list[Any]:
@@ -62,6 +95,10 @@ def _names(value: object) -> object:
     return value if isinstance(value, str) else None
 
 
+def _ids(value: object) -> object:
+    return value if isinstance(value, int) else None
+
+
 class Dependency(_Wire):
     """A function of the app. `id` is its `fn_index` on the wire."""
 
@@ -75,6 +112,13 @@ class Dependency(_Wire):
     types: _Types = Field(default_factory=_Types)
     show_api: Any = None
     api_visibility: Any = None
+    trigger_after: Annotated[int | None, BeforeValidator(_ids)] = None
+    js: Any = None
+
+    @property
+    def on_load(self) -> bool:
+        """Whether the page calls it when it is opened."""
+        return any(isinstance(target, list) and target[1:2] == ["load"] for target in self.targets)
 
     @property
     def public(self) -> bool:
@@ -94,6 +138,7 @@ class SpaceConfig(_Wire):
     root: str = ""
     app_id: int | str | None = None
     enable_queue: bool = True
+    layout: Any = Field(default=None, repr=False)
     components: list[Component] = Field(max_length=_MOST)
     dependencies: list[Dependency] = Field(max_length=_MOST)
 
@@ -125,6 +170,80 @@ class SpaceConfig(_Wire):
     @cached_property
     def _by_id(self) -> dict[int, Component]:
         return {component.id: component for component in reversed(self.components)}
+
+    @cached_property
+    def _children(self) -> dict[int, list[int]]:
+        """The components that stand in a component, by its id."""
+        found: dict[int, list[int]] = {}
+        waiting = [self.layout]
+        while waiting:
+            node = waiting.pop()
+            children = node.get("children") if isinstance(node, dict) else None
+            if isinstance(children, list):
+                nodes = [child for child in children if isinstance(child, dict)]
+                number = node.get("id")
+                if isinstance(number, int):
+                    found[number] = [n["id"] for n in nodes if isinstance(n.get("id"), int)]
+                waiting += nodes
+        return found
+
+    def fields(self, form: Component) -> list[Component]:
+        """The fields of a form (`antdform`), each as a component with a `form_key`.
+
+        modelscope_studio keeps a field's label and key on an item, and its control in the item.
+        """
+        values = form.default if isinstance(form.default, dict) else {}
+        found, waiting = [], list(self._children.get(form.id, ()))
+        while waiting:
+            item = self.component(waiting.pop(0))
+            below = self._children.get(item.id, [])
+            key = item.props.get("form_name")
+            if item.type != "antdformitem" or not isinstance(key, str):
+                waiting += below
+                continue
+            control = self.component(below[0]) if below else item
+            props = {
+                "label": item.label,
+                "value": values.get(key, control.default),
+                "minimum": control.props.get("min"),
+                "maximum": control.props.get("max"),
+                "choices": [
+                    [option.get("label"), option.get("value")]
+                    for option in control.props.get("options") or ()
+                    if isinstance(option, dict)
+                ],
+            }
+            kind = _CONTROLS.get(control.type, control.type)
+            found.append(Component(id=form.id, type=kind, props=props, form_key=key))
+        return found
+
+    def chain(self, start: Dependency) -> list[Dependency]:
+        """The functions of the server that follow an event, in the page's order, from `start` on."""
+        found: dict[int, Dependency] = {}
+        waiting = [start]
+        while waiting:
+            step = waiting.pop(0)
+            if step.id not in found:
+                found[step.id] = step
+                waiting += [item for item in self.dependencies if item.trigger_after == step.id]
+        return [step for step in found.values() if step.backend_fn]
+
+    def with_rendered(self, rendered: object) -> "SpaceConfig":
+        """This page with what `gr.render` added in a session: the `render_config` of an answer.
+
+        Raises:
+            ValidationError: It is none.
+        """
+        extra = SpaceConfig.model_validate(
+            {"base": self.base, **(rendered if isinstance(rendered, dict) else {})}
+        )
+        return SpaceConfig(
+            **{
+                **{name: getattr(self, name) for name in SpaceConfig.model_fields},
+                "components": [*self.components, *extra.components],
+                "dependencies": [*self.dependencies, *extra.dependencies],
+            }
+        )
 
     @cached_property
     def submitted(self) -> frozenset[int]:

@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+import reprlib
+import secrets
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Any
@@ -28,12 +30,14 @@ from langchain_qwen_space.events import (
     told,
 )
 from langchain_qwen_space.space.chat.appends import Appends
-from langchain_qwen_space.space.chat.chatbot import Form
 from langchain_qwen_space.space.chat.endpoint import Endpoint
 from langchain_qwen_space.space.chat.reply import Fragment, Reply
-from langchain_qwen_space.space.routing.client import Prepare, SpaceClient
+from langchain_qwen_space.space.page.config import Dependency
+from langchain_qwen_space.space.page.values import new_values
+from langchain_qwen_space.space.routing.client import Ask, Prepare, SpaceClient
 from langchain_qwen_space.space.routing.deadlines import Deadlines
 from langchain_qwen_space.space.routing.hub import SpaceAsleepError
+from langchain_qwen_space.space.routing.loading import load_page
 from langchain_qwen_space.space.routing.retries import Retries
 from langchain_qwen_space.space.routing.slots import Slots, slots_for
 from langchain_qwen_space.space.wire.faults import from_output
@@ -82,6 +86,12 @@ class Call:
         self.event_id: str | None = None
         self.model: str | None = None
         self._session: Session | None = None
+        self._hash = ""
+        self._steps: list[Dependency] = []  # those that are still to be run
+        self._step: Dependency
+        self._values: dict[int, Any] = {}  # of the page's components, by id
+        self._changed: dict[int, Any] = {}  # what is set on the page, by index of the input
+        self._before: tuple[int, list[Any]] | None = None  # a function to call first
         self._decoder: SSEDecoder
         self._reply: Reply | None = None
         self._appends: Appends
@@ -172,7 +182,16 @@ class Call:
             raise self._failure
         if session.complete:
             await session.drain()
-            return None
+            if not self._steps:
+                return None
+            try:
+                async with asyncio.timeout_at(self._deadlines.end):
+                    await self._start_step()
+            except QwenSpaceError:
+                raise
+            except TimeoutError:
+                raise self._too_late(self._deadlines.too_long) from None
+            return []
         chunk = await self._read(session.stream)
         items: list[Item] = []
         try:
@@ -191,30 +210,62 @@ class Call:
         endpoint = await client.endpoint(self._pool, self._stale)
         self._endpoint = endpoint
         ask = self._prepare(endpoint)
-        arguments, notes = endpoint.arguments(
-            query=ask.query, history=ask.history, given=ask.given, extra=ask.extra
-        )
-        if "model" in endpoint.roles:
-            self.model = ask.given.get("model", endpoint.default_model)
+        notes = self._lay_out(endpoint, ask)
         await self._take_slot()
         self._failure = None
-        self._decoder = SSEDecoder(self._options.max_reply_bytes)
-        self._appends = Appends()
+        self._hash = secrets.token_hex(8)
+        if endpoint.loads:
+            page = await load_page(client, self._pool, endpoint, self._hash)
+            if endpoint.rendered:
+                self._endpoint = endpoint = page.endpoint
+                ask = self._prepare(endpoint)
+                notes = self._lay_out(endpoint, ask)
+            self._values = page.values_with(self._values, endpoint, self._changed)
         self._reply = Reply(
             endpoint.form,
-            len(ask.history),
+            len(ask.history) if endpoint.turns or len(endpoint.steps) == 1 else 0,
             ask.query,
             whole=endpoint.config.protocol == "sse_v1",
             max_chars=self._options.max_reply_bytes,
         )
-        self._session = Session(client, self._pool, endpoint)
-        await self._session.open(arguments, ask.history if endpoint.form is Form.REPLY else ())
-        self.event_id = self._session.event_id
+        if endpoint.history_fn is not None and ask.history:
+            self._before = (endpoint.history_fn, [endpoint.history_form.write(ask.history)])
+        self._steps = list(endpoint.steps)
+        await self._start_step()
         self._deadlines.start()
         if self._warned:
             return []
         self._warned = True
         return [WarningEvent(f"{client.where} {note}.") for note in notes]
+
+    def _lay_out(self, endpoint: Endpoint, ask: Ask) -> list[str]:
+        """Set the values of the page as a person would who asks this; what could not be set."""
+        self._changed, notes = endpoint.lay_out(
+            query=ask.query, history=ask.history, given=ask.given, extra=ask.extra
+        )
+        self._values = endpoint.values(self._changed)
+        if "model" in endpoint.roles:
+            self.model = ask.given.get("model", endpoint.default_model)
+        return notes
+
+    async def _start_step(self) -> None:
+        """Join the queue with the chain's next function, and open the stream of its events."""
+        assert self._endpoint is not None  # noqa: S101
+        self._step = self._steps.pop(0)
+        self._decoder = SSEDecoder(self._options.max_reply_bytes)
+        self._appends = Appends()
+        if self._reply is not None:
+            self._reply.next_step()
+        endpoint = self._endpoint
+        self._session = Session(self.client, self._pool, endpoint.config, self._step.id, self._hash)
+        before, self._before = self._before, None
+        await self._session.open([self._values[n] for n in self._step.inputs], before)
+        self.event_id = self._session.event_id
+
+    @property
+    def _known(self) -> Endpoint:
+        assert self._endpoint is not None  # noqa: S101
+        return self._endpoint
 
     async def _take_slot(self) -> None:
         count = self._options.max_concurrency
@@ -300,7 +351,7 @@ class Call:
         if message.event_id != self.event_id:
             return
         if message.msg == "process_generating" and message.body.get("success", True):
-            output = _output(session.endpoint, message.body)
+            output = self._output(self._known, message.body)
             if output is not _NOTHING:
                 self._hand_out(reply.generating(output), items)
                 self._appends.learn(data, output, reply.tail)
@@ -321,13 +372,32 @@ class Call:
                 body.get("title"),
                 self.client.where,
                 self.text,
-                quoted=session.endpoint.config.release < (5, 2),
+                quoted=self._known.config.release < (5, 2),
             )
-        value = _output(session.endpoint, body)
-        if value is _NOTHING:
-            raise self._interrupted("The call was ended on the Space by somebody else.")
-        self._hand_out(self._reply.completed(value), items)
+        if not isinstance(output, dict) or "data" not in output:
+            raise self._interrupted("The call was cancelled on the Space by somebody else.")
+        value = self._output(self._known, body)
+        if value is not _NOTHING:
+            self._hand_out(self._reply.completed(value), items)
+        if self._steps:
+            self._values.update(new_values(self._known.config, self._step, output["data"]))
+            return
+        if not self._reply.answered:
+            msg = (
+                f"{self.client.where} completed the call, but {_where_looked(self._known)} "
+                f"holds no answer: {reprlib.repr(value)}. If another part of the page holds it, "
+                "name the function that answers by api_name=…; describe() shows what was called."
+            )
+            raise GenerationError(msg, partial=self.text)
         items.append(Finished())
+
+    def _output(self, endpoint: Endpoint, body: Any) -> object:
+        """The answer's part of an event's output, or `_NOTHING`."""
+        index = endpoint.output_of(self._step)
+        try:
+            return _NOTHING if index is None else body["output"]["data"][index]
+        except (LookupError, TypeError):
+            return _NOTHING
 
     def _hand_out(self, fragments: list[Fragment], items: list[Item]) -> None:
         if fragments:
@@ -401,12 +471,11 @@ class Call:
 _NOTHING = object()
 
 
-def _output(endpoint: Endpoint, body: Any) -> object:
-    """The chatbot's part of an event's output, or `_NOTHING`."""
-    try:
-        return body["output"]["data"][endpoint.output]
-    except (LookupError, TypeError):
-        return _NOTHING
+def _where_looked(endpoint: Endpoint) -> str:
+    component = endpoint.config.component(endpoint.answer)
+    return (
+        f"its {component.type} {component.label!r}" if component.label else f"its {component.type}"
+    )
 
 
 def _joined(items: list[Item]) -> list[Item]:

@@ -16,6 +16,7 @@ from langchain_qwen_space.errors import (
     SpaceConnectionError,
     SpaceNotFoundError,
     SpaceTimeoutError,
+    UnsupportedSpaceError,
 )
 from langchain_qwen_space.space.chat.chatbot import History
 from langchain_qwen_space.space.chat.endpoint import Endpoint, find_endpoint
@@ -108,9 +109,17 @@ class SpaceClient:
                     if explained is error:
                         raise
                     raise explained from error
-                known = find_endpoint(
-                    config, self.where, self.options.api_name, dict(self.options.inputs)
-                )
+                try:
+                    known = find_endpoint(
+                        config, self.where, self.options.api_name, dict(self.options.inputs)
+                    )
+                except UnsupportedSpaceError:
+                    from langchain_qwen_space.space.routing.loading import find_rendered
+
+                    rendered = await find_rendered(self, pool, config)
+                    if rendered is None:
+                        raise
+                    known = rendered
                 _endpoints[key] = known
             else:
                 await self.login(pool, known.config.base)

@@ -1,7 +1,6 @@
-"""One place in a Space's queue: a session hash of its own, its call and the stream of its events."""
+"""One function called in a visitor's session: its place in the queue and the stream of its events."""
 
 import asyncio
-import secrets
 import socket
 from contextlib import suppress
 from functools import partial
@@ -18,8 +17,7 @@ from langchain_qwen_space.errors import (
     SpaceConnectionError,
     SpaceTimeoutError,
 )
-from langchain_qwen_space.space.chat.chatbot import History
-from langchain_qwen_space.space.chat.endpoint import Endpoint
+from langchain_qwen_space.space.page.config import SpaceConfig
 from langchain_qwen_space.space.routing.client import ERROR_BYTES, SpaceClient, read_body
 from langchain_qwen_space.space.wire.faults import from_status
 from langchain_qwen_space.space.wire.pool import Pool
@@ -32,24 +30,31 @@ class Session:
     """One attempt at a call, from the place in the queue to the end of its stream.
 
     Attributes:
-        endpoint: The function that is called.
         event_id: The Space's id of the call; None until it is known.
         stream: The open stream of the call's events.
         complete: The Space has said its last word on the call.
         lost: The error that the answer to the join was lost to; the Space may have the call or not.
     """
 
-    def __init__(self, client: SpaceClient, pool: Pool, endpoint: Endpoint) -> None:
-        self.endpoint = endpoint
+    def __init__(
+        self,
+        client: SpaceClient,
+        pool: Pool,
+        config: SpaceConfig,
+        fn_index: int,
+        session_hash: str,
+    ) -> None:
+        self._config = config
+        self._fn_index = fn_index
         self.event_id: str | None = None
         self.stream: aiohttp.ClientResponse | None = None
         self.complete = False
         self.lost: SpaceConnectionError | None = None
         self._client, self._pool = client, pool
-        self._hash = secrets.token_hex(8)
+        self._hash = session_hash
         self._joining: asyncio.Task[str] | None = None
 
-    async def open(self, arguments: list[Any], history: History) -> None:
+    async def open(self, arguments: list[Any], before: tuple[int, list[Any]] | None = None) -> None:
         """Join the queue and open the stream.
 
         If the answer to the join is lost, the call may stand in the queue all the same. Its stream
@@ -57,13 +62,16 @@ class Session:
 
         Args:
             arguments: The function's arguments.
-            history: Earlier turns, where the session itself keeps them (`gr.ChatInterface`).
+            before: A function to call first in the session, and its arguments: the one that sets the
+                earlier turns where the session itself keeps them (`gr.ChatInterface`).
 
         Raises:
             QwenSpaceError: See `errors`.
         """
-        if history:
-            await self._set_history(history)
+        if before is not None:
+            fn_index, data = before
+            body = {"data": data, "fn_index": fn_index, "session_hash": self._hash}
+            await self._post("run/predict", body)
         try:
             await self._join(arguments)
         except SpaceConnectionError as lost:
@@ -104,19 +112,11 @@ class Session:
                 sock.shutdown(socket.SHUT_RDWR)
         self.stream.close()
 
-    async def _set_history(self, history: History) -> None:
-        body = {
-            "data": [self.endpoint.history_form.write(history)],
-            "fn_index": self.endpoint.history_fn,
-            "session_hash": self._hash,
-        }
-        await self._post("run/predict", body)
-
     async def _join(self, arguments: list[Any]) -> None:
         body = {
             "data": arguments,
             "event_data": None,
-            "fn_index": self.endpoint.fn_index,
+            "fn_index": self._fn_index,
             "trigger_id": None,
             "session_hash": self._hash,
         }
@@ -146,7 +146,7 @@ class Session:
         status, headers, answer = await self._client.fetch(
             self._pool,
             "POST",
-            self.endpoint.config.api(path),
+            self._config.api(path),
             ERROR_BYTES,
             data=data,
             headers={"Content-Type": "application/json"},
@@ -160,7 +160,7 @@ class Session:
 
     @property
     def _stream_url(self) -> URL:
-        return self.endpoint.config.api("queue/data").with_query(session_hash=self._hash)
+        return self._config.api("queue/data").with_query(session_hash=self._hash)
 
     async def _listen(self) -> None:
         client, timeout = self._client, self._client.options.timeout
@@ -199,10 +199,10 @@ class Session:
                         (await self._pool.request("GET", self._stream_url, access)).close()
             body = {
                 "session_hash": self._hash,
-                "fn_index": self.endpoint.fn_index,
+                "fn_index": self._fn_index,
                 "event_id": self.event_id or "",
             }
-            url = self.endpoint.config.api("cancel")
+            url = self._config.api("cancel")
             async with asyncio.timeout(_FAREWELL):
                 told = await self._pool.request("POST", url, access, json=body)
                 await read_body(told, ERROR_BYTES)

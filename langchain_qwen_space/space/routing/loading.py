@@ -1,0 +1,142 @@
+"""Opening a page: the functions that it calls by itself, before anybody asks anything."""
+
+import asyncio
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import aiohttp
+from pydantic import ValidationError
+
+from langchain_qwen_space.errors import ProtocolError, SpaceTimeoutError, StreamInterruptedError
+from langchain_qwen_space.events import parse
+from langchain_qwen_space.space.chat.endpoint import Endpoint, find_endpoint
+from langchain_qwen_space.space.page.config import Dependency, SpaceConfig
+from langchain_qwen_space.space.page.values import new_values
+from langchain_qwen_space.space.routing.client import SpaceClient
+from langchain_qwen_space.space.wire.faults import from_output
+from langchain_qwen_space.space.wire.pool import Pool
+from langchain_qwen_space.space.wire.session import Session
+from langchain_qwen_space.space.wire.sse import SSEDecoder
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedPage:
+    """A page after its `load` functions.
+
+    Attributes:
+        endpoint: The chat on it, which `gr.render` may only now have put there.
+        values: What the functions gave, by the id of the component.
+    """
+
+    endpoint: Endpoint
+    values: Mapping[int, Any]
+
+    def values_with(
+        self, own: Mapping[int, Any], endpoint: Endpoint, changed: Mapping[int, Any]
+    ) -> dict[int, Any]:
+        """The page's values, with what was set on it by the caller on top."""
+        set_by_caller = {endpoint.inputs[index].id for index in changed}
+        given = {number: value for number, value in own.items() if number in set_by_caller}
+        return {**own, **self.values, **given}
+
+
+async def load_page(
+    client: SpaceClient, pool: Pool, endpoint: Endpoint, session_hash: str
+) -> OpenedPage:
+    """Call a chat's `load` functions in a session.
+
+    Raises:
+        QwenSpaceError: One of them failed, or the Space cannot be reached.
+    """
+    config = endpoint.config
+    values: dict[int, Any] = {}
+    for step in endpoint.loads:
+        data = [values.get(number, config.component(number).initial) for number in step.inputs]
+        output = await _run(client, pool, config, step, session_hash, data)
+        values.update(new_values(config, step, output.get("data")))
+        if endpoint.rendered:
+            config = _with_rendered(client, config, output)
+    if endpoint.rendered:
+        endpoint = _rendered(client, config, endpoint.loads)
+    return OpenedPage(endpoint, values)
+
+
+async def find_rendered(client: SpaceClient, pool: Pool, config: SpaceConfig) -> Endpoint | None:
+    """The chat that `gr.render` puts on a page when it is opened, or None.
+
+    Raises:
+        QwenSpaceError: What is put there is no chat, or the Space cannot be reached.
+    """
+    loads = tuple(item for item in config.dependencies if item.on_load and item.backend_fn)
+    if not loads:
+        return None
+    session_hash, page = secrets.token_hex(8), config
+    for step in loads:
+        data = [page.component(number).initial for number in step.inputs]
+        page = _with_rendered(
+            client, page, await _run(client, pool, config, step, session_hash, data)
+        )
+    return None if page is config else _rendered(client, page, loads)
+
+
+def _with_rendered(client: SpaceClient, config: SpaceConfig, output: Any) -> SpaceConfig:
+    rendered = output.get("render_config")
+    if rendered is None:
+        return config
+    try:
+        return config.with_rendered(rendered)
+    except ValidationError:
+        msg = f"What {client.where} renders when its page is opened cannot be read."
+        raise ProtocolError(msg, is_retryable=False) from None
+
+
+def _rendered(client: SpaceClient, config: SpaceConfig, loads: tuple[Dependency, ...]) -> Endpoint:
+    options = client.options
+    found = find_endpoint(config, client.where, options.api_name, dict(options.inputs))
+    return replace(found, loads=loads, rendered=True)
+
+
+async def _run(
+    client: SpaceClient,
+    pool: Pool,
+    config: SpaceConfig,
+    step: Dependency,
+    session_hash: str,
+    data: list[Any],
+) -> dict[str, Any]:
+    """Call a function and return the `output` of its last event."""
+    session = Session(client, pool, config, step.id, session_hash)
+    decoder = SSEDecoder(client.options.max_config_bytes)
+    try:
+        async with asyncio.timeout(client.options.timeout):
+            await session.open(data)
+            assert session.stream is not None  # noqa: S101
+            while chunk := await session.stream.content.readany():
+                for event in map(parse, decoder.feed(chunk)):
+                    if event.msg != "process_completed":
+                        continue
+                    session.complete = True
+                    output = event.body.get("output")
+                    if not event.body.get("success", True) or not isinstance(output, dict):
+                        quoted = config.release < (5, 2)
+                        title = event.body.get("title")
+                        raise from_output(output, title, client.where, "", quoted=quoted)
+                    await session.drain()
+                    return output
+    except (aiohttp.ClientError, OSError, ValueError) as error:
+        if isinstance(error, TimeoutError):
+            msg = (
+                f"The page of {client.where} did not open within {client.options.timeout} seconds "
+                f"(function {step.id}). Raise timeout=… or try later."
+            )
+            raise SpaceTimeoutError(msg) from None
+        raise StreamInterruptedError(_broke_off(client, step)) from error
+    finally:
+        session.end()
+    raise StreamInterruptedError(_broke_off(client, step))
+
+
+def _broke_off(client: SpaceClient, step: Dependency) -> str:
+    return f"The page of {client.where} could not be opened: function {step.id} broke off."
