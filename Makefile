@@ -7,7 +7,7 @@ PY := $(VENV)/bin/python
 CHECKED := langchain_qwen_space examples notebooks scripts
 
 .DEFAULT_GOAL := help
-.PHONY: help demo agent test heavy compat bench fuzz audit lint format types notebooks docs build clean
+.PHONY: help demo agent test heavy compat live bench fuzz audit lint format types notebooks docs build clean
 
 help: ## list these commands
 	@sed -n 's/^\([a-z]*\):.*## /  make \1|/p' Makefile | awk -F'|' '{ printf "%-18s%s\n", $$1, $$2 }'
@@ -27,6 +27,10 @@ heavy: $(VENV)/.heavy ## run the tests with real weights, a browser, and an expo
 
 compat: $(VENV)/.dev ## run the tests on real servers of Gradio 4, 5 and 6; ARGS as for test
 	$(PY) -m pytest tests/compat $(ARGS)
+
+live: $(VENV)/.dev ## try a real Space and write a dated report; SPACE=Owner/Name, needs the network
+	$(if $(SPACE),,$(error name the Space: make live SPACE=Owner/Name))
+	LIVE_SPACE='$(SPACE)' $(PY) -m pytest -m network tests/live $(ARGS)
 
 bench: $(VENV)/.bench ## measure the cost of a fragment beside other models; ARGS=--quick writes nothing
 	$(PY) benchmarks/bench.py $(ARGS)

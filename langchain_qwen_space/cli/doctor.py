@@ -10,6 +10,7 @@ import typer
 
 from langchain_qwen_space.cli.advice import advice
 from langchain_qwen_space.cli.common import (
+    FAILED,
     AuthOption,
     JsonOption,
     ModelOption,
@@ -27,6 +28,7 @@ from langchain_qwen_space.errors import QwenSpaceError
 if TYPE_CHECKING:
     from langchain_qwen_space.chat_models import ChatQwenSpace
     from langchain_qwen_space.cli.examination import Examination, Step
+    from langchain_qwen_space.cli.probe import Finding
 
 _QUESTION = "Say hello, in one word."
 
@@ -40,6 +42,14 @@ def doctor(
     timeout: Annotated[
         float, typer.Option(help="The longest that the call may take, in seconds.")
     ] = 60.0,
+    probe: Annotated[
+        bool,
+        typer.Option(
+            "--probe",
+            help="Ask three or four more questions, to see whether earlier turns, a system prompt "
+            "and a limit reach the model.",
+        ),
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Find a Space, say what was understood of it, and make one call.
@@ -50,12 +60,15 @@ def doctor(
 
         qwen-space doctor
         qwen-space doctor --space my-name/my-space --json
+        qwen-space doctor --probe
 
-    Exit status: 0 if all is well, 1 if a step failed, 2 for wrong usage.
+    Exit status: 0 if all is well, 1 if a step failed or something did not reach the model, 2 for
+    wrong usage.
 
     With `--json` it is one object a line for each Space: `ok`; `space`; `steps`, a list of `name`, `ok`, `seconds` and
-    `told`; `understood`, what was read off the Space, or null; `answer`; `error`, null or `type`,
-    `message` and `advice`.
+    `told`; `understood`, what was read off the Space, or null; `answer`; `probe`, a list of `name`,
+    `reached` ("yes", "no" or "unclear"), `answer` and `advice`; `error`, null or `type`, `message` and
+    `advice`.
     """
     with exit_codes(), warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # of settings; the steps tell them
@@ -67,32 +80,69 @@ def doctor(
 
         spaces = asked(space).space
         codes = [
-            _examine(asked(one), one, as_json=as_json)
+            _examine(asked(one), one, probe=probe, as_json=as_json)
             for one in ([spaces] if isinstance(spaces, str) else spaces)
         ]
         raise typer.Exit(max(codes))
 
 
-def _examine(model: "ChatQwenSpace", space: str, *, as_json: bool) -> int:
+def _examine(model: "ChatQwenSpace", space: str, *, probe: bool, as_json: bool) -> int:
     """Examine one Space, and print what came of it; returns the exit code."""
     from langchain_qwen_space.cli.examination import Examination
 
     out = console()
     examination = Examination(model, space, _QUESTION, _ignore if as_json else _print_step)
+    findings: list[Finding] = []
     error: QwenSpaceError | None = None
     if not as_json:
         out.print(f"Examining {space}")
+
+    async def run() -> None:
+        await examination.run()
+        if probe:
+            await _probe(examination, model, findings, as_json=as_json)
+
     try:
-        asyncio.run(examination.run())
+        asyncio.run(run())
     except QwenSpaceError as failure:
         error = failure
+    lost = any(finding.reached == "no" for finding in findings)
     if as_json:
-        typer.echo(json.dumps(_as_data(examination, error), ensure_ascii=False))
-    elif error is None:
-        out.print("All is well.", style="green")
-    else:
+        typer.echo(json.dumps(_as_data(examination, findings, error), ensure_ascii=False))
+    elif error is not None:
         out.print(f"What to do: {advice(error) or 'see the message.'}")
-    return 0 if error is None else exit_code(error)
+    elif not lost:
+        out.print("All is well.", style="green")
+    return exit_code(error) if error is not None else FAILED if lost else 0
+
+
+async def _probe(
+    examination: "Examination", model: "ChatQwenSpace", findings: "list[Finding]", *, as_json: bool
+) -> None:
+    """See what reaches the model; the findings are added to the list as they come."""
+    from langchain_qwen_space.cli.probe import Probe
+
+    assert examination.endpoint is not None  # noqa: S101
+
+    def report(finding: "Finding") -> None:
+        findings.append(finding)
+        if not as_json:
+            _print_finding(finding)
+
+    probe = Probe(model, examination.endpoint, report)
+    if not as_json:
+        console().print(f"Probing what reaches the model, with {probe.calls} calls")
+    await probe.run()
+
+
+def _print_finding(finding: "Finding") -> None:
+    style = {"yes": "green", "no": "red", "unclear": "yellow"}[finding.reached]
+    out = console()
+    out.print(finding.reached.ljust(8), style=style, end="")
+    out.print(finding.name)
+    if finding.reached != "yes":
+        out.print(printable(f"  The model wrote: {finding.answer!r}"))
+        out.print(f"  What to do: {finding.advice}")
 
 
 def _ignore(_: "Step") -> None:
@@ -108,7 +158,9 @@ def _print_step(step: "Step") -> None:
         out.print(printable(step.told))
 
 
-def _as_data(examination: "Examination", error: QwenSpaceError | None) -> dict[str, Any]:
+def _as_data(
+    examination: "Examination", findings: "list[Finding]", error: QwenSpaceError | None
+) -> dict[str, Any]:
     understood = examination.understood
     return {
         "ok": error is None,
@@ -116,6 +168,7 @@ def _as_data(examination: "Examination", error: QwenSpaceError | None) -> dict[s
         "steps": [asdict(step) for step in examination.steps],
         "understood": None if understood is None else asdict(understood),
         "answer": examination.answer,
+        "probe": [asdict(finding) for finding in findings],
         "error": None
         if error is None
         else {

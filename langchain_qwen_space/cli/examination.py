@@ -13,6 +13,7 @@ from langchain_qwen_space.errors import ProtocolError, QwenSpaceError
 from langchain_qwen_space.events import QueueEvent, SpaceEvent, WarningEvent
 from langchain_qwen_space.qwen import tokens
 from langchain_qwen_space.space.chat.description import SpaceDescription, describe_endpoint
+from langchain_qwen_space.space.chat.endpoint import Endpoint
 from langchain_qwen_space.space.routing.client import SpaceClient
 from langchain_qwen_space.space.wire.pool import Pool, current_pool
 
@@ -47,6 +48,7 @@ class Examination:
         space: The Space.
         steps: The steps so far.
         understood: What was read off the Space; None before that.
+        endpoint: The same, as calls use it.
         answer: The text of the answer so far.
     """
 
@@ -60,6 +62,7 @@ class Examination:
         self._remarks: list[str] = []
         self.steps: list[Step] = []
         self.understood: SpaceDescription | None = None
+        self.endpoint: Endpoint | None = None
         self.answer = ""
 
     async def run(self) -> None:
@@ -81,6 +84,7 @@ class Examination:
         client = self._model._client()  # noqa: SLF001
         observed = _ObservedClient(client, self._found)
         endpoint = await observed.endpoint(await current_pool())
+        self.endpoint = endpoint
         self.understood = describe_endpoint(self.space, endpoint)
         self._over(str(self.understood))
 
