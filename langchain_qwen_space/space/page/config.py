@@ -225,8 +225,17 @@ class SpaceConfig(_Wire):
             step = waiting.pop(0)
             if step.id not in found:
                 found[step.id] = step
-                waiting += [item for item in self.dependencies if item.trigger_after == step.id]
+                waiting += self._followers.get(step.id, ())
         return [step for step in found.values() if step.backend_fn]
+
+    @cached_property
+    def _followers(self) -> dict[int, list[Dependency]]:
+        """The functions that follow a function, by its id."""
+        found: dict[int, list[Dependency]] = {}
+        for item in self.dependencies:
+            if item.trigger_after is not None:
+                found.setdefault(item.trigger_after, []).append(item)
+        return found
 
     def with_rendered(self, rendered: object) -> "SpaceConfig":
         """This page with what `gr.render` added in a session: the `render_config` of an answer.
