@@ -22,6 +22,7 @@ from starlette.routing import Mount
 from .forms import FORMS, REDEPLOYED, REDEPLOYMENTS, Form
 from .layouts import BUILDERS, SERVED
 from .script import RUNS
+from .shapes import SHAPES
 
 HOST = "127.0.0.1"
 
@@ -51,6 +52,8 @@ def make_app(form: Form) -> FastAPI:
 
     for name in form.layouts:
         gr.mount_gradio_app(app, BUILDERS[name](form), f"/{name}", **SERVED.get(name, {}))
+    for name, build in SHAPES.items():
+        gr.mount_gradio_app(app, build(form), f"/shape-{name}")
     for name in REDEPLOYMENTS:
         # Wherever these are mounted, they take themselves to be at the one path.
         path, root = f"/{REDEPLOYED}-{name}", f"/{REDEPLOYED}"

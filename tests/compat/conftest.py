@@ -10,7 +10,8 @@ import pytest
 from yarl import URL
 
 from langchain_qwen_space import ChatQwenSpace
-from langchain_qwen_space.space.routing import client, pool
+from langchain_qwen_space.space.routing import client
+from langchain_qwen_space.space.wire import pool
 
 from . import wire
 from .forms import CREDENTIALS, Form
