@@ -28,6 +28,10 @@ from langchain_qwen_space.space.routing.relay import Relay
 
 PROVIDER = "qwen_space"
 
+_IN_THE_QUESTION = (
+    "takes no earlier turns from a client, so they are written into the question; history='text' "
+    "says that this is wanted"
+)
 _INSIST = (
     "You answered without a function call. Call {function} now: answer with nothing but "
     "<tool_call>, the JSON object, and </tool_call>."
@@ -232,10 +236,17 @@ class ModelCall:
                 given["system"] = prompt.system
         elif prompt.system:
             prompt = fold.without_system(prompt)
+        notes = []
         if not endpoint.turns:
+            if prompt.history and self._clients[0].options.history is None:
+                notes.append(_IN_THE_QUESTION)
             prompt = fold.without_history(prompt)
         return Ask(
-            query=prompt.query, history=prompt.history, given=given, extra=options.model_kwargs
+            query=prompt.query,
+            history=prompt.history,
+            given=given,
+            extra=options.model_kwargs,
+            notes=notes,
         )
 
     def _check_length(

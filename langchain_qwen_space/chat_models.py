@@ -8,7 +8,7 @@ from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models import LanguageModelInput, ModelProfile
@@ -180,6 +180,14 @@ class ChatQwenSpace(BaseChatModel):
     """Which input of the function is what, by label or index, where that is not found right.
 
     Keys: query, history, system, model, temperature, top_p, max_tokens.
+    """
+
+    history: Literal["turns", "text"] | None = None
+    """How earlier turns reach the model.
+
+    "turns": as the value of the component that holds the conversation. "text": written into the
+    question, each line of a turn after "> ". By default as turns where the page takes them from a
+    client, else as text, with a `WarningEvent`; `describe()` says which.
     """
 
     model_kwargs: dict[str, Any] = Field(default_factory=dict)
@@ -559,6 +567,7 @@ class ChatQwenSpace(BaseChatModel):
             "stop": self.stop,
             "api_name": self.api_name,
             "inputs": self.inputs,
+            "history": self.history,
             "model_kwargs": self.model_kwargs,
         }
 
@@ -660,6 +669,7 @@ class ChatQwenSpace(BaseChatModel):
             max_config_bytes=self.max_config_bytes,
             api_name=self.api_name,
             inputs=tuple(sorted(self.inputs.items())),
+            history=self.history,
         )
         return SpaceClient(access, replace(options, **changed))
 

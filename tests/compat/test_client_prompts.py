@@ -88,20 +88,25 @@ async def test_the_history_of_a_chat_interface_is_set(chat: Chat, form: Form, la
     assert (await received(model))["history"] == []
 
 
+@pytest.mark.filterwarnings("ignore:.*written into the question:UserWarning")
 @for_each(CHAT_INTERFACES, ONLY_4)
 async def test_where_it_cannot_be_set_it_is_told_in_the_question(
     chat: Chat, form: Form, layout: str
 ) -> None:
-    told = await received(chat(), CONVERSATION)
+    events: list[SpaceEvent] = []
+    told = await received(chat(on_event=events.append), CONVERSATION)
 
-    users, assistants = HISTORY[::2], HISTORY[1::2]
+    history = list(HISTORY)
     if layout != "chat_interface":
-        users[0] = f"{SYSTEM}\n\n{users[0]}"
+        history[0] = f"{SYSTEM}\n\n{history[0]}"
+    quoted = ["> " + text.replace("\n", "\n> ") for text in history]
     turns = "".join(
-        f"User: {user}\n\nAssistant: {assistant}\n\n"
-        for user, assistant in zip(users, assistants, strict=True)
+        f"User:\n{user}\n\nAssistant:\n{assistant}\n\n"
+        for user, assistant in zip(quoted[::2], quoted[1::2], strict=True)
     )
     conversation = f"This is our conversation so far:\n\n{turns}Now answer this:\n\nargs:"
+    warned = [event.message for event in events if isinstance(event, WarningEvent)]
+    assert any("written into the question" in message for message in warned)
     assert told["query"] == conversation
     assert told["history"] == []
 

@@ -9,7 +9,7 @@ where two fit a role, the one with the higher score wins, then the first.
 import logging
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from langchain_qwen_space.errors import InvalidInputError, UnsupportedSpaceError
@@ -122,6 +122,22 @@ class Endpoint:
         index = self.roles.get("system")
         default = None if index is None else self.inputs[index].default
         return default if isinstance(default, str) else ""
+
+    def with_history(self, history: str | None) -> "Endpoint":
+        """This chat, where the caller settled how earlier turns travel: "turns" or "text".
+
+        Raises:
+            InvalidInputError: They cannot go as turns: no input of the chat holds a conversation.
+        """
+        if history is None:
+            return self
+        if history == "turns" and "history" not in self.roles and self.history_fn is None:
+            msg = (
+                f"history='turns': {self.title} has no input that holds a conversation. Name one by "
+                "inputs={'history': …} (label or index), or leave history out."
+            )
+            raise InvalidInputError(msg)
+        return replace(self, turns=history == "turns")
 
     def values(self, changed: Mapping[int, Any]) -> dict[int, Any]:
         """The values of the page's components, by id, where the inputs have these values."""

@@ -246,7 +246,7 @@ class Call:
         self._values = endpoint.values(self._changed)
         if "model" in endpoint.roles:
             self.model = ask.given.get("model", endpoint.default_model)
-        return notes
+        return [*ask.notes, *notes]
 
     async def _start_step(self) -> None:
         """Join the queue with the chain's next function, and open the stream of its events."""

@@ -1,9 +1,9 @@
 """One Space, as the rest of the package talks to it."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import aiohttp
 import orjson
@@ -47,6 +47,8 @@ class Options:
         max_config_bytes: The most that the Space's `/config` may hold.
         api_name: The function to call, by its name on the Space's API page.
         inputs: (role, label or index) pairs that settle which input is what.
+        history: How earlier turns travel: "turns", "text" (in the question), or None: as turns where
+            the page is known to take them from a client.
     """
 
     timeout: float | None = 60.0
@@ -60,16 +62,21 @@ class Options:
     max_config_bytes: int = 16 * 2**20
     api_name: str | None = None
     inputs: tuple[tuple[str, str | int], ...] = ()
+    history: Literal["turns", "text"] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """What is asked: the question, earlier turns, values by role, values by label."""
+    """What is asked: the question, earlier turns, values by role, values by label.
+
+    `notes` say what could not be laid out as it was given, each to follow the Space's name.
+    """
 
     query: str
     history: History = ()
     given: Mapping[str, Any] = field(default_factory=dict)
     extra: Mapping[str, Any] = field(default_factory=dict)
+    notes: Sequence[str] = ()
 
 
 Prepare = Callable[[Endpoint], Ask]
@@ -123,7 +130,7 @@ class SpaceClient:
                 _endpoints[key] = known
             else:
                 await self.login(pool, known.config.base)
-        return known
+        return known.with_history(self.options.history)
 
     def quoted(self, body: bytes) -> str:
         """The body as text for a message, without our secrets, should the Space repeat them."""

@@ -95,7 +95,7 @@ def _with_rendered(client: SpaceClient, config: SpaceConfig, output: Any) -> Spa
 def _rendered(client: SpaceClient, config: SpaceConfig, loads: tuple[Dependency, ...]) -> Endpoint:
     options = client.options
     found = find_endpoint(config, client.where, options.api_name, dict(options.inputs))
-    return replace(found, loads=loads, rendered=True)
+    return replace(found.with_history(options.history), loads=loads, rendered=True)
 
 
 async def _run(
