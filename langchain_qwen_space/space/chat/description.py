@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from langchain_qwen_space.space.chat.chatbot import Form
 from langchain_qwen_space.space.chat.endpoint import Endpoint
 from langchain_qwen_space.space.chat.inputs import bounds, describe
-from langchain_qwen_space.space.page.config import Component
+from langchain_qwen_space.space.page.config import Component, Dependency
 
 _MARGIN = 16  # characters before the second column of a printed description
 _TAKES = {"textbox": "text", "checkbox": "True or False"}
@@ -36,6 +36,8 @@ class SpaceDescription:
         models: The models on offer; empty where the Space offers no choice.
         default_model: The one that it takes when none is asked for.
         settings: The other inputs, by label, with what they take.
+        chain: The functions that a call runs, in order, those that open the page first.
+        doubts: What else a role might have been, and what could not be read, a sentence each.
     """
 
     space: str
@@ -51,6 +53,8 @@ class SpaceDescription:
     models: tuple[str, ...]
     default_model: str | None
     settings: Mapping[str, str] = field(default_factory=dict)
+    chain: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         models = ", ".join(
@@ -65,6 +69,10 @@ class SpaceDescription:
             **{role: told for role, told in self.roles.items() if role not in ("history", "model")},
             "model": ": ".join(filter(None, [self.roles.get("model", "no choice"), models])),
         }
+        if len(self.chain) > 1:
+            rows["chain"] = ", then ".join(self.chain)
+        if self.doubts:
+            rows["doubtful"] = f"\n{' ' * _MARGIN}".join(self.doubts)
         others = [f"{label} {takes}" for label, takes in self.settings.items()]
         if others:
             rows["model_kwargs"] = f"\n{' ' * _MARGIN}".join(others)
@@ -85,7 +93,11 @@ def describe_endpoint(space: str, endpoint: Endpoint) -> SpaceDescription:
         history = (
             "the Space takes no earlier turns from a client; they are written into the question"
         )
+    chain = [f"{_name(step)} (when the page opens)" for step in endpoint.loads]
+    chain += [_name(step) for step in endpoint.steps]
     return SpaceDescription(
+        chain=tuple(chain),
+        doubts=endpoint.doubts,
         space=space,
         url=str(endpoint.config.base),
         gradio=endpoint.config.version,
@@ -104,6 +116,10 @@ def describe_endpoint(space: str, endpoint: Endpoint) -> SpaceDescription:
             if index not in taken and component.type != "state" and component.label
         },
     )
+
+
+def _name(step: Dependency) -> str:
+    return f"/{step.api_name}" if step.api_name else f"function {step.id}"
 
 
 def _told(component: Component, index: int) -> str:
