@@ -351,6 +351,7 @@ class Call:
         if message.event_id != self.event_id:
             return
         if message.msg == "process_generating" and message.body.get("success", True):
+            session.generating = True
             output = self._output(self._known, message.body)
             if output is not _NOTHING:
                 self._hand_out(reply.generating(output), items)

@@ -32,7 +32,8 @@ class Session:
     Attributes:
         event_id: The Space's id of the call; None until it is known.
         stream: The open stream of the call's events.
-        complete: The Space has said its last word on the call.
+        complete: The Space has completed the call.
+        generating: The function is a generator that has yielded.
         lost: The error that the answer to the join was lost to; the Space may have the call or not.
     """
 
@@ -49,6 +50,7 @@ class Session:
         self.event_id: str | None = None
         self.stream: aiohttp.ClientResponse | None = None
         self.complete = False
+        self.generating = False
         self.lost: SpaceConnectionError | None = None
         self._client, self._pool = client, pool
         self._hash = session_hash
@@ -94,10 +96,16 @@ class Session:
             self.stream.close()
 
     def end(self) -> None:
-        """Close the stream at once, and tell the Space, unless the call is complete."""
+        """Close the stream at once, and cancel the call on the Space, unless it is complete.
+
+        Gradio 4 closes a generator that has yielded when its stream closes. A cancellation besides
+        would leave it suspended there, and its `finally` would never run.
+        """
         self.hang_up()
         if self._joining is not None and not self.complete:
             self.complete = True
+            if self.generating and self.stream is not None and self._config.release < (5,):
+                return
             self._pool.spawn(partial(self._say_goodbye, self._joining))
 
     def hang_up(self) -> None:
