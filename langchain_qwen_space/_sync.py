@@ -6,6 +6,7 @@ the caller's runs in the thread.
 
 import asyncio
 import atexit
+import ctypes
 import os
 import threading
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
@@ -71,6 +72,10 @@ def _after_fork() -> None:
     global _thread, _lock
     if _thread is not None:
         atexit.unregister(_thread.stop)
+        # The parent's tasks go on in the parent. Destroyed in the child, when it exits, they would
+        # complain and run their clean-up without a loop, so a reference is leaked on purpose.
+        inherited = [_thread.loop, *asyncio.all_tasks(_thread.loop)]
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(inherited))
     _thread = None
     _lock = threading.Lock()
 

@@ -1,5 +1,7 @@
 """LangChain's own suite for chat models, with ChatOpenAI as the client of the API server."""
 
+import gc
+
 import openai
 import pytest
 from langchain_openai import ChatOpenAI
@@ -25,6 +27,7 @@ pytestmark = [
 def api_url(space_url):
     with served(app(ChatQwenSpace(space=space_url))) as url:
         yield f"{url}/v1"
+    gc.collect()  # what the clients left open is collected here, not in another module's test
 
 
 class TestChatOpenAI(WhatItCan, ChatModelIntegrationTests):
