@@ -217,7 +217,7 @@ class ModelCall:
         }
         if endpoint.models:
             if options.model is not None:
-                given["model"] = _offered(options.model, endpoint.models)
+                given["model"] = _offered(options.model, endpoint.models, endpoint.default_model)
             elif endpoint.default_model is None:
                 given["model"] = endpoint.models[0]
         elif options.model is not None:
@@ -280,8 +280,10 @@ def _on_own_system(prompt: turns.Prompt, endpoint: Endpoint, model: str | None) 
     return replace(prompt, system=(own + rest).lstrip("\n"))
 
 
-def _offered(model: str, choices: Sequence[str]) -> str:
+def _offered(model: str, choices: Sequence[str], default: str | None) -> str:
     choice = models.match_model(model, choices)
+    if choice is None and models.names_only_the_family(model) and default is not None:
+        choice = default if models.profile(default) is not None else None
     if choice is None:
         msg = f"The Space does not offer the model {model!r}; it offers {', '.join(choices)}."
         raise UnknownModelError(msg)

@@ -26,12 +26,18 @@ def canonical_name(name: str) -> str:
 
     All of `72B`, `Qwen2.5-72B`, `qwen2.5-72b-instruct` and `Qwen/Qwen2.5-72B-Instruct` are
     `qwen2.5-72b-instruct`; `Coder-7B` is `qwen2.5-coder-7b-instruct`. A Space may offer anything:
-    a name that is no Qwen2.5 model is returned without its owner, in lower case.
+    a name that is not a Qwen2.5 model's is returned without its owner, in lower case. Ollama's
+    `qwen2.5:72b` and the spelling `qwen-2.5-72b` are understood too.
     """
-    bare = name.strip().rpartition("/")[2].lower()
+    bare = name.strip().rpartition("/")[2].lower().replace(":", "-").replace("qwen-2.5", "qwen2.5")
     short = bare.removeprefix("qwen2.5-").removesuffix("-instruct")
     full = f"qwen2.5-{short}-instruct"
     return full if full in _CONTEXT else bare
+
+
+def names_only_the_family(name: str) -> bool:
+    """Whether a name is Qwen2.5's without a size, as `qwen-2.5`: then a Space's default may be meant."""
+    return canonical_name(name) in ("qwen2.5", "qwen2.5-instruct")
 
 
 def match_model(name: str, choices: Sequence[str]) -> str | None:

@@ -437,3 +437,8 @@ def test_counting_imports_no_transformers():
         "sys.exit('transformers' in sys.modules or 'dashscope' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+def test_a_family_without_a_size_is_the_spaces_default(space_url):
+    answer = ChatQwenSpace(space=space_url, model="qwen-2.5").invoke("Say hello.")
+    assert answer.response_metadata["model_name"] == "qwen2.5-72b-instruct"

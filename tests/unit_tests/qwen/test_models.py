@@ -3,7 +3,12 @@ import warnings
 import pytest
 from langchain_core.language_models.model_profile import _warn_unknown_profile_keys
 
-from langchain_qwen_space.qwen.models import canonical_name, match_model, profile
+from langchain_qwen_space.qwen.models import (
+    canonical_name,
+    match_model,
+    names_only_the_family,
+    profile,
+)
 
 SHORT = ["72B", "7B", "1.5B", "Math-72B", "Math-7B", "Coder-7B", "Coder-1.5B"]
 FULL = ["Qwen/Qwen2.5-72B-Instruct", "Qwen/Qwen2.5-7B-Instruct", "Qwen/Qwen2.5-Coder-7B-Instruct"]
@@ -126,3 +131,15 @@ def test_every_key_of_the_profile_is_one_that_langchain_knows():
 
 def test_an_unknown_model_has_no_profile():
     assert profile("Qwen3-32B") is None
+
+
+@pytest.mark.parametrize("name", ["qwen2.5:72b", "qwen-2.5-72b", "Qwen-2.5-72B-Instruct"])
+def test_spellings_of_other_tools_are_understood(name):
+    assert match_model(name, ["72B", "7B"]) == "72B"
+
+
+def test_a_family_without_a_size_is_known_as_such():
+    assert names_only_the_family("qwen-2.5")
+    assert names_only_the_family("Qwen2.5")
+    assert not names_only_the_family("qwen2.5-7b")
+    assert not names_only_the_family("qwen3")
