@@ -10,6 +10,7 @@ import logging
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 from langchain_qwen_space.errors import InvalidInputError, UnsupportedSpaceError
@@ -438,6 +439,8 @@ def _remembers(config: SpaceConfig, steps: Sequence[Dependency], answer: Compone
         filled |= set(step.outputs)
     if kept & filled:
         return True
+    if not kept:
+        return False
     chain = {step.id for step in steps}
     return any(
         answer.id in item.outputs and kept & {*item.inputs, *item.outputs}
@@ -450,7 +453,6 @@ def _remembers(config: SpaceConfig, steps: Sequence[Dependency], answer: Compone
 def _loads(config: SpaceConfig, steps: Sequence[Dependency]) -> list[Dependency]:
     """What the page calls when it is opened, where it fills what the chain reads."""
     read = {number for step in steps for number in step.inputs}
-    fills = [item for item in config.dependencies if item.on_load and item.backend_fn]
     states = {number for number in read if config.component(number).type == "state"}
     empty = {
         n
@@ -459,7 +461,7 @@ def _loads(config: SpaceConfig, steps: Sequence[Dependency]) -> list[Dependency]
         and config.component(n).choices == []
         and config.component(n).type in ("radio", "dropdown")
     }
-    return [item for item in fills if (states | empty) & set(item.outputs)]
+    return [item for item in config.on_load if (states | empty) & set(item.outputs)]
 
 
 def _form(chatbot: Component, config: SpaceConfig) -> Form:
@@ -491,6 +493,12 @@ def _check_settled(
             raise InvalidInputError(msg)
 
 
+@lru_cache(maxsize=4096)  # a page with many functions shows the same components to each
+def _means(role: str, words: str) -> bool:
+    """Whether words say that something has a role."""
+    return re.search(_LABELS[role], words, re.IGNORECASE) is not None
+
+
 def _score(role: str, item: Component, steps: Sequence[Dependency], config: SpaceConfig) -> int:
     """How well an input fits a role; 0 or less is not at all.
 
@@ -500,14 +508,14 @@ def _score(role: str, item: Component, steps: Sequence[Dependency], config: Spac
     prompt, 2 where it is hidden or is called a prompt in a later function. A model earns 2 by its words
     and 2 by its choices; a number earns 2 by its words.
     """
-    labelled = bool(re.search(_LABELS[role], item.words, re.IGNORECASE))
+    labelled = _means(role, item.words)
     default = item.default if isinstance(item.default, str) else ""
     if role == "query":
         if (
             item.type not in _TEXTS
             or item.form_key is not None
             or item.props.get("interactive") is False
-            or re.search(_LABELS["system"], item.label, re.IGNORECASE)
+            or _means("system", item.label)
         ):
             return 0
         submits = item.id in config.submitted

@@ -229,6 +229,11 @@ class SpaceConfig(_Wire):
         return [step for step in found.values() if step.backend_fn]
 
     @cached_property
+    def on_load(self) -> tuple[Dependency, ...]:
+        """The functions of the server that the page calls when it is opened."""
+        return tuple(item for item in self.dependencies if item.on_load and item.backend_fn)
+
+    @cached_property
     def _followers(self) -> dict[int, list[Dependency]]:
         """The functions that follow a function, by its id."""
         found: dict[int, list[Dependency]] = {}

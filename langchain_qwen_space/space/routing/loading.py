@@ -69,7 +69,7 @@ async def find_rendered(client: SpaceClient, pool: Pool, config: SpaceConfig) ->
     Raises:
         QwenSpaceError: What is put there is no chat, or the Space cannot be reached.
     """
-    loads = tuple(item for item in config.dependencies if item.on_load and item.backend_fn)
+    loads = config.on_load
     if not loads:
         return None
     session_hash, page = secrets.token_hex(8), config

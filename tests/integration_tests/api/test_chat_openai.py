@@ -2,6 +2,7 @@
 
 import gc
 
+import httpx
 import openai
 import pytest
 from langchain_openai import ChatOpenAI
@@ -43,7 +44,7 @@ class TestChatOpenAI(WhatItCan, ChatModelIntegrationTests):
     @property
     def chat_model_params(self):
         # ChatOpenAI shares its default client among all event loops.
-        client = openai.DefaultAsyncHttpxClient()
+        client = openai.DefaultAsyncHttpxClient(limits=httpx.Limits(max_keepalive_connections=0))
         return {
             "model": "72B",
             "stream_usage": True,

@@ -1,8 +1,10 @@
 """The same programs on ChatOpenAI and on ChatQwenSpace: equal, or in the table of differences."""
 
+import gc
 import re
 from pathlib import Path
 
+import httpx
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 from langchain_openai import ChatOpenAI
@@ -17,13 +19,23 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:A Space has no input for"),
     pytest.mark.filterwarnings("ignore::langchain_core._api.LangChainDeprecationWarning"),
     pytest.mark.filterwarnings("ignore:Pydantic serializer warnings"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 
 
 @pytest.fixture(scope="module")
 def openai():
     with openai_api() as url:
-        yield ChatOpenAI(base_url=url, api_key="x", model="gpt-4o-mini", max_retries=0)
+        # Each program has an event loop of its own, which a kept connection would outlive.
+        client = httpx.AsyncClient(limits=httpx.Limits(max_keepalive_connections=0))
+        yield ChatOpenAI(
+            base_url=url,
+            api_key="x",
+            model="gpt-4o-mini",
+            max_retries=0,
+            http_async_client=client,
+        )
+    gc.collect()  # what a program left open is collected here, not in another module's test
 
 
 @pytest.fixture
