@@ -293,7 +293,10 @@ def find_endpoint(
         )
         raise UnsupportedSpaceError(msg)
     best = max(found, key=_rank)
-    others = [item for item in found if item.inputs != best.inputs]
+    # The page's own chain beside the function of a `gr.ChatInterface` is no other chat.
+    others = [
+        item for item in found if item.inputs != best.inputs and _rank(item)[0] == _rank(best)[0]
+    ]
     if others:
         logger.info(
             "%s has several functions that chat. Taking %s, not %s; settle it with api_name=…",
