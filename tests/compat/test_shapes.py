@@ -50,7 +50,8 @@ async def test_earlier_turns_reach_the_model_as_turns(
 async def test_where_the_app_keeps_the_turns_they_go_into_the_question(
     server: Server, form: Form, shape: str
 ) -> None:
-    got = await reached(model_of(server, shape), CONVERSATION)
+    with pytest.warns(UserWarning, match="written into the question"):
+        got = await reached(model_of(server, shape), CONVERSATION)
     (question,) = (message["content"] for message in got["messages"])
     assert question.index("What is a panda?") < question.index("A bear.")
     assert question.index("A bear.") < question.index("What does it eat?")
