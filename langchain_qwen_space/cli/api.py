@@ -1,13 +1,13 @@
 """`qwen-space api`: a Space as an OpenAI-compatible server."""
 
 import ipaddress
-import socket
 from typing import Annotated
 
 import typer
 
 from langchain_qwen_space.cli import common
 from langchain_qwen_space.errors import InvalidInputError
+from langchain_qwen_space.local.serving import listen
 
 
 def api(
@@ -64,7 +64,7 @@ def api(
                 "The API server is not installed: pip install 'langchain-qwen-space[api,cli]'"
             )
         application = app(chat_model, api_key=api_key or None, cors=cors or ())
-        with _listen(host, port) as listener:
+        with listen(host, port, "server") as listener:
             port = listener.getsockname()[1]
             shown = f"[{host}]" if ":" in host else host
             typer.echo(f"Serving on http://{shown}:{port}/v1 until Ctrl-C.")
@@ -79,14 +79,3 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        return socket.create_server((host, port), family=family)
-    except OSError as error:
-        raise InvalidInputError(
-            f"The server cannot listen on port {port} of {host}: {error.strerror}. Stop what uses "
-            "the port, or choose another one; 0 takes a free one."
-        ) from None

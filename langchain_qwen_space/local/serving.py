@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     import uvicorn
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """Listen on a port of this machine; 0 is a free one.
+def listen(host: str, port: int, server: str = "local Space") -> socket.socket:
+    """Listen on a port of this machine; 0 is a free one. `server` is what messages call it.
 
     Raises:
         InvalidInputError: The port is in use, or the host is not this machine's.
@@ -22,7 +22,7 @@ def listen(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), family=family)
     except OSError as error:
         raise InvalidInputError(
-            f"The local Space cannot listen on port {port} of {host}: {error.strerror}. "
+            f"The {server} cannot listen on port {port} of {host}: {error.strerror}. "
             "Stop what uses the port, or choose another one; 0 takes a free one."
         ) from None
 

@@ -222,13 +222,8 @@ class Endpoint:
         return step.outputs.index(self.answer) if self.answer in step.outputs else None
 
     def _by_label(self, label: str) -> int:
-        for names in (
-            lambda item: (item.label,),
-            lambda item: (item.form_key, item.props.get("elem_id")),
-        ):
-            for index, component in enumerate(self.inputs):
-                if label in names(component):
-                    return index
+        if (index := _place(self.inputs, label)) is not None:
+            return index
         labels = [component.label for component in self.inputs if component.label]
         msg = f"The Space's function {self.api_name!r} has no input {label!r}; it has {labels}."
         raise InvalidInputError(msg)
@@ -240,12 +235,11 @@ def find_endpoint(
     api_name: str | None = None,
     inputs: Mapping[str, str | int] | None = None,
 ) -> Endpoint:
-    """Find the function that chats.
+    """Find the event whose chain chats.
 
-    Candidates have a chatbot among inputs and outputs and a box for the question, or are those of a
-    `gr.ChatInterface`. Generators go before plain functions, those that the app's API page shows
-    before others, then the one with the most inputs recognised, then the first. What was chosen is
-    logged where there was a choice.
+    Candidates take a question from a box and write a chatbot, or are the function of a
+    `gr.ChatInterface`; a function that the user names may write a text instead. `_rank` says which of
+    several is taken, the first where they are equal. That there was a choice is logged.
 
     Args:
         config: The Space's `/config`.
@@ -455,16 +449,13 @@ def _remembers(config: SpaceConfig, steps: Sequence[Dependency], answer: Compone
 
 def _loads(config: SpaceConfig, steps: Sequence[Dependency]) -> list[Dependency]:
     """What the page calls when it is opened, where it fills what the chain reads."""
-    read = {number for step in steps for number in step.inputs}
-    states = {number for number in read if config.component(number).type == "state"}
-    empty = {
-        n
-        for n in read
-        if config.component(n).default is None
-        and config.component(n).choices == []
-        and config.component(n).type in ("radio", "dropdown")
+    filled = {
+        item.id
+        for item in (config.component(number) for step in steps for number in step.inputs)
+        if item.type == "state"
+        or (item.type in ("radio", "dropdown") and item.default is None and not item.choices)
     }
-    return [item for item in config.on_load if (states | empty) & set(item.outputs)]
+    return [item for item in config.on_load if filled & set(item.outputs)]
 
 
 def _form(chatbot: Component, config: SpaceConfig) -> Form:
@@ -472,11 +463,15 @@ def _form(chatbot: Component, config: SpaceConfig) -> Form:
 
 
 def _place(inputs: Sequence[Component], place: str | int) -> int | None:
-    """The index of the input that the user named, by label or index."""
+    """The index of the input that the user named: by index, by label, else by key or `elem_id`."""
     if isinstance(place, int):
         return place if 0 <= place < len(inputs) else None
-    names = [(item.label, item.form_key, item.props.get("elem_id")) for item in inputs]
-    return next((index for index, known in enumerate(names) if place in known), None)
+    labels = [(item.label,) for item in inputs]
+    keys = [(item.form_key, item.props.get("elem_id")) for item in inputs]
+    return next(
+        (index for names in (labels, keys) for index, known in enumerate(names) if place in known),
+        None,
+    )
 
 
 def _check_settled(

@@ -125,6 +125,7 @@ class Reply:
         max_chars: The most that the value may hold as JSON before the call is given up.
 
     Attributes:
+        answered: Whether the value holds an answer, if only an empty one.
         tail: Where the answer grows: what is appended there may go to `grow`. None if unknown.
     """
 
@@ -136,7 +137,7 @@ class Reply:
         self._value: Any = None
         self._known = False  # a first value has come, and every edit since could be made
         self._broken = False
-        self._answered = False
+        self.answered = False
         self.tail: Path | None = None
         self._grown: list[str] = []  # what grew there and does not stand in the value yet
         self.answer = Track()
@@ -152,11 +153,6 @@ class Reply:
         self._known = self._broken = False
         self._grown.clear()
         self.tail = None
-
-    @property
-    def answered(self) -> bool:
-        """Whether the value holds an answer, if only an empty one."""
-        return self._answered
 
     def generating(self, output: object) -> list[Fragment]:
         """Take the chatbot's part of a `process_generating` event.
@@ -244,7 +240,7 @@ class Reply:
         segments = self._form.read(value, self._turns, self._query)
         if segments is None:
             return None
-        self._answered = bool(segments)
+        self.answered = bool(segments)
         answer = [segment for segment in segments if not segment.thought]
         fragments: list[Fragment] = []
         if len(answer) != len(segments):

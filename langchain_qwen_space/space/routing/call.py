@@ -4,9 +4,9 @@ import asyncio
 import logging
 import reprlib
 import secrets
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Coroutine
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import aiohttp
 
@@ -46,6 +46,8 @@ from langchain_qwen_space.space.wire.session import Session
 from langchain_qwen_space.space.wire.sse import SSEDecoder
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 _WAKE_POLL = 2.0  # seconds between two looks at a Space that is starting
 _MOST_REPEATED = 2  # times max_reply_bytes that may be handed out of an answer that is revised
@@ -171,26 +173,14 @@ class Call:
         """Go on until something has arrived; None at the end."""
         session = self._session
         if session is None or session.stream is None:
-            try:
-                async with asyncio.timeout_at(self._deadlines.end):
-                    return await self._open()
-            except QwenSpaceError:
-                raise
-            except TimeoutError:
-                raise self._too_late(self._deadlines.too_long) from None
+            return await self._in_time(self._open())
         if self._failure is not None:
             raise self._failure
         if session.complete:
             await session.drain()
             if not self._steps:
                 return None
-            try:
-                async with asyncio.timeout_at(self._deadlines.end):
-                    await self._start_step()
-            except QwenSpaceError:
-                raise
-            except TimeoutError:
-                raise self._too_late(self._deadlines.too_long) from None
+            await self._in_time(self._start_step())
             return []
         chunk = await self._read(session.stream)
         items: list[Item] = []
@@ -203,6 +193,16 @@ class Call:
         if self._options.join_fragments and len(items) > 1:
             return _joined(items)
         return items
+
+    async def _in_time(self, work: Coroutine[Any, Any, T]) -> T:
+        """The result of `work`, within the time that the whole call may take."""
+        try:
+            async with asyncio.timeout_at(self._deadlines.end):
+                return await work
+        except QwenSpaceError:
+            raise
+        except TimeoutError:
+            raise self._too_late(self._deadlines.too_long) from None
 
     async def _open(self) -> list[Item]:
         """Take a place in the Space's queue and open the stream of the call's events."""
@@ -223,7 +223,7 @@ class Call:
             self._values = page.values_with(self._values, endpoint, self._changed)
         self._reply = Reply(
             endpoint.form,
-            len(ask.history) if endpoint.turns or len(endpoint.steps) == 1 else 0,
+            len(ask.history),
             ask.query,
             whole=endpoint.config.protocol == "sse_v1",
             max_chars=self._options.max_reply_bytes,
@@ -250,14 +250,13 @@ class Call:
 
     async def _start_step(self) -> None:
         """Join the queue with the chain's next function, and open the stream of its events."""
-        assert self._endpoint is not None  # noqa: S101
         self._step = self._steps.pop(0)
         self._decoder = SSEDecoder(self._options.max_reply_bytes)
         self._appends = Appends()
         if self._reply is not None:
             self._reply.next_step()
-        endpoint = self._endpoint
-        self._session = Session(self.client, self._pool, endpoint.config, self._step.id, self._hash)
+        config = self._known.config
+        self._session = Session(self.client, self._pool, config, self._step.id, self._hash)
         before, self._before = self._before, None
         await self._session.open([self._values[n] for n in self._step.inputs], before)
         self.event_id = self._session.event_id
@@ -352,7 +351,7 @@ class Call:
             return
         if message.msg == "process_generating" and message.body.get("success", True):
             session.generating = True
-            output = self._output(self._known, message.body)
+            output = self._output(message.body)
             if output is not _NOTHING:
                 self._hand_out(reply.generating(output), items)
                 self._appends.learn(data, output, reply.tail)
@@ -377,7 +376,7 @@ class Call:
             )
         if not isinstance(output, dict) or "data" not in output:
             raise self._interrupted("The call was cancelled on the Space by somebody else.")
-        value = self._output(self._known, body)
+        value = self._output(body)
         if value is not _NOTHING:
             self._hand_out(self._reply.completed(value), items)
         if self._steps:
@@ -392,9 +391,9 @@ class Call:
             raise GenerationError(msg, partial=self.text)
         items.append(Finished())
 
-    def _output(self, endpoint: Endpoint, body: Any) -> object:
+    def _output(self, body: Any) -> object:
         """The answer's part of an event's output, or `_NOTHING`."""
-        index = endpoint.output_of(self._step)
+        index = self._known.output_of(self._step)
         try:
             return _NOTHING if index is None else body["output"]["data"][index]
         except (LookupError, TypeError):
