@@ -1,15 +1,16 @@
 #!/usr/bin/env python3
 """Make `docs/pictures/streaming.svg`: a call on a Space, as a terminal shows it.
 
-A Space is started on this machine, with one slot and two callers before this one. The call waits in
-the queue, then its answer streams. What appears is what was printed, at the times at which it was: the picture is an SVG
-that CSS animates, without a script. Readers who want no motion see the last image.
+Starts a Space on this machine in which a script answers, with one slot and two other callers. The
+call waits in the queue, then its answer streams. The picture shows what was printed, when it was
+printed. It is an SVG that CSS animates; readers who prefer no motion see the last image.
 """
 
 import argparse
 import re
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from html import escape
 from io import StringIO
@@ -17,18 +18,27 @@ from pathlib import Path
 
 from langchain_qwen_space import ChatQwenSpace, QueueProgressCallbackHandler
 from langchain_qwen_space.local import LocalSpace
+from langchain_qwen_space.local.demo import fragments
 
 PICTURE = Path(__file__).parents[1] / "docs" / "pictures" / "streaming.svg"
-QUESTION = "Show me a list."
+QUESTION = "Why is the sky blue?"
+ANSWER = """\
+The answers in this picture come from a script, not a language model.
+
+The sky is blue because air scatters short waves more than long ones:
+
+- Blue light, at 450 nm, is scattered about four times as much as red
+  light, at 650 nm.
+- So the light that reaches you from all over the sky is mostly blue."""
 PROGRAM = f"""\
 >>> from langchain_qwen_space import ChatQwenSpace, QueueProgressCallbackHandler
 >>> model = ChatQwenSpace(on_event=QueueProgressCallbackHandler())
 >>> for chunk in model.stream("{QUESTION}"):
 ...     print(chunk.content, end="", flush=True)
 ..."""
-PACE = 0.05  # seconds between two fragments
-OTHERS = "count to 30"  # what each caller before asks; at that pace it takes a second or two
-REST = 4.0  # seconds for which the whole answer stands before the picture begins anew
+PACE = 0.05  # seconds between two chunks
+OTHERS = "Is there water on Mars?"
+REST = 4.0  # seconds for which the whole answer is shown before the picture starts over
 _CONTROL = re.compile(r"\r|\x1b\[2K")  # what the progress line writes to clear itself
 
 SIZE, LINE, LEFT, TOP = 14, 20, 18, 52
@@ -68,26 +78,34 @@ class _Terminal(StringIO):
         return len(text)
 
 
+def answer(system: str, history: list[tuple[str, str]], query: str, model: str) -> Iterator[str]:
+    """The same answer to every question."""
+    text = ""
+    for piece in fragments(ANSWER):
+        text += piece
+        yield text
+
+
 def record(pace: float = PACE) -> Recording:
     """Make the call and note what it shows."""
-    with LocalSpace(concurrency=1, pace=pace) as space:
+    with LocalSpace(answer, concurrency=1, pace=pace) as space:
         others = [_caller(space.url) for _ in range(2)]
         terminal = _Terminal()
         model = ChatQwenSpace(
             space=space.url, on_event=QueueProgressCallbackHandler(terminal), join_fragments=False
         )
-        answer = [
+        shown = [
             Shown(time.perf_counter() - terminal.began, chunk.text)
             for chunk in model.stream(QUESTION)
             if chunk.text
         ]
         for other in others:
             other.join()
-    return Recording(terminal.written, answer)
+    return Recording(terminal.written, shown)
 
 
 def _caller(url: str) -> threading.Thread:
-    """Somebody else, whose call is in the queue when this returns."""
+    """Another caller, whose call is in the queue when this returns."""
     joined = threading.Event()
     model = ChatQwenSpace(space=url, on_event=lambda _: joined.set())
     caller = threading.Thread(target=model.invoke, args=(OTHERS,))

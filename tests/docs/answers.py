@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from langchain_qwen_space.local import demo_tools
 from langchain_qwen_space.local.demo import demo, fragments
 
 ANSWERS = {
@@ -17,12 +18,12 @@ ANSWERS = {
 
 
 def answer(system: str, history: list[tuple[str, str]], query: str, model: str) -> Iterator[str]:
-    """What a small model might say, so that the pages need no jargon of the demo."""
+    """What a small model might say: fixed answers, the results of tools, else the demo's answers."""
     if query == "What is my name?":
         known = any("Ada" in question for question, _ in history)
         query, reply = "", "Your name is Ada." if known else "You have not told me."
     else:
-        reply = ANSWERS.get(query, "")
+        reply = "\n\n".join(demo_tools.results(query)) or ANSWERS.get(query, "")
     if not reply:
         yield from demo(system, history, query, model)
         return

@@ -7,7 +7,6 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from langchain_qwen_space.local.demo import LIST
 from scripts import make_streaming_picture as maker
 from tests.docs.snippets import ROOT
 
@@ -23,7 +22,7 @@ def answer(picture: str) -> str:
 def test_the_picture_of_the_readme_is_what_the_script_makes():
     picture = maker.PICTURE.read_text(encoding="utf-8")
     assert len(picture.encode()) < MOST
-    assert answer(picture) == LIST
+    assert answer(picture) == maker.ANSWER
     assert f"({maker.PICTURE.relative_to(ROOT)})" in (ROOT / "README.md").read_text("utf-8")
 
 
@@ -32,11 +31,11 @@ def test_a_recorded_run_waits_and_then_streams():
     waits = [shown.text for shown in recording.progress if shown.text]
     assert waits[0].startswith("Waiting for the Space [")
     assert max(shown.seconds for shown in recording.progress) <= recording.answer[0].seconds
-    assert "".join(shown.text for shown in recording.answer) == LIST
-    assert answer(maker.svg(recording)) == LIST
+    assert "".join(shown.text for shown in recording.answer) == maker.ANSWER
+    assert answer(maker.svg(recording)) == maker.ANSWER
 
 
-def test_each_fragment_appears_at_its_time():
+def test_each_chunk_appears_at_its_time():
     recording = maker.Recording(
         progress=[maker.Shown(0.5, "wait"), maker.Shown(1, "")],
         answer=[maker.Shown(1, "a<b\n"), maker.Shown(3, "c")],
@@ -55,7 +54,7 @@ def test_each_fragment_appears_at_its_time():
     )
 
 
-def test_the_script_writes_where_it_is_told(tmp_path: Path, monkeypatch, capsys):
+def test_the_script_writes_to_the_path_it_is_given(tmp_path: Path, monkeypatch, capsys):
     recording = maker.Recording([maker.Shown(0, "")], [maker.Shown(1, "hi")])
     monkeypatch.setattr(maker, "record", lambda: recording)
     monkeypatch.setattr(sys, "argv", ["make", "--to", str(tmp_path / "a.svg")])

@@ -1,9 +1,11 @@
-"""The forms of the issue tracker are such as GitHub takes."""
+"""The forms of the issue tracker are valid, and one file names the repository."""
+
+import tomllib
 
 import pytest
 import yaml
 
-from tests.docs.snippets import ROOT
+from tests.docs.snippets import PAGES, ROOT
 
 FORMS = sorted((ROOT / ".github/ISSUE_TEMPLATE").glob("*.yml"))
 KINDS = {"markdown", "textarea", "input", "dropdown", "checkboxes"}
@@ -19,6 +21,11 @@ def test_a_form_has_a_name_and_questions_with_labels(path):
     assert len({question["id"] for question in form["body"]}) == len(form["body"])
 
 
-def test_weaknesses_are_reported_in_private():
-    config = yaml.safe_load((ROOT / ".github/ISSUE_TEMPLATE/config.yml").read_text("utf-8"))
-    assert any("advisories" in link["url"] for link in config["contact_links"])
+@pytest.mark.parametrize(
+    "path", [*PAGES, *map(str, ROOT.glob(".github/**/*.yml")), *map(str, ROOT.glob("notebooks/*"))]
+)
+def test_only_pyproject_names_the_address_of_the_repository(path):
+    homepage = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["urls"][
+        "Homepage"
+    ]
+    assert homepage not in (ROOT / path).read_text("utf-8")
