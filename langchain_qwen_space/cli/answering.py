@@ -65,8 +65,13 @@ class Reply:
     @property
     def text(self) -> str:
         """The text so far; at the end the exact one, even if the Space revised it."""
-        told = self.chunks[-1].response_metadata.get("final_text") if self.chunks else None
-        return "".join(chunk.text for chunk in self.chunks) if told is None else told
+        exact = self.chunks[-1].response_metadata.get("final_text") if self.chunks else None
+        return self.streamed if exact is None else exact
+
+    @property
+    def streamed(self) -> str:
+        """The text that was handed on so far."""
+        return "".join(chunk.text for chunk in self.chunks)
 
 
 def in_words(event: "SpaceEvent") -> str | None:

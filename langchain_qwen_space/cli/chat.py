@@ -1,12 +1,11 @@
 """`qwen-space chat`: a conversation in the terminal, or one answer for a script."""
 
 import asyncio
-import json
 import os
 import stat
 import sys
 import warnings
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
@@ -22,6 +21,8 @@ from langchain_qwen_space.cli.common import (
     console,
     error_console,
     exit_codes,
+    print_json,
+    print_text,
     printable,
 )
 from langchain_qwen_space.cli.conversation import Conversation
@@ -57,6 +58,9 @@ def chat(
     token: TokenOption = None,
     proxy: ProxyOption = None,
     auth: AuthOption = None,
+    no_stream: Annotated[
+        bool, typer.Option("--no-stream", help="In a pipe: print the answer when it is complete.")
+    ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object for the answer, see above.")
     ] = False,
@@ -74,7 +78,9 @@ def chat(
         git diff --staged | qwen-space chat "Write a commit message for this"
         qwen-space chat --json "Hi" | jq -r .text
 
-    Where the output is no terminal, it is the answer's exact text, printed when it is complete.
+    Where the output is not a terminal, it is the answer's exact text and a newline. A pipe gets each
+    chunk at once. A Space may revise blank space that it has already sent; a pipe that needs the
+    exact indentation, of code for example, takes `--no-stream`. A file always gets the exact text.
 
     With `--json` it is one object with these keys. `text`; `usage`: the counts of LangChain's
     `usage_metadata`, with `source`, "tokenizer" or "estimate"; `tool_calls`; `space`; `model`;
@@ -103,7 +109,7 @@ def chat(
 
                 asyncio.run(converse(begun, Conversation(system, model)))
             else:
-                one = _Once(begun, Conversation(system).messages(asked))
+                one = _Once(begun, Conversation(system).messages(asked), streams=not no_stream)
                 asyncio.run(one.as_json() if as_json else one.as_text())
 
 
@@ -139,12 +145,15 @@ def _is_piped() -> bool:
 class _Once:
     """One question and its answer, printed as whoever reads it wants it."""
 
-    def __init__(self, model: "ChatQwenSpace", messages: list[tuple[str, str]]) -> None:
+    def __init__(
+        self, model: "ChatQwenSpace", messages: list[tuple[str, str]], *, streams: bool
+    ) -> None:
         self._model, self._messages = model, messages
+        self._streams = streams and not _is_file(sys.stdout)
         self._reply = Reply()
 
     async def as_text(self) -> None:
-        """Rendered in a terminal; elsewhere the exact text, also when the call breaks off."""
+        """Rendered in a terminal; elsewhere the text itself, also when the call breaks off."""
         if sys.stdout.isatty():
             from langchain_qwen_space.cli.rendering import show
 
@@ -152,11 +161,28 @@ class _Once:
             return
         self._model.on_event = _tell
         try:
-            await self._reply.read(self._model, self._messages)
+            if self._streams:
+                await self._reply.read(self._model, self._messages, print_text)
+            else:
+                await self._reply.read(self._model, self._messages)
         finally:
-            text = self._reply.text
-            if text:
-                typer.echo(text)
+            self._finish_text()
+
+    def _finish_text(self) -> None:
+        text = self._reply.text
+        if text:
+            print_text("\n" if self._streams else f"{text}\n")
+        if self._streams and text != self._reply.streamed:
+            error_console().print(
+                "The Space revised blank space that was already printed. `--no-stream` prints the "
+                "exact text."
+            )
+        encoding = sys.stdout.encoding
+        if text != text.encode(encoding, "replace").decode(encoding):
+            error_console().print(
+                f"Standard output is {encoding}, which lacks some characters of the answer; they are "
+                "question marks. Set PYTHONIOENCODING=utf-8 for all of them."
+            )
 
     async def as_json(self) -> None:
         """One JSON object, also when the call fails."""
@@ -164,7 +190,7 @@ class _Once:
         try:
             await self._reply.read(self._model, self._messages)
         except QwenSpaceError as error:
-            _print_json(
+            print_json(
                 {
                     "text": error.partial or self._reply.text,
                     "error": {
@@ -180,7 +206,7 @@ class _Once:
         message = self._reply.message
         assert message is not None  # noqa: S101
         about = message.response_metadata
-        _print_json(
+        print_json(
             {
                 "text": self._reply.text,
                 "usage": {**(message.usage_metadata or {}), "source": about.get("usage_source")},
@@ -195,8 +221,12 @@ class _Once:
         )
 
 
-def _print_json(data: dict[str, Any]) -> None:
-    typer.echo(json.dumps(data, ensure_ascii=False))
+def _is_file(stream: TextIO) -> bool:
+    """Whether a stream goes to a file, which nobody reads while it is written."""
+    try:
+        return stat.S_ISREG(os.fstat(stream.fileno()).st_mode)
+    except (OSError, ValueError):  # it is none of the system's
+        return False
 
 
 def _tell(event: "SpaceEvent") -> None:

@@ -1,6 +1,8 @@
 """What the commands share: options, consoles, errors and their exit codes."""
 
+import json
 import re
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -74,6 +76,27 @@ _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 def printable(text: str) -> str:
     r"""The text without control characters, so that no Space steers the terminal; `\r\n` is `\n`."""
     return _CONTROLS.sub("", text)
+
+
+def as_json(data: Any, encoding: str, **settings: Any) -> str:
+    """JSON that can be written in an encoding: readable if possible, else escaped."""
+    text = json.dumps(data, ensure_ascii=False, **settings)
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        return json.dumps(data, **settings)
+    return text
+
+
+def print_text(text: str) -> None:
+    """Write text to standard output at once and as it is, escape sequences included."""
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
+def print_json(data: Any) -> None:
+    """Write one line of JSON, whatever the encoding of standard output is."""
+    print_text(f"{as_json(data, sys.stdout.encoding)}\n")
 
 
 def console() -> Console:

@@ -3,10 +3,12 @@
 import json
 import os
 import shutil
+import stat
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from langchain_qwen_space.cli.common import as_json
 from langchain_qwen_space.errors import InvalidInputError
 
 _FORMAT = "qwen-space conversation"
@@ -60,8 +62,7 @@ def save(conversation: Conversation, path: Path, *, overwrite: bool = False) -> 
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with draft.open("x", encoding="utf-8") as file:
-            json.dump(data, file, ensure_ascii=False, indent=1)
-            file.write("\n")
+            file.write(f"{as_json(data, 'utf-8', indent=1)}\n")
             file.flush()
             os.fsync(file.fileno())
         if path.exists():
@@ -78,6 +79,8 @@ def load(path: Path) -> Conversation:
         InvalidInputError: The file holds something else.
         OSError: It cannot be read.
     """
+    if not stat.S_ISREG(path.stat().st_mode):  # a pipe or a device may never end
+        raise InvalidInputError(f"{path} is not a file.")
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
         if data["format"] != _FORMAT or data["version"] != _VERSION:
@@ -89,7 +92,7 @@ def load(path: Path) -> Conversation:
                 Turn(_text(turn["user"]), _text(turn["assistant"])) for turn in data["turns"]
             ),
         )
-    except (ValueError, LookupError, TypeError):
+    except (ValueError, LookupError, TypeError, RecursionError):
         msg = f"{path} holds no conversation that /save of this version wrote."
         raise InvalidInputError(msg) from None
 

@@ -1,7 +1,6 @@
 """`qwen-space doctor`: whether a Space can be used, how long it takes, and what to do if not."""
 
 import asyncio
-import json
 import warnings
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
@@ -21,6 +20,7 @@ from langchain_qwen_space.cli.common import (
     console,
     exit_code,
     exit_codes,
+    print_json,
     printable,
 )
 from langchain_qwen_space.errors import QwenSpaceError
@@ -108,7 +108,7 @@ def _examine(model: "ChatQwenSpace", space: str, *, probe: bool, as_json: bool) 
         error = failure
     lost = any(finding.reached == "no" for finding in findings)
     if as_json:
-        typer.echo(json.dumps(_as_data(examination, findings, error), ensure_ascii=False))
+        print_json(_as_data(examination, findings, error))
     elif error is not None:
         out.print(f"What to do: {advice(error) or 'see the message.'}")
     elif not lost:

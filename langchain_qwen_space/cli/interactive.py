@@ -18,9 +18,10 @@ from langchain_qwen_space.cli.answering import Reply
 from langchain_qwen_space.cli.common import console, printable
 from langchain_qwen_space.cli.conversation import Conversation, Turn, load, save
 from langchain_qwen_space.cli.rendering import show
-from langchain_qwen_space.errors import QwenSpaceError
+from langchain_qwen_space.errors import InvalidInputError, QwenSpaceError
 from langchain_qwen_space.qwen.models import match_model
 
+_LEAVE = {"/bye", "/quit", "/exit", "exit", "quit"}
 HELP = """\
 /system [TEXT]  show or set the system prompt
 /model [NAME]   list the models, or choose one
@@ -28,7 +29,7 @@ HELP = """\
 /load FILE      go on with a saved one
 /new            begin a new one
 /help           this text
-/quit           leave (or Ctrl-D)
+/bye            leave; so do Ctrl-D, /quit, /exit, exit and quit
 
 Enter sends, Alt-Enter begins a new line, the arrow keys bring back what you sent.
 Ctrl-C stops an answer. A message that begins with a slash is sent if you type two."""
@@ -66,7 +67,7 @@ class _Chat:
             key_bindings=_keys(),
             completer=NestedCompleter.from_nested_dict(
                 {
-                    **dict.fromkeys([*self._commands, "/quit"]),
+                    **dict.fromkeys([*self._commands, "/bye"]),
                     "/save": PathCompleter(expanduser=True),
                     "/load": PathCompleter(expanduser=True),
                 }
@@ -84,10 +85,11 @@ class _Chat:
             except KeyboardInterrupt:
                 continue
             except EOFError:
-                return
-            if text == "/quit":
-                return
-            if text.startswith("//"):
+                text = "/quit"
+            if text in _LEAVE:
+                if await self._may_leave():
+                    return
+            elif text.startswith("//"):
                 await self._ask(text[1:])
             elif text.startswith("/"):
                 name, _, rest = text.partition(" ")
@@ -124,6 +126,10 @@ class _Chat:
             self._say(advice(error))
         elif isinstance(error, OSError):
             self._console.print(str(error), style="red")
+        elif isinstance(error, Exception):  # whatever it is, the conversation is worth more
+            self._console.print(
+                printable(f"That failed: {type(error).__name__}: {error}"), style="red"
+            )
         elif error is not None:
             raise error
         return error is None
@@ -187,13 +193,26 @@ class _Chat:
             or await _yes("This conversation is not saved. Forget it? [y/N] ")
         )
 
+    async def _may_leave(self) -> bool:
+        return (
+            self._now == self._saved
+            or not self._now.turns
+            or await _yes(
+                "This conversation is not saved. Leave? [y/N] ",
+                ctrl_d=True,  # a terminal that is gone says so for ever
+            )
+        )
+
     def _say(self, text: str) -> None:
         if text:
             self._console.print(printable(text), style="dim")
 
 
 def _path(name: str) -> Path:
-    return Path(name).expanduser()
+    try:
+        return Path(name).expanduser()
+    except RuntimeError:
+        raise InvalidInputError(f"{name}: there is no such user.") from None
 
 
 def _keys() -> KeyBindings:
@@ -212,12 +231,14 @@ def _keys() -> KeyBindings:
     return keys
 
 
-async def _yes(question: str) -> bool:
-    """Whether the person types y; anything else, Ctrl-C and Ctrl-D too, is a no."""
+async def _yes(question: str, *, ctrl_d: bool = False) -> bool:
+    """Whether the person types y; anything else, Ctrl-C too, is a no. `ctrl_d` is what Ctrl-D is."""
     try:
         answer: str = await PromptSession[str]().prompt_async(question)
-    except (KeyboardInterrupt, EOFError):
+    except KeyboardInterrupt:
         return False
+    except EOFError:
+        return ctrl_d
     return answer.strip().lower() in ("y", "yes")
 
 

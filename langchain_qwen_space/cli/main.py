@@ -1,8 +1,13 @@
 """Where the `qwen-space` command begins."""
 
+import errno
+import io
+import os
 import sys
+from typing import NoReturn
 
 _PARTS = ("typer", "rich", "prompt_toolkit")  # what the extra `cli` installs
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)  # why a write fails
 
 
 def main() -> None:
@@ -11,6 +16,22 @@ def main() -> None:
     The exit status is 0 if it went well, 1 if the work failed, 2 if the arguments are wrong, 130 if
     it was interrupted.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # What an encoding such as cp1252 lacks becomes a question mark, not a traceback. Outside
+            # a terminal, ends of lines are those of the text, on Windows too.
+            stream.reconfigure(errors="replace", newline=None if stream.isatty() else "")
+    try:
+        _run()
+    except OSError as error:
+        if error.errno not in _FULL or error.filename is not None:
+            raise
+        _give_up_output(error)
+    finally:
+        _finish_output()
+
+
+def _run() -> None:
     try:
         from langchain_qwen_space.cli.app import app
 
@@ -20,3 +41,22 @@ def main() -> None:
         if missing not in _PARTS:
             raise
         sys.exit(f"qwen-space needs {missing}: pip install 'langchain-qwen-space[cli]'")
+
+
+def _finish_output() -> None:
+    """Write out what standard output still holds."""
+    if sys.stdout is None:
+        return
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        _give_up_output(error)
+
+
+def _give_up_output(error: OSError) -> NoReturn:
+    """Exit with 1, since standard output cannot be written."""
+    # What it still holds would fail again when the interpreter ends.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if isinstance(error, BrokenPipeError):  # whoever read it has enough
+        sys.exit(1)
+    sys.exit(f"Standard output cannot be written: {error.strerror}.")

@@ -1,7 +1,5 @@
 """`qwen-space models`: what a Space offers."""
 
-import json
-
 import typer
 from rich.table import Table
 
@@ -14,6 +12,7 @@ from langchain_qwen_space.cli.common import (
     chat_model,
     console,
     exit_codes,
+    print_json,
     printable,
 )
 
@@ -53,7 +52,7 @@ def models(
         ]
         if as_json:
             found = {"space": described.space, "url": described.url, "models": rows}
-            typer.echo(json.dumps(found, ensure_ascii=False))
+            print_json(found)
             return
         if not rows:
             typer.echo(f"{described.space} offers no choice of models.")

@@ -1,6 +1,10 @@
 """`qwen-space chat`, in a terminal and in scripts."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -47,6 +51,8 @@ def test_ctrl_c_stops_an_answer_that_streams_on_the_space_too_and_ctrl_d_leaves(
         told = "".join(term.sees(r"instruct\"\]").split())
         assert f'[["run{marker}","' in told  # what was said before is still known
         term.type(CTRL_D)
+        term.sees("not saved. Leave")
+        term.type(CTRL_D)
         assert term.exit_status() == 0
 
 
@@ -68,6 +74,11 @@ def test_a_saved_conversation_goes_on_after_it_was_loaded(tmp_path):
         term.sees(r"^>")
         term.type(f"/load nothing{ENTER}")
         term.sees("No such file")
+        term.type(f"/load ~nosuchuser/x{ENTER}")
+        term.sees("no such user")
+        (tmp_path / "deep").write_text("[" * 100_000)
+        term.type(f"/load deep{ENTER}")
+        term.sees("holds no conversation")
         term.type(f"/load {file}{ENTER}")
         term.sees("Loaded 1 turn")
         term.type(f"/model 7B{ENTER}")
@@ -75,7 +86,9 @@ def test_a_saved_conversation_goes_on_after_it_was_loaded(tmp_path):
         term.type(f"show{ENTER}")
         told = "".join(term.sees(r"instruct\"\]").split())
         assert '["Bekind.",[["sayhello你好","hello你好"]],"show","qwen2.5-7b-instruct"]' in told
-        term.type(CTRL_D)
+        term.type(f"/bye{ENTER}")
+        term.sees("not saved. Leave")
+        term.type(f"y{ENTER}")
         assert term.exit_status() == 0
 
 
@@ -96,7 +109,7 @@ def test_the_place_in_the_queue_is_told_and_a_call_that_waits_can_be_stopped(tmp
 
 
 def test_an_error_keeps_the_conversation(tmp_path):
-    with terminal("chat") as term:
+    with terminal("chat", cwd=tmp_path) as term:
         term.sees(r"^>")
         term.type(f"say one{ENTER}")
         term.sees("^one")
@@ -109,6 +122,15 @@ def test_an_error_keeps_the_conversation(tmp_path):
         term.type(f"show{ENTER}")
         told = "".join(term.sees(r"instruct\"\]").split())
         assert '[["sayone","one"]],"show"' in told
+        term.type(f"/save ~nosuchuser/x{ENTER}")
+        term.sees("no such user")
+        term.type(CTRL_D)
+        term.sees("not saved. Leave")
+        term.type(f"n{ENTER}/save talk{ENTER}")
+        term.sees("Saved to talk")
+        term.type(f"exit{ENTER}")
+        assert term.exit_status() == 0
+    assert len(json.loads((tmp_path / "talk").read_text())["turns"]) == 2
 
 
 def test_one_answer_in_a_terminal_is_rendered(narrow_space):
@@ -134,6 +156,79 @@ def test_the_output_is_the_exact_text():
     text = "**bold** <b>\n    indented\n你好"
     done = chat(f"say {text}")
     assert (done.exit_code, done.stdout) == (0, text + "\n")
+
+
+def process(*arguments: str, **options):
+    command = [sys.executable, "-m", "langchain_qwen_space.cli", *arguments]
+    return subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, **{"stdout": subprocess.PIPE, **options}
+    )
+
+
+def test_a_pipe_gets_each_chunk_at_once(tmp_path):
+    marker = tmp_path / "marker"
+    with process("chat", f"run {marker}") as run:
+        assert run.stdout.read(1) == b"0"  # the answer takes a minute
+        run.send_signal(signal.SIGINT)
+        assert run.wait(30) == 130
+    becomes(marker, "was closed")
+
+
+def test_a_pipe_gets_escape_sequences_and_every_byte():
+    text = "\x1b[31mred\x1b[0m\r\n\x07你好"
+    with process("chat", f"say {text}") as run:
+        assert run.stdout.read() == f"{text}\n".encode()
+
+
+def test_a_reader_that_has_enough_ends_the_call(tmp_path):
+    marker = tmp_path / "marker"
+    with process("chat", f"run {marker}", stderr=subprocess.PIPE) as run:
+        assert run.stdout.read(1) == b"0"
+        run.stdout.close()
+        assert run.wait(30) == 1
+        assert run.stderr.read() == b""
+    becomes(marker, "was closed")
+
+
+REVISED = "def f():\n        return 1"  # Gradio cleans the indentation of what it has already sent
+
+
+def test_a_revised_answer_is_exact_in_a_file_and_on_demand_and_told_in_a_pipe(tmp_path):
+    exact = ChatQwenSpace().invoke(f"say {REVISED}").content
+    with process("chat", f"say {REVISED}", stderr=subprocess.PIPE) as run:
+        told, errors = run.communicate()
+    assert told.decode() != f"{exact}\n"
+    assert b"--no-stream" in errors
+    with (tmp_path / "file").open("wb") as file:
+        process("chat", f"say {REVISED}", stdout=file).wait()
+    assert (tmp_path / "file").read_text() == f"{exact}\n"
+    assert chat(f"say {REVISED}", "--no-stream").stdout == f"{exact}\n"
+
+
+def test_what_an_encoding_lacks_is_told_and_json_keeps_it():
+    environment = {**os.environ, "PYTHONIOENCODING": "cp1252"}
+    with process("chat", "say é 你好", stderr=subprocess.PIPE, env=environment) as run:
+        told, errors = run.communicate()
+    assert (run.returncode, told) == (0, b"\xe9 ??\n")
+    assert b"cp1252" in errors
+    with process("chat", "say é 你好", "--json", env=environment) as run:
+        assert json.loads(run.communicate()[0])["text"] == "é 你好"
+    with process("models", env=environment) as run:
+        assert b"72B" in run.communicate()[0]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full disk")
+@pytest.mark.parametrize(
+    "arguments",
+    [["chat", "say hello"], ["chat", "say hello", "--json"], ["models"], ["doctor"], ["--version"]],
+    ids=" ".join,
+)
+def test_a_full_disk_is_told_and_exits_with_1(arguments):
+    with Path("/dev/full").open("wb") as full:
+        run = process(*arguments, stdout=full, stderr=subprocess.PIPE)
+        _, errors = run.communicate()
+    assert run.returncode == 1
+    assert errors == b"Standard output cannot be written: No space left on device.\n"
 
 
 def test_a_prompt_may_come_through_a_pipe():

@@ -1,5 +1,9 @@
+import errno
 import json
+import os
 from dataclasses import replace
+from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -10,7 +14,7 @@ TALK = Conversation("Be kind.", "7B", (Turn("hi", "你好 \N{WAVING HAND SIGN}")
 
 
 def test_what_was_saved_is_loaded(tmp_path):
-    for talk in (TALK, Conversation(), Conversation(system="")):
+    for talk in (TALK, Conversation(), Conversation(system=""), Conversation("a \ud800")):
         save(talk, tmp_path / "talk", overwrite=True)
         assert load(tmp_path / "talk") == talk
 
@@ -41,11 +45,12 @@ def test_a_link_stays_one(tmp_path):
     assert load(tmp_path / "talk") == TALK
 
 
-def test_a_save_that_fails_leaves_the_old_file_and_nothing_else(tmp_path):
+def test_a_save_that_fails_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):
     path = tmp_path / "talk"
     save(TALK, path)
-    with pytest.raises(UnicodeEncodeError):
-        save(replace(TALK, system="\ud800"), path, overwrite=True)
+    monkeypatch.setattr(os, "fsync", Mock(side_effect=OSError(errno.ENOSPC, "No space left")))
+    with pytest.raises(OSError, match="No space"):
+        save(replace(TALK, system="other"), path, overwrite=True)
     assert load(path) == TALK
     assert list(tmp_path.iterdir()) == [path]
 
@@ -56,6 +61,7 @@ def test_a_save_that_fails_leaves_the_old_file_and_nothing_else(tmp_path):
         b"",
         b"\xff",
         b"[]",
+        b"[" * 100_000 + b"]" * 100_000,
         b"{}",
         b'{"format": "qwen-space conversation", "version": 2}',
         b'{"format": "qwen-space conversation", "version": 1, "system": 1, "model": null, "turns": []}',
@@ -70,6 +76,13 @@ def test_a_file_that_holds_something_else_is_refused(tmp_path, content):
     path.write_bytes(content)
     with pytest.raises(InvalidInputError, match="holds no conversation"):
         load(path)
+
+
+def test_what_is_not_a_file_is_not_read(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", tmp_path, Path("/dev/zero")):
+        with pytest.raises(InvalidInputError, match="is not a file"):
+            load(path)
 
 
 def test_messages_are_system_prompt_earlier_turns_and_question():
