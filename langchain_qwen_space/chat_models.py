@@ -56,12 +56,12 @@ class ChatQwenSpace(BaseChatModel):
         print(chunk.content, end="", flush=True)
     ```
 
-    An object holds settings only: it pickles, copies and works in any number of threads and event
-    loops. Every call raises errors of `langchain_qwen_space.errors`.
+    An object holds settings only: it can be pickled, copied, and used in any number of threads and
+    event loops. Every call raises errors of `langchain_qwen_space.errors`.
 
-    Other chat models' names are taken for `model` (`model_name`), `max_tokens`
-    (`max_completion_tokens`), `stop` (`stop_sequences`) and `timeout` (`request_timeout`), here and
-    in a call.
+    The names that other chat models use for `model` (`model_name`), `max_tokens`
+    (`max_completion_tokens`), `stop` (`stop_sequences`) and `timeout` (`request_timeout`) work too,
+    here and in a call.
     """
 
     model_config = ConfigDict(
@@ -74,16 +74,16 @@ class ChatQwenSpace(BaseChatModel):
     space: str | list[str] = Field(
         default_factory=environment.space_from_environment, alias="base_url"
     )
-    """Id of the Space (`Qwen/Qwen2.5`) or URL of its app; environment `QWEN_SPACE`.
+    """Id of the Space (`Qwen/Qwen2.5`) or URL of its app.
 
-    With a list of them each call goes to the one that is expected to answer it soonest. All have
-    to understand the same arguments. One that fails is left out for a while.
+    With a list of them, each call goes to the one that is expected to answer it soonest. All of
+    them must accept the same arguments. One that fails is skipped for a while.
     """
 
     model: str | None = Field(default=None, alias="model_name")
-    """Name of the model (`qwen2.5-72b-instruct`) or the Space's own word for it (`72B`).
+    """The model: its name (`qwen2.5-72b-instruct`), or the Space's name for it (`72B`).
 
-    None is the Space's own default. May be given per call too.
+    None is the Space's default.
     """
 
     hf_token: SecretStr | None = Field(
@@ -91,43 +91,43 @@ class ChatQwenSpace(BaseChatModel):
     )
     """Hugging Face token, for private Spaces and higher quotas.
 
-    Without one, `HF_TOKEN`, then `HUGGINGFACEHUB_API_TOKEN`, then what `hf auth login` saved. Such
-    a token goes to huggingface.co and *.hf.space only; one given here goes also to the URL in
-    `space`.
+    A token from the environment is sent to huggingface.co and `*.hf.space` only. One that you pass
+    here is also sent to the URL in `space`.
     """
 
     proxy: SecretStr | None = Field(default_factory=environment.proxy_from_environment)
-    """URL of an HTTP proxy for every request; environment `QWEN_SPACE_PROXY`.
+    """URL of an HTTP proxy for every request.
 
-    Without one, `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` count as usual.
+    Without one, `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` are used as in other programs. SOCKS is
+    not supported.
     """
 
     timeout: Seconds | None = 60.0
-    """The longest silence of the Space in seconds; its heartbeats are a sign of life."""
+    """Longest time without data from the Space, in seconds. Its heartbeats count as data."""
 
     max_retries: int = Field(default=2, ge=0)
-    """How often a call is made again that failed before its first fragment.
+    """How often a call that failed before its first chunk is retried.
 
-    Going on to another of several Spaces does not count.
+    Moving on to another of several Spaces does not count.
     """
 
     queue_timeout: Seconds | None = None
-    """The longest wait in the Space's queue, in seconds."""
+    """Longest wait in the Space's queue, in seconds."""
 
     total_timeout: Seconds | None = None
-    """The longest that a whole call may take, in seconds, its retries included."""
+    """Time limit for a whole call, retries included, in seconds."""
 
     wake_timeout: float = Field(default=120.0, ge=0)
-    """How long a Space that is asleep or starting is waited for, in seconds."""
+    """Longest wait for a Space that is asleep or starting, in seconds."""
 
     max_concurrency: int | None = Field(default=8, ge=1)
-    """How many calls of this process are on the Space at a time; others wait their turn.
+    """How many calls this process has on the Space at the same time; further calls wait.
 
-    Of several Spaces each may have so many. A call that waits goes to the first that has room.
+    With several Spaces, the limit applies to each. A waiting call goes to the first with room.
     """
 
     stop: list[str] | None = None
-    """Strings before the first of which answers are cut. `stop` of a call replaces it."""
+    """Strings at which an answer is cut; the string itself is removed."""
 
     temperature: Temperature | None = None
     """Sampling temperature, where the Space has an input for it."""
@@ -136,58 +136,58 @@ class ChatQwenSpace(BaseChatModel):
     """Nucleus sampling, where the Space has an input for it."""
 
     max_tokens: MaxTokens | None = None
-    """The most tokens an answer may have."""
+    """Most tokens of an answer. Longer answers are cut client-side, and the call is cancelled."""
 
     streaming: bool = False
-    """Whether `invoke` streams as well, for callbacks that want every fragment.
+    """Whether `invoke` streams too, for callbacks that need every chunk.
 
-    False is the default and changes nothing; `disable_streaming=True` makes `stream` give whole
-    answers.
+    To make `stream` return whole answers, use `disable_streaming=True`.
     """
 
     join_fragments: bool = True
-    """Whether fragments that have arrived together come as one chunk."""
+    """Whether text that arrives together is returned as one chunk."""
 
     reasoning: bool | None = None
-    """What becomes of the model's thoughts: `<think>` tags and a Space's thought messages.
+    """What happens to the model's thoughts (`<think>` tags, or thought messages of the Space).
 
-    True gives them as `additional_kwargs["reasoning_content"]`, False leaves them out, None leaves
-    tags in the text and thought messages out.
+    True returns them as `additional_kwargs["reasoning_content"]`, False drops them, None keeps tags
+    in the text and drops thought messages. Tool calls, stop strings and JSON are never searched for
+    in thoughts.
     """
 
     retry_tool_choice: bool = True
-    """Whether a model that had to call a tool and did not is asked once more."""
+    """Whether a model that had to call a tool but did not is asked once more."""
 
     protect_tool_results: bool = True
-    """Whether control strings in tool results are broken up, so that none can forge a turn."""
+    """Whether control strings in tool results are broken up, so that they cannot forge a turn."""
 
     on_event: Callable[[SpaceEvent], None] | None = Field(default=None, exclude=True, repr=False)
-    """Called with each event of a call: queue position, notices, retries. Not serialised."""
+    """Function that receives each event of a call: queue position, notices, retries."""
 
     auth: tuple[str, SecretStr] | None = Field(default=None, exclude=True)
-    """User and password of a Space with a login. Not serialised."""
+    """User name and password, for a Space with a login."""
 
     max_reply_bytes: int = Field(default=16 * 2**20, ge=1)
-    """The most that one event, or one answer, of the Space may hold."""
+    """Largest size of one event or one answer, in bytes."""
 
     max_config_bytes: int = Field(default=16 * 2**20, ge=1)
-    """The most that the Space's description of itself may hold."""
+    """Largest size of the Space's configuration, in bytes."""
 
     api_name: str | None = None
-    """The Space's function to call, where it has several that chat; else it is found."""
+    """The function to call, if several look like a chat. Detected by default."""
 
     inputs: dict[str, str | int] = Field(default_factory=dict)
-    """Which input of the function is what, by label or index, where that is not found right.
+    """Which input has which role, by label or index, where detection is wrong.
 
     Keys: query, history, system, model, temperature, top_p, max_tokens.
     """
 
     history: Literal["turns", "text"] | None = None
-    """How earlier turns reach the model.
+    """How earlier turns are sent.
 
-    "turns": as the value of the component that holds the conversation. "text": written into the
-    question, each line of a turn after "> ". By default as turns where the page takes them from a
-    client, else as text, with a `WarningEvent`; `describe()` says which.
+    `"turns"` as the conversation of the app; `"text"` inside the question, each line after `> `. By
+    default as turns if the app accepts them from a client, otherwise as text with a `WarningEvent`.
+    `describe()` shows which.
     """
 
     model_kwargs: dict[str, Any] = Field(default_factory=dict)

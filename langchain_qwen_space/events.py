@@ -1,7 +1,7 @@
-"""The events of a Space's queue, and what a call tells the people who wait for it.
+"""The events of a call: queue positions, notices, progress, retries.
 
-`parse` reads the wire (Gradio 4 to 6, protocols `sse_v1` to `sse_v3`). The `SpaceEvent` classes
-are what a caller sees of it: everything that happens to a call except its text.
+The `SpaceEvent` classes describe everything that happens to a call except its text. `parse` decodes
+one event of Gradio's protocols `sse_v1` to `sse_v3` (Gradio 4 to 6).
 """
 
 from collections.abc import Mapping
@@ -20,12 +20,12 @@ class SpaceEvent:
 
 @dataclass(frozen=True, slots=True)
 class QueueEvent(SpaceEvent):
-    """The call waits in the Space's queue.
+    """The call is waiting in the Space's queue.
 
     Attributes:
-        rank: How many calls are before this one; 0 is next.
-        queue_size: How many calls wait in this function's queue.
-        eta: Seconds until the answer is expected to be complete, as the Space reckons, or None.
+        rank: The number of calls ahead of this one; 0 is next.
+        queue_size: The number of calls in this function's queue.
+        eta: The Space's estimate of the seconds until the answer is complete, or None.
     """
 
     name: ClassVar[str] = "qwen_space_queue"
@@ -36,7 +36,7 @@ class QueueEvent(SpaceEvent):
 
 @dataclass(frozen=True, slots=True)
 class StartEvent(SpaceEvent):
-    """The Space began to work on the call; `eta` as in `QueueEvent`."""
+    """The Space started to run the call; `eta` as in `QueueEvent`."""
 
     name: ClassVar[str] = "qwen_space_start"
     eta: float | None = None
@@ -44,7 +44,7 @@ class StartEvent(SpaceEvent):
 
 @dataclass(frozen=True, slots=True)
 class NoticeEvent(SpaceEvent):
-    """What the app shows its user as a toast. `level`: info, warning, success or error."""
+    """A message that the app shows its users. `level`: info, warning, success or error."""
 
     name: ClassVar[str] = "qwen_space_notice"
     message: str
@@ -66,7 +66,7 @@ class ProgressEvent(SpaceEvent):
 
 @dataclass(frozen=True, slots=True)
 class RetryEvent(SpaceEvent):
-    """The call failed before its first fragment and is made again in `delay` seconds."""
+    """The call failed before its first chunk; try number `attempt` begins in `delay` seconds."""
 
     name: ClassVar[str] = "qwen_space_retry"
     error: str
@@ -76,7 +76,7 @@ class RetryEvent(SpaceEvent):
 
 @dataclass(frozen=True, slots=True)
 class WakeEvent(SpaceEvent):
-    """The Space is asleep or starting; the call waits for it. `stage` is the hub's word."""
+    """The Space is asleep or starting, and the call waits. `stage` is as in the Hub API."""
 
     name: ClassVar[str] = "qwen_space_wake"
     stage: str
@@ -84,14 +84,14 @@ class WakeEvent(SpaceEvent):
 
 @dataclass(frozen=True, slots=True)
 class RevisedEvent(SpaceEvent):
-    """The Space took back a part of what it had sent; the last chunk holds the exact text."""
+    """The Space revised text that it had sent; the last chunk holds the exact text."""
 
     name: ClassVar[str] = "qwen_space_revised"
 
 
 @dataclass(frozen=True, slots=True)
 class WarningEvent(SpaceEvent):
-    """A setting cannot be honoured as it was given. Also issued as a Python warning."""
+    """A setting cannot be applied as given. Also issued once as a Python warning."""
 
     name: ClassVar[str] = "qwen_space_warning"
     message: str
@@ -110,7 +110,7 @@ def parse(data: bytes) -> Message:
     """Read one event.
 
     Raises:
-        ValueError: It is no JSON object with a `msg`.
+        ValueError: The data is not a JSON object with a `msg`.
     """
     body = orjson.loads(data)
     if not isinstance(body, dict) or not isinstance(msg := body.get("msg"), str):

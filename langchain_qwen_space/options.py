@@ -50,17 +50,17 @@ class CallOptions(BaseModel):
         model: Name of the model, or the Space's own word for it.
         temperature: Sampling temperature.
         top_p: Nucleus sampling.
-        max_tokens: The most tokens that the answer may have.
-        stop: Strings before the first of which the answer is cut.
-        timeout: The longest silence of the Space, in seconds.
-        reasoning: What becomes of the model's thoughts, as `ChatQwenSpace.reasoning`.
-        tools: Tools on offer, in OpenAI's form.
+        max_tokens: Most tokens of the answer.
+        stop: Strings at which the answer is cut.
+        timeout: Longest time without data from the Space, in seconds.
+        reasoning: What happens to the model's thoughts, as `ChatQwenSpace.reasoning`.
+        tools: The tools that the model may call, as OpenAI's API describes them.
         tool_choice: None, "auto", "none", "any", or the name of a tool.
         parallel_tool_calls: False ends the answer after its first call.
-        response_format: The JSON schema that the answer has to fit; None for plain text.
-        retry_tool_choice: Whether to ask once more where a call had to come and did not.
+        response_format: The JSON schema that the answer must fit; None for plain text.
+        retry_tool_choice: Whether to ask once more if the model had to make a call but did not.
         model_kwargs: Values for other inputs of the Space, by label.
-        ignored: Keywords of other chat models that no Space can honour.
+        ignored: Keywords of other chat models that no Space has.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())

@@ -8,8 +8,11 @@ from langchain_core import exceptions
 from langchain_core.language_models import BaseChatModel
 
 from langchain_qwen_space import ChatQwenSpace, QwenSpaceError, errors
+from langchain_qwen_space.options import CallOptions
+from scripts import make_reference
 from tests.docs.snippets import PAGES, ROOT
 
+INTERNAL = {"GRADIO_ANALYTICS_ENABLED", "PYTHONWARNINGS"}  # set, not read
 FROM_THE_ENVIRONMENT = ("space", "hf_token", "proxy")
 CLASSES = {
     name: item
@@ -31,11 +34,34 @@ def rows(page: str) -> dict[str, list[str]]:
 def test_the_settings_are_all_there_with_their_defaults():
     fields = ChatQwenSpace.model_fields
     table = rows("docs/reference/settings.md")
-    assert table.keys() == fields.keys() - BaseChatModel.model_fields.keys()
+    own = fields.keys() - BaseChatModel.model_fields.keys()
+    of_calls = CallOptions.model_fields.keys() - fields.keys() - {"ignored"}
+    assert table.keys() == own | of_calls
     for name, (default, *_) in table.items():
-        if name not in FROM_THE_ENVIRONMENT:
+        if name in own and name not in FROM_THE_ENVIRONMENT:
             value = fields[name].get_default(call_default_factory=True)
             assert default == f"`{value!r}`", name
+
+
+@pytest.mark.parametrize("name", ["settings.md", "events.md"])
+def test_the_tables_made_from_code_are_up_to_date(name):
+    page = read(f"docs/reference/{name}")
+    assert page == make_reference.page(name), "run: python scripts/make_reference.py"
+
+
+def test_the_environment_variables_of_the_code_are_all_there():
+    sources = [path.read_text("utf-8") for path in Path(ROOT, "langchain_qwen_space").rglob("*.py")]
+    read_in_code = {
+        name
+        for source in sources
+        for pattern in (r'environ(?:\.\w+\(|\[)"(\w+)"', r'envvar="(\w+)"', r"_VARIABLES? = (.*)")
+        for found in re.findall(pattern, source)
+        for name in re.findall(r"[A-Z][A-Z_]{3,}", found)
+    }
+    assert {"QWEN_SPACE", "HF_TOKEN", "QWEN_SPACE_PROXY", "QWEN_SPACE_AUTH"} <= read_in_code
+    page = read("docs/reference/environment.md")
+    documented = set(re.findall(r"`([A-Z_]+)`", page))
+    assert read_in_code - INTERNAL <= documented
 
 
 def test_the_errors_are_all_there_with_what_they_are():
@@ -78,7 +104,7 @@ def test_every_link_to_a_file_leads_to_one(page):
 
 
 @pytest.mark.parametrize("notebook", sorted(Path(ROOT, "notebooks").glob("*.ipynb")), ids=str)
-def test_each_notebook_is_told_of(notebook):
+def test_each_notebook_is_listed(notebook):
     assert f"`{notebook.name}`" in read("docs/tutorials/notebook.md")
 
 
