@@ -66,7 +66,9 @@ def event_classes() -> str:
         "| --- | --- | --- | --- |",
     ]
     for kind in vars(events).values():
-        if not isinstance(kind, type) or events.SpaceEvent not in kind.__bases__:
+        if not (isinstance(kind, type) and issubclass(kind, events.SpaceEvent)):
+            continue
+        if kind is events.SpaceEvent:
             continue
         names = ", ".join(f"`{field.name}`" for field in fields(kind)) or "none"
         first = inspect.cleandoc(kind.__doc__ or "").partition("\n\n")[0]
