@@ -2,8 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from yarl import URL
 
@@ -126,13 +127,22 @@ class Examination:
 
 
 class _ObservedClient(SpaceClient):
-    """A client that tells when it has found where the Space runs."""
+    """A client that reports where the Space runs, once the app there has answered a request."""
 
     def __init__(self, client: SpaceClient, found: Callable[[URL], None]) -> None:
         super().__init__(client.access, client.options)
         self._found = found
+        self._awaited: URL | None = None
 
     async def _host(self, pool: Pool) -> URL:
-        url = await super()._host(pool)
-        self._found(url)
+        self._awaited = url = await super()._host(pool)
         return url
+
+    async def fetch(
+        self, pool: Pool, method: str, url: URL, limit: int, **options: Any
+    ) -> tuple[int, Mapping[str, str], bytes]:
+        answer = await super().fetch(pool, method, url, limit, **options)
+        if self._awaited is not None:
+            self._found(self._awaited)
+            self._awaited = None
+        return answer

@@ -8,11 +8,13 @@ import sys
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from urllib.parse import urlsplit
 
 import typer
 
 from langchain_qwen_space.cli import common
 from langchain_qwen_space.errors import InvalidInputError
+from langchain_qwen_space.space.wire.access import is_loopback
 
 if TYPE_CHECKING:
     import uvicorn
@@ -182,6 +184,12 @@ def _export(
         "  hf repos create my-space --type space --sdk gradio\n"
         f"  hf upload my-space {folder} . --type space"
     )
+    base_url = str(backend.arguments.get("base_url", ""))
+    if is_loopback(urlsplit(base_url).hostname or ""):
+        typer.echo(
+            f"{base_url} is this machine, which a Space on Hugging Face cannot reach: change it in "
+            "app.py before you upload."
+        )
     if login is not None:
         typer.echo(
             "The login was not written, for files of a Space can be read. "

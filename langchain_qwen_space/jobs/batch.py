@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass
-from ipaddress import ip_address
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
@@ -17,6 +16,7 @@ from langchain_qwen_space.jobs.job import Job, Progress
 from langchain_qwen_space.jobs.rate_limit import CallSchedule, ScheduledRateLimiter
 from langchain_qwen_space.jobs.rows import Row
 from langchain_qwen_space.jobs.state import JobState, OnProgress
+from langchain_qwen_space.space.wire.access import is_loopback
 
 Engine = Literal["local", "ray"]
 _ON_THIS_MACHINE, _ON_OTHERS = 8, 4  # calls at a time by default
@@ -160,15 +160,8 @@ def concurrency_of(model: Runnable[Any, Any], options: BatchOptions) -> int:
         return options.concurrency
     spaces = settings_of(model).get("space", [])
     spaces = spaces if isinstance(spaces, list) else [spaces]
-    hosts = [urlsplit(space).hostname for space in spaces]
-    return _ON_THIS_MACHINE if hosts and all(map(_is_loopback, hosts)) else _ON_OTHERS
-
-
-def _is_loopback(host: str | None) -> bool:
-    try:
-        return host == "localhost" or ip_address(host or "").is_loopback
-    except ValueError:
-        return False
+    hosts = [urlsplit(space).hostname or "" for space in spaces]
+    return _ON_THIS_MACHINE if hosts and all(map(is_loopback, hosts)) else _ON_OTHERS
 
 
 def _open(

@@ -95,9 +95,15 @@ def export(
 
     Raises:
         InvalidInputError: One of the files is there already, and nothing was written. Or the folder
-            cannot be written to.
+            cannot be written to, or the model is a folder on this machine.
         ImportError: Gradio, whose version goes into the folder, is not installed.
     """
+    if backend.name == "transformers" and Path(str(backend.model)).exists():
+        raise InvalidInputError(
+            f"{backend.model} is a folder on this machine, which an exported Space cannot read. Upload "
+            f"it (hf upload your-name/your-model {backend.model}), and export --model "
+            "your-name/your-model."
+        )
     try:
         gradio = importlib.metadata.version("gradio")
     except importlib.metadata.PackageNotFoundError:
@@ -148,7 +154,7 @@ def _app(backend: Backend, concurrency: int, max_queue: int | None) -> str:
 
 def _readme(backend: Backend, gradio: str) -> str:
     models = variables = ""
-    if backend.name == "transformers" and not Path(str(backend.model)).exists():
+    if backend.name == "transformers":
         models = f"models:\n- {backend.model}\n"
     if "key_env" in backend.arguments:
         variables = f"| `{backend.arguments['key_env']}` | the API key of the server behind it |\n"

@@ -47,7 +47,7 @@ class LocalSpace:
         start_timeout: How long the start may take, in seconds.
 
     Raises:
-        InvalidInputError: `answer` cannot be carried to another process.
+        InvalidInputError: `answer` cannot be carried to another process, or a number is out of range.
     """
 
     def __init__(
@@ -65,6 +65,15 @@ class LocalSpace:
     ) -> None:
         if pace is None:
             pace = PACE if answer is demo else 0.0
+        for name, value, least in (
+            ("port", port, 0),
+            ("concurrency", concurrency, 1),  # with none, every call would wait for ever
+            ("max_queue", max_queue, 1),
+            ("pace", pace, 0),
+            ("start_timeout", start_timeout, 0),
+        ):
+            if value is not None and value < least:
+                raise InvalidInputError(f"{name} is at least {least}, but it is {value}.")
         self._settings = Settings(
             answer=_portable(answer),
             port=port or 0,

@@ -72,7 +72,7 @@ class Relay:
                 for choice in chunk.choices:  # of a chunk that tells the usage there is none
                     thoughts += _thought(choice.delta)
                     text += choice.delta.content or ""
-                    finished = finished or choice.finish_reason is not None
+                    finished = finished or bool(choice.finish_reason)  # some servers send ""
                 draft.write(_shown(thoughts, text))
         if not finished:
             raise Error("The server behind this Space broke its answer off.")

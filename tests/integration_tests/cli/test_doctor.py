@@ -57,10 +57,11 @@ def test_the_times_are_those_of_the_call(narrow_space, tmp_path):
     assert "--timeout" in waited["error"]["advice"]
 
 
-def test_a_place_without_a_space_fails_at_its_first_request():
+def test_a_place_where_nothing_listens_is_not_found():
     done = doctor("--space", "http://127.0.0.1:1")
     assert done.exit_code == 1
-    assert "FAIL read and understand its configuration" in done.stdout
+    assert "FAIL find the Space" in done.stdout
+    assert "ok" not in done.stdout
     assert "cannot be reached" in done.stdout
     assert "What to do: Check the network" in done.stdout
 

@@ -40,7 +40,9 @@ class OpenAIServer:
         return response
 
     async def _stream(self, response: web.StreamResponse, order: str, rest: str) -> None:
-        async def send(delta: dict, finish_reason: str | None = None) -> None:
+        unfinished = "" if "empty reason" in rest else None
+
+        async def send(delta: dict, finish_reason: str | None = unfinished) -> None:
             choice = {"index": 0, "delta": delta, "finish_reason": finish_reason}
             await write({"choices": [choice]})
 

@@ -105,12 +105,17 @@ def test_a_silent_server_is_no_silence_of_the_space(served, upstream):
         ("fail while it writes", GenerationError, "failed or cannot be reached"),
         ("cut while it writes", GenerationError, "failed or cannot be reached"),
         ("break off", GenerationError, "broke its answer off"),
+        ("break off with an empty reason", GenerationError, "broke its answer off"),
     ],
 )
 def test_what_goes_wrong_behind_the_space_is_told(served, order, error, words):
     with pytest.raises(error, match=words) as caught:
         ChatQwenSpace(space=served.url, max_retries=0).invoke(order)
     assert KEY not in str(caught.value)
+
+
+def test_a_server_that_sends_an_empty_reason_until_the_end_is_heard_out(chat):
+    assert chat.invoke("say an empty reason").content == "an empty reason"
 
 
 def test_the_text_until_an_answer_broke_off_is_not_lost(served):

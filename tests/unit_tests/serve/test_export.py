@@ -127,8 +127,9 @@ def test_a_file_where_the_folder_should_be_is_told(tmp_path):
         export.export(tmp_path / "space", BACKENDS["demo"])
 
 
-def test_a_folder_of_weights_on_this_machine_is_not_named_as_a_model_of_the_hub(tmp_path):
+def test_a_folder_of_weights_on_this_machine_is_not_exported(tmp_path):
     weights = tmp_path / "weights"
     weights.mkdir()
-    export.export(tmp_path / "space", backend.transformers(str(weights)))
-    assert "models:" not in (tmp_path / "space" / "README.md").read_text()
+    with pytest.raises(InvalidInputError, match="hf upload"):
+        export.export(tmp_path / "space", backend.transformers(str(weights)))
+    assert list(tmp_path.iterdir()) == [weights]

@@ -44,6 +44,16 @@ def test_options_that_make_no_sense_are_wrong_usage(options, words, tmp_path):
     assert not folder.exists()
 
 
+@pytest.mark.parametrize(
+    ("url", "told"), [("http://localhost:11434/v1", True), ("https://api.example.com/v1", False)]
+)
+def test_an_export_that_needs_this_machine_says_so(url, told, tmp_path):
+    options = ("--backend", "openai", "--base-url", url, "--model", "a")
+    result = run(*options, "--export", str(tmp_path / "space"))
+    assert result.exit_code == 0
+    assert ("cannot reach" in result.stdout) == told
+
+
 def test_the_help_shows_commands_to_copy_line_by_line():
     lines = [line.strip() for line in run("--help").stdout.splitlines()]
     assert "qwen-space serve --backend transformers --model Qwen/Qwen2.5-0.5B-Instruct" in lines
