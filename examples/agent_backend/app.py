@@ -1,5 +1,6 @@
 """The web service: a page, and the conversations behind it as server-sent events."""
 
+import re
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
@@ -7,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path as File
 from typing import Annotated, Any
 
-from fastapi import Cookie, Depends, FastAPI, Path
+from fastapi import Depends, FastAPI, HTTPException, Path, Request
 from fastapi.responses import FileResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import BaseModel, Field
@@ -48,12 +49,19 @@ def create_app(*, space: str, database_url: str) -> FastAPI:
     app = FastAPI(title="Agent", lifespan=running)
 
     @app.get("/")
-    def page(user: Annotated[str | None, Cookie()] = None) -> FileResponse:
+    def page(request: Request) -> FileResponse:
         response = FileResponse(PAGE)
-        if user is None:
+        if _user(request) is None:
             # Whoever holds this name is the user. Put your own login here.
-            name = secrets.token_urlsafe(16)
-            response.set_cookie("user", name, max_age=YEAR, httponly=True, samesite="strict")
+            response.set_cookie(
+                _cookie(request),
+                secrets.token_urlsafe(16),
+                max_age=YEAR,
+                httponly=True,
+                # Not "strict": who follows a link to this page is still the same user.
+                samesite="lax",
+                secure=request.url.scheme == "https",
+            )
         return response
 
     @app.get("/conversations/{conversation}")
@@ -73,7 +81,20 @@ def create_app(*, space: str, database_url: str) -> FastAPI:
     return app
 
 
-def _thread(
-    conversation: Annotated[str, Path(pattern=NAME)], user: Annotated[str, Cookie(pattern=NAME)]
-) -> Thread:
+def _cookie(request: Request) -> str:
+    """The cookie's name. It has the port in it, since browsers send cookies to every port."""
+    url = request.url
+    return f"agent_user_{url.port or (443 if url.scheme == 'https' else 80)}"
+
+
+def _user(request: Request) -> str | None:
+    """Who asks; None if the cookie is missing or was not set here."""
+    name = request.cookies.get(_cookie(request), "")
+    return name if re.fullmatch(NAME, name) else None
+
+
+def _thread(request: Request, conversation: Annotated[str, Path(pattern=NAME)]) -> Thread:
+    user = _user(request)
+    if user is None:
+        raise HTTPException(401, "Open the page first: it gives you a cookie.")
     return Thread(user, conversation)

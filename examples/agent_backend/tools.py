@@ -10,6 +10,9 @@ from langchain.tools import ToolRuntime
 from langchain_core.tools import BaseTool, tool
 from langgraph.store.base import BaseStore
 
+PAGE = 100
+ALL_NOTES = 1_000_000  # a store's search has to be given a limit
+
 
 @dataclass(frozen=True)
 class User:
@@ -52,11 +55,19 @@ async def save_note(text: str, runtime: ToolRuntime[User, Any]) -> str:
 
 
 @tool
-async def list_notes(runtime: ToolRuntime[User, Any]) -> str:
-    """List the notes that the user saved."""
-    found = await _store(runtime).asearch(_notes(runtime), limit=100)
-    oldest_first = sorted(found, key=lambda note: note.created_at)
-    return "\n".join(f"- {note.value['text']}" for note in oldest_first) or "There are no notes."
+async def list_notes(runtime: ToolRuntime[User, Any], page: int = 1) -> str:
+    """List the notes that the user saved, the newest first. A page holds 100 of them."""
+    newest_first = await _store(runtime).asearch(_notes(runtime), limit=ALL_NOTES)
+    pages = -(-len(newest_first) // PAGE)
+    if not pages:
+        return "There are no notes."
+    if not 1 <= page <= pages:
+        return f"There is no page {page}; the last one is {pages}."
+    shown = newest_first[PAGE * (page - 1) : PAGE * page]
+    lines = [f"- {note.value['text']}" for note in shown]
+    if pages > 1:
+        lines.append(f"(page {page} of {pages}; there are {len(newest_first)} notes)")
+    return "\n".join(lines)
 
 
 ALL: list[BaseTool] = [calculate, clock, save_note, list_notes]

@@ -1,5 +1,6 @@
 """The example's page in a real browser, and the command that starts it."""
 
+import asyncio
 import re
 import shutil
 import signal
@@ -7,6 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -42,8 +44,11 @@ async def url(space: str, tmp_path: Path) -> AsyncIterator[str]:
 
 @pytest.fixture
 async def browser() -> AsyncIterator:
-    async with playwright.async_playwright() as started:
-        browser = await started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    async with playwright.async_playwright() as driver:
+        browser = await driver.chromium.launch(
+            executable_path=CHROMIUM,
+            args=["--no-sandbox", "--host-resolver-rules=MAP agent.example 127.0.0.1"],
+        )
         yield browser
         await browser.close()
 
@@ -125,29 +130,125 @@ async def test_what_a_model_writes_is_text_and_no_markup(browser, url):
     assert await page.locator("#log img").count() == 0
 
 
-def test_one_command_starts_it_all_and_ctrl_c_ends_it(tmp_path):
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    started = subprocess.Popen(
+async def test_a_second_tab_shows_the_conversation_once(browser, url):
+    page = await visit(browser, url)
+    await ask(page, "echo: only once")
+    await expect(page.locator(".text")).to_have_text("only once")
+    second = await page.context.new_page()
+    await second.goto(url)
+    await expect(second.locator(".text")).to_have_text("only once")
+    await second.wait_for_load_state("networkidle")
+    await expect(second.locator(".question")).to_have_count(1)
+
+
+async def test_a_conversation_that_loads_slowly_does_not_appear_in_a_new_one(browser, url):
+    page = await visit(browser, url)
+    await ask(page, "echo: the old one")
+    await expect(page.locator(".text")).to_have_text("the old one")
+    held, let_go, answered = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def hold(route) -> None:
+        response = await route.fetch()
+        held.set()
+        await let_go.wait()
+        with suppress(playwright.Error):  # the page may have left this request by now
+            await route.fulfill(response=response)
+        answered.set()
+
+    await page.route("**/conversations/*", hold)
+    await page.reload()
+    await held.wait()
+    await page.unroute("**/conversations/*")
+    await page.locator("#new").click()
+    await ask(page, "echo: the new one")
+    await expect(page.locator(".text")).to_have_text("the new one")
+    let_go.set()
+    await answered.wait()
+    await page.evaluate("fetch('/').then(response => response.text())")  # a whole turn later
+    await expect(page.locator(".question")).to_have_text("echo: the new one")
+    assert page.faults == []
+
+
+async def test_who_scrolls_up_is_left_there_while_an_answer_streams(browser, url, tmp_path):
+    page = await visit(browser, url)
+    await page.set_viewport_size({"width": 360, "height": 400})
+    await ask(page, f"write until left: {tmp_path / 'calls'}")
+    # In a page, `log` is the element with this id.
+    await page.wait_for_function("log.scrollHeight > 3 * log.clientHeight")
+    await page.evaluate("log.scrollTop = 0")
+    length = len(await page.locator(".text").inner_text())
+    await expect(page.locator(".text")).to_have_text(re.compile(f".{{{length + 100}}}"))
+    assert await page.evaluate("log.scrollTop") == 0
+    await page.evaluate("log.scrollTop = log.scrollHeight")
+    height = await page.evaluate("log.scrollHeight")
+    await page.wait_for_function(f"log.scrollHeight > {height}")
+    await page.wait_for_function("log.scrollHeight - log.scrollTop - log.clientHeight < 80")
+
+
+async def test_it_works_over_plain_http_from_another_machine(browser, url):
+    # A host that is not localhost: browsers keep some functions from such pages.
+    page = await visit(browser, url.replace("127.0.0.1", "agent.example"))
+    assert await page.evaluate("[isSecureContext, typeof crypto.randomUUID]") == [
+        False,
+        "undefined",
+    ]
+    await ask(page, "echo: from afar")
+    await expect(page.locator(".text")).to_have_text("from afar")
+    assert page.faults == []
+
+
+@contextmanager
+def started(tmp_path: Path, port: int) -> Iterator[subprocess.Popen]:
+    """The command, as a process."""
+    process = subprocess.Popen(
         [sys.executable, "-m", "examples.agent_backend", "--port", str(port)],
         cwd=Path(__file__).parents[2],
-        env={"PATH": "/usr/bin:/bin", "DATABASE_URL": f"sqlite:///{tmp_path / 'agent.db'}"},
+        env={
+            "PATH": "/usr/bin:/bin",
+            "PYTHONPATH": str(Path(__file__).parents[2]),
+            "DATABASE_URL": f"sqlite:///{tmp_path / 'agent.db'}",
+        },
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
     )
     try:
-        lines = iter(started.stdout.readline, "")
+        yield process
+    finally:
+        process.kill()
+        process.stdout.close()
+        process.wait()
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_one_command_starts_it_all_and_stops_while_it_answers(tmp_path, stop):
+    with started(tmp_path, 0) as process:
+        lines = iter(process.stdout.readline, "")
         address = next(found[0] for line in lines if (found := re.search(r"http://\S+", line)))
-        transport = httpx.HTTPTransport(retries=10)  # it prints the address just before it listens
-        with httpx.Client(base_url=address, transport=transport, timeout=30) as client:
+        with httpx.Client(base_url=address, timeout=30, trust_env=False) as client:
             client.get("/")
             reply = client.post("/conversations/talk", json={"text": "What is 6 times 7?"})
             assert '"text": "42"' in reply.text
-        started.send_signal(signal.SIGINT)
-        assert started.stdout.read() == ""
-        assert started.wait(30) == 0
-    finally:
-        started.kill()
-        started.stdout.close()
-        started.wait()
+            with client.stream("POST", "/conversations/b", json={"text": "count to 9999"}) as long:
+                next(line for line in long.iter_lines() if line == "event: text")
+                process.send_signal(stop)
+                assert process.stdout.read() == ""
+                assert process.wait(30) == 0
+
+
+def test_ctrl_c_during_the_start_ends_it_without_a_word(tmp_path):
+    with started(tmp_path, 0) as process:
+        assert process.stdout.readline().startswith("Starting a Space")
+        process.send_signal(signal.SIGINT)
+        assert process.stdout.read() == ""
+        assert process.wait(30) == 0
+
+
+def test_a_port_in_use_is_reported_first_and_alone(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        with started(tmp_path, port) as process:
+            said = process.stdout.read()
+            assert process.wait(30) == 1
+    assert said.startswith(f"The service cannot listen on port {port} of 127.0.0.1")
+    assert len(said.splitlines()) == 1

@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from langchain_qwen_space.local import LocalSpace
@@ -71,8 +72,9 @@ async def test_conversations_and_notes_outlive_the_service(space_url, database_u
         await visitor.answer(url, "echo: The word is heron.")
         await visitor.answer(url, "Save a note: feed the heron")
         before = await visitor.history(url)
+        port = httpx.URL(url).port
         assert ("message", {"text": "The word is heron."}) in before
-    async with serving(space_url, database_url) as url:
+    async with serving(space_url, database_url, port) as url:
         assert await visitor.history(url) == before
         listed = await visitor.answer(url, "List my notes", conversation="another")
         assert of("tool_result", listed)[0]["text"] == "- Save a note: feed the heron"

@@ -17,13 +17,13 @@ Event = tuple[str, dict[str, Any]]
 
 
 @asynccontextmanager
-async def serving(space: str, database_url: str) -> AsyncIterator[str]:
-    """Serve until the end of the block; gives the address."""
+async def serving(space: str, database_url: str, port: int = 0) -> AsyncIterator[str]:
+    """Serve until the end of the block; gives the address. A user's cookie is for one port."""
     app = create_app(space=space, database_url=database_url)
     config = uvicorn.Config(app, log_level="warning", ws="none", timeout_graceful_shutdown=1)
     server = uvicorn.Server(config)
     # It listens before the server runs, so nobody has to wait until it does.
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+    with socket.create_server(("127.0.0.1", port)) as listener:
         task = asyncio.create_task(server.serve([listener]))
         try:
             yield f"http://127.0.0.1:{listener.getsockname()[1]}"

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import httpx
 import pytest
+from langchain.tools import ToolRuntime
 from langchain_core.tools import tool
+from langgraph.store.memory import InMemoryStore
 
 from examples.agent_backend import tools
 from examples.agent_backend.app import create_app
@@ -71,7 +73,8 @@ async def test_conversations_and_notes_outlive_the_service(space, database_url):
         await visitor.answer(url, "echo: The word is heron.")
         await visitor.answer(url, "Save a note: feed the heron")
         before = await visitor.history(url)
-    async with serving(space, database_url) as url:
+        port = httpx.URL(url).port
+    async with serving(space, database_url, port) as url:
         assert await visitor.history(url) == before
         history = json.loads(text(await visitor.answer(url, "recall")))
         assert history[0] == ["echo: The word is heron.", "The word is heron."]
@@ -184,7 +187,7 @@ async def test_a_fault_of_the_service_is_logged_and_not_shown(
 
 async def test_a_visitor_without_a_name_and_an_empty_question_are_refused(url):
     async with httpx.AsyncClient(base_url=url, trust_env=False) as client:
-        assert (await client.get("/conversations/talk")).status_code == 422
+        assert (await client.get("/conversations/talk")).status_code == 401
         await client.get("/")
         assert (await client.get("/conversations/talk")).json() == []
         empty = await client.post("/conversations/talk", json={"text": ""})
@@ -197,6 +200,37 @@ async def test_the_page_gives_a_name_once_and_no_script_can_read_it(url):
         assert "<title>Agent</title>" in first.text
         assert "HttpOnly" in first.headers["set-cookie"]
         assert "set-cookie" not in (await client.get("/")).headers
+
+
+async def test_cookies_of_other_services_on_this_host_do_no_harm(url):
+    others = {"user": "spaces and ; are not ours", "agent_user_1": "theirs"}
+    async with httpx.AsyncClient(base_url=url, cookies=others, trust_env=False) as client:
+        [name] = (await client.get("/")).cookies
+        assert name == f"agent_user_{httpx.URL(url).port}"
+        assert (await client.get("/conversations/talk")).json() == []
+
+
+async def test_a_cookie_that_cannot_be_used_is_replaced(url):
+    broken = {f"agent_user_{httpx.URL(url).port}": "not a name"}
+    async with httpx.AsyncClient(base_url=url, cookies=broken, trust_env=False) as client:
+        assert (await client.get("/conversations/talk")).status_code == 401
+        fresh = (await client.get("/")).cookies
+    async with httpx.AsyncClient(base_url=url, cookies=fresh, trust_env=False) as client:
+        assert (await client.get("/conversations/talk")).json() == []
+
+
+async def test_notes_come_in_pages_and_none_is_left_out_silently():
+    store, user = InMemoryStore(), tools.User("ada")
+    for number in range(230):
+        await store.aput(("ada", "notes"), str(number), {"text": f"note {number}"})
+    runtime = ToolRuntime(
+        state={}, context=user, config={}, stream_writer=print, tool_call_id="1", store=store
+    )
+    pages = [await tools.list_notes.coroutine(runtime, page) for page in (1, 2, 3)]
+    lines = [line for page in pages for line in page.splitlines() if line.startswith("- ")]
+    assert sorted(lines) == sorted(f"- note {number}" for number in range(230))
+    assert pages[0].endswith("(page 1 of 3; there are 230 notes)")
+    assert await tools.list_notes.coroutine(runtime, 4) == "There is no page 4; the last one is 3."
 
 
 def test_a_database_that_nobody_knows_is_refused_with_what_to_write():
