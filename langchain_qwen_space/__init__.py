@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from langchain_qwen_space.attachments import file_block
     from langchain_qwen_space.chat_models import ChatQwenSpace
     from langchain_qwen_space.errors import QwenSpaceError
     from langchain_qwen_space.events import SpaceEvent
@@ -16,6 +17,7 @@ __all__ = [
     "QwenSpaceError",
     "SpaceDescription",
     "SpaceEvent",
+    "file_block",
 ]
 
 _HOME = {
@@ -24,6 +26,7 @@ _HOME = {
     "QwenSpaceError": "errors",
     "SpaceDescription": "space.chat.description",
     "SpaceEvent": "events",
+    "file_block": "attachments",
 }
 
 

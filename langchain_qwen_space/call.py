@@ -247,6 +247,7 @@ class ModelCall:
             given=given,
             extra=options.model_kwargs,
             notes=notes,
+            files=prompt.files,
         )
 
     def _check_length(

@@ -75,6 +75,16 @@ class RetryEvent(SpaceEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class UploadEvent(SpaceEvent):
+    """A file of the messages is being sent to the Space: `sent` of `size` bytes so far."""
+
+    name: ClassVar[str] = "qwen_space_upload"
+    file: str
+    sent: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
 class WakeEvent(SpaceEvent):
     """The Space is asleep or starting, and the call waits. `stage` is as in the Hub API."""
 

@@ -1,6 +1,6 @@
 """Lists of messages as other chat models take them -> lists that end in a turn a Space can answer.
 
-A Space answers a user, and reads text only. Everything else that a history of another model may
+A Space answers a user, and reads text and files. Everything else that a history of another model may
 hold is put into that form here, by the rules of `answerable`.
 """
 
@@ -18,12 +18,8 @@ from langchain_core.messages import (
     ToolMessage,
 )
 
-_MEDIA = frozenset(
-    [
-        *("image", "image_url", "input_image", "audio", "input_audio", "video", "media"),
-        *("file", "input_file", "document"),
-    ]
-)
+from langchain_qwen_space.attachments import KINDS
+
 _TEXT = frozenset(["text", "text-plain", "input_text", "output_text"])
 
 
@@ -35,9 +31,7 @@ def answerable(messages: Sequence[BaseMessage]) -> list[BaseMessage]:
     - A `developer` message is a system message.
     - Of an AI's blocks, text and refusals are kept; other providers' notes (searches, code that
       ran, thoughts) are left out. Calls are taken from `tool_calls`.
-    - Of a tool's result, blocks that are neither text nor media are written as JSON.
-
-    Media stay as they are: the conversation refuses them by name and place.
+    - Of a tool's result, blocks that are neither text nor files are written as JSON.
     """
     given = [_read(message) for message in messages]
     turns = [message for message in given if not _is_system(message)]
@@ -61,7 +55,7 @@ def _read(message: BaseMessage) -> BaseMessage:
                 read = {"type": "text", "text": block["text"]}
             elif is_ai and kind == "refusal" and isinstance(block.get("refusal"), str):
                 read = {"type": "text", "text": block["refusal"]}
-            elif kind in _MEDIA:
+            elif kind in KINDS:
                 pass
             elif is_ai:
                 continue

@@ -66,6 +66,9 @@ class QueueProgressCallbackHandler(BaseCallbackHandler):
             self._show(f"The Space is waking up ({str(data.get('stage', '')).lower()}) …")
         elif name == "qwen_space_retry":
             self._show(f"Trying again in {float(data.get('delay') or 0):.0f} s …")
+        elif name == "qwen_space_upload":
+            share = float(data.get("sent") or 0) / max(1, data.get("size") or 1)
+            self._show(f"Sending {data.get('file')} … {share:.0%}")
         elif name == "qwen_space_start":
             self.clear()
 

@@ -84,6 +84,8 @@ def in_words(event: "SpaceEvent") -> str | None:
             return f"In the Space's queue: {place}" + (f", about {eta:.0f} s" if eta else "")
         case events.StartEvent():
             return "The Space is writing"
+        case events.UploadEvent(file=file, sent=sent, size=size):
+            return f"Sending {file}: {sent / max(size, 1):.0%}"
         case events.WakeEvent(stage=stage):
             return f"The Space is waking up ({stage.lower()})"
         case events.RetryEvent(delay=delay):

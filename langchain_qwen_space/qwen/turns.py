@@ -18,6 +18,8 @@ from langchain_core.messages import (
     ToolMessage,
 )
 
+from langchain_qwen_space import attachments
+from langchain_qwen_space.attachments import Attachment
 from langchain_qwen_space.errors import InvalidInputError
 from langchain_qwen_space.qwen.tools import (
     break_control_strings,
@@ -68,6 +70,8 @@ class Prompt:
     """Earlier turns as pairs of what the user and the assistant said."""
     query: str
     """The last user turn, which the Space is to answer."""
+    files: tuple[tuple[Attachment, ...], ...] = ()
+    """The files of each turn in order, the query's last; empty where no turn has any."""
 
 
 def from_messages(
@@ -98,15 +102,17 @@ def from_messages(
 
     Raises:
         InvalidInputError: There is nothing to answer (no message, system messages only, the last
-            word is the AI's), or a message holds what a Space cannot take: anything but text, an
-            unknown role or class, a lone surrogate. The error names the message.
+            word is the AI's), or a message holds what a Space cannot take: blocks that are neither
+            text nor files, files in a system message, an unknown role or class, a lone surrogate.
+            The error names the message.
     """
     system: list[str] = []
-    turns: list[tuple[_Kind, str]] = []
+    turns: list[tuple[_Kind, str, list[Attachment]]] = []
     for position, message in enumerate(messages):
         where = f"messages[{position}] ({type(message).__name__})"
         kind = _kind(message, where)
-        text = _text(message.content, where, _SKIPPED_IN_AI if kind == "assistant" else frozenset())
+        skipped = _SKIPPED_IN_AI if kind == "assistant" else frozenset()
+        text, files = _read(message.content, where, skipped)
         if isinstance(message, AIMessage):
             text = render_tool_calls(text, [*message.tool_calls, *message.invalid_tool_calls])
         elif kind == "tool":
@@ -115,9 +121,12 @@ def from_messages(
             )
         _refuse_surrogates(text, where)
         if kind == "system":
+            if files:
+                msg = f"{files[0].origin}, but a system prompt is text: put it into a HumanMessage."
+                raise InvalidInputError(msg)
             system.append(text)
         else:
-            turns.append((kind, text))
+            turns.append((kind, text, files))
     if not turns:
         what = "only system messages" if system else "no messages"
         raise InvalidInputError(f"There are {what}, so nothing to answer: add a HumanMessage.")
@@ -131,8 +140,15 @@ def from_messages(
     text += tools_section(tools)
     if instruction:
         text = f"{text}\n\n{instruction}" if text else instruction
-    *earlier, query = _alternating(turns)
-    return Prompt(text, tuple(zip(earlier[::2], earlier[1::2], strict=True)), query)
+    merged = _alternating(turns)
+    *earlier, query = [said for said, _ in merged]
+    with_files = any(files for _, files in merged)
+    return Prompt(
+        text,
+        tuple(zip(earlier[::2], earlier[1::2], strict=True)),
+        query,
+        tuple(tuple(files) for _, files in merged) if with_files else (),
+    )
 
 
 def _kind(message: BaseMessage, where: str) -> _Kind:
@@ -157,23 +173,30 @@ def _kind(message: BaseMessage, where: str) -> _Kind:
             )
 
 
-def _text(content: str | list[Any], where: str, skipped: frozenset[str]) -> str:
+def _read(
+    content: str | list[Any], where: str, skipped: frozenset[str]
+) -> tuple[str, list[Attachment]]:
+    """The text of a message and its files."""
     if isinstance(content, str):
-        return content
+        return content, []
     texts: list[str] = []
+    files: list[Attachment] = []
     for number, block in enumerate(content):
         if isinstance(block, str):
             texts.append(block)
             continue
         kind, text = block.get("type"), block.get("text")
+        origin = f"{where} has a content block of type {kind!r} (number {number})"
         if kind in ("text", "text-plain") and isinstance(text, str):
             texts.append(text)
+        elif kind in attachments.KINDS:
+            files.append(attachments.read(block, origin))
         elif kind not in skipped:
             raise InvalidInputError(
-                f"{where} has a content block of type {kind!r} (number {number}), but a Qwen chat "
-                "Space takes text only: leave the block out or put it into words."
+                f"{origin}, but a Space takes text and files only: leave the block out or put it "
+                "into words."
             )
-    return "".join(texts)
+    return "".join(texts), files
 
 
 def _refuse_surrogates(text: str, where: str) -> None:
@@ -184,17 +207,20 @@ def _refuse_surrogates(text: str, where: str) -> None:
         )
 
 
-def _alternating(turns: Iterable[tuple[_Kind, str]]) -> list[str]:
-    """Returns the texts of user and assistant in turn, the user's first."""
-    texts: list[str] = []
+def _alternating(
+    turns: Iterable[tuple[_Kind, str, list[Attachment]]],
+) -> list[tuple[str, list[Attachment]]]:
+    """Returns what user and assistant said and attached in turn, the user's first."""
+    said: list[tuple[str, list[Attachment]]] = []
     last: _Kind = "assistant"
-    for kind, text in turns:
-        if (kind == "assistant") == (last == "assistant") and texts:
+    for kind, text, files in turns:
+        if (kind == "assistant") == (last == "assistant") and said:
             gap = "\n" if kind == last == "tool" else "\n\n"
-            texts[-1] = gap.join(part for part in (texts[-1], text) if part)
-        elif kind == "assistant" and not texts:
-            texts += ["", text]
+            before, attached = said[-1]
+            said[-1] = gap.join(part for part in (before, text) if part), attached + files
+        elif kind == "assistant" and not said:
+            said += [("", []), (text, files)]
         else:
-            texts.append(text)
+            said.append((text, files))
         last = kind
-    return texts
+    return said

@@ -1,10 +1,12 @@
 """The server of one form, run by that release's own Python: every layout under a path of its own.
 
-`python -m compat.app FORM [PORT]`, from `tests/`, prints one line of JSON, `{"port": …}`, when it
+`python -m compat.app FORM [PORT [pictures]]`, from `tests/`, prints one line of JSON, `{"port": …}`, when it
 answers, and ends when its standard input does. Besides the layouts it has
 
 - `GET /runs?key=KEY`: what became of the calls that said `hold:KEY`;
 - `POST /redeploy?layout=NAME`: puts a new app with that layout at `/redeployed`.
+
+With `pictures` it has nothing but the apps that take files, and starts much sooner.
 """
 
 import json
@@ -21,10 +23,12 @@ from starlette.routing import Mount
 
 from .forms import FORMS, REDEPLOYED, REDEPLOYMENTS, Form
 from .layouts import BUILDERS, SERVED
+from .pictures import PICTURES
 from .script import RUNS
 from .shapes import SHAPES
 
 HOST = "127.0.0.1"
+MOST = 64 * 2**20  # bytes of a file that the apps for pictures take
 
 
 class Redeployed:
@@ -38,9 +42,13 @@ class Redeployed:
         await self.apps[self.layout](scope, receive, send)
 
 
-def make_app(form: Form) -> FastAPI:
+def make_app(form: Form, only: str | None = None) -> FastAPI:
     """All layouts of a form and the two routes beside them, as one app."""
     app = FastAPI()
+    for name, build in PICTURES.items():
+        gr.mount_gradio_app(app, build(form), f"/pictures-{name}", max_file_size=MOST)
+    if only == "pictures":
+        return app
 
     @app.get("/runs")
     def runs(key: str) -> dict[str, int]:
@@ -84,12 +92,13 @@ def main() -> None:
     """Serves until standard input ends."""
     form = next(form for form in FORMS if form.name == sys.argv[1])
     port = int(sys.argv[2]) if len(sys.argv) > 2 else 0
+    only = sys.argv[3] if len(sys.argv) > 3 else None
     # Gradio prints now and then; only the line that says the port goes to standard output.
     ready = os.fdopen(os.dup(sys.stdout.fileno()), "w")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     threading.Thread(target=_end_with_input, daemon=True).start()
     listening = socket.create_server((HOST, port))
-    Server(uvicorn.Config(make_app(form), log_level="warning"), ready).run([listening])
+    Server(uvicorn.Config(make_app(form, only), log_level="warning"), ready).run([listening])
 
 
 def _end_with_input() -> None:

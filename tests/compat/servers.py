@@ -32,12 +32,16 @@ class Server:
 
 
 @contextmanager
-def running(form: Form, directory: Path) -> Iterator[Server]:
+def running(
+    form: Form, directory: Path, *, python: str | None = None, only: str | None = None
+) -> Iterator[Server]:
     """A server of a form, for as long as the context lasts.
 
     Args:
         form: Which release and chatbot; the release's environment is made if it is missing.
         directory: Where the server keeps its log and its temporary files.
+        python: The Python of another environment that has the release.
+        only: "pictures" for nothing but the apps that take files.
 
     Raises:
         RuntimeError: It did not start; the message has its log.
@@ -54,7 +58,10 @@ def running(form: Form, directory: Path) -> Iterator[Server]:
         environment.pop(name, None)
     with log.open("w") as errors:
         process = subprocess.Popen(
-            [str(ensure(form.release)), "-m", "compat.app", form.name],
+            [
+                *(python or str(ensure(form.release)), "-m", "compat.app", form.name, "0"),
+                *([only] if only else []),
+            ],
             cwd=TESTS,
             env=environment,
             stdin=subprocess.PIPE,

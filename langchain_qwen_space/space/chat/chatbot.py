@@ -13,6 +13,8 @@ _DEEPEST = 16  # keys from a chatbot's value to a text; no form has more than fi
 Path = list[str | int]
 History = Sequence[tuple[str, str]]
 """Earlier turns, each (user, assistant)."""
+Files = Sequence[Sequence[object]]
+"""Files of each side of each turn: what stands for one in a component's value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,18 +42,41 @@ class Form(Enum):
     REPLY = "reply"
     """No history: the value is the answer itself, as `gr.ChatInterface` gives it."""
 
-    def write(self, history: History) -> list[Any]:
-        """The value that a chatbot of this form takes for `history`."""
+    def write(self, history: History, files: Files = (), *, studio: bool = False) -> list[Any]:
+        """The value that a chatbot of this form takes for `history`.
+
+        Args:
+            history: The earlier turns.
+            files: The files of each side of each turn, in order; none where it is empty.
+            studio: Whether the chatbot is one of modelscope_studio, where pairs hold files.
+        """
+        said = [text for turn in history for text in turn]
+        sides = list(zip(said, files or [()] * len(said), strict=True))
         if self is Form.PAIRS:
-            return [[user, assistant] for user, assistant in history]
+            write = _studio_pair if studio else _pairs
+            return [
+                pair
+                for user, assistant in zip(sides[::2], sides[1::2], strict=True)
+                for pair in write(user, assistant)
+            ]
         return [
-            {"role": role, "content": self._content(text)}
-            for turn in history
-            for role, text in zip(("user", "assistant"), turn, strict=True)
+            {"role": role, "content": content}
+            for role, (text, attached) in zip(
+                ("user", "assistant") * len(history), sides, strict=True
+            )
+            for content in self._contents(text, attached)
         ]
 
-    def _content(self, text: str) -> str | list[dict[str, str]]:
-        return [{"type": "text", "text": text}] if self is Form.PARTS else text
+    def _contents(self, text: str, files: Sequence[object]) -> Iterator[Any]:
+        """The contents of the messages that say a text and show files."""
+        if self is Form.PARTS:  # one message, as gr.ChatInterface has it
+            parts: list[Any] = [{"type": "file", "file": file} for file in files]
+            yield [*parts, *([{"type": "text", "text": text}] if text or not files else [])]
+            return
+        for file in files:
+            yield {"file": file}
+        if text or not files:
+            yield text
 
     def read(self, value: object, turns: int, query: str) -> list[Segment] | None:
         """The answer's pieces in a chatbot's `value`, in order.
@@ -103,6 +128,23 @@ def form_of(kind: str, props_type: object, version: tuple[int, ...]) -> Form:
     if version >= (6,):
         return Form.PARTS
     return Form.MESSAGES if props_type == "messages" else Form.PAIRS
+
+
+_Side = tuple[str, Sequence[object]]
+
+
+def _pairs(user: _Side, assistant: _Side) -> list[list[Any]]:
+    """A turn as Gradio's pairs: each file has one of its own."""
+    pairs: list[list[Any]] = [[{"file": file}, None] for file in user[1]]
+    if user[0] or not pairs:
+        pairs.append([user[0], None])
+    pairs[-1][1] = assistant[0]
+    return [*pairs, *([None, {"file": file}] for file in assistant[1])]
+
+
+def _studio_pair(*sides: _Side) -> list[list[Any]]:
+    """A turn as modelscope_studio's pair, whose sides hold files."""
+    return [[{"text": text, "files": [*files]} if files else text for text, files in sides]]
 
 
 def join(segments: Sequence[Segment]) -> str:

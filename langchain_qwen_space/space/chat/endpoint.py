@@ -13,8 +13,10 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
+from langchain_qwen_space.attachments import Attachment
 from langchain_qwen_space.errors import InvalidInputError, UnsupportedSpaceError
 from langchain_qwen_space.space.chat.chatbot import Form, History, form_of
+from langchain_qwen_space.space.chat.files import MULTIMODAL, lay_out
 from langchain_qwen_space.space.chat.inputs import check, clamp, describe
 from langchain_qwen_space.space.page.config import Component, Dependency, SpaceConfig
 
@@ -29,13 +31,7 @@ _CHATBOTS = (
     "modelscopelegacychatbot",
     "modelscopeprochatbot",
 )
-_MULTIMODAL = (
-    "multimodaltextbox",
-    "modelscopemultimodalinput",
-    "modelscopelegacymultimodalinput",
-    "modelscopepromultimodalinput",
-)
-_TEXTS = ("textbox", "antdxsender", "antdinput", "antdinputtextarea", *_MULTIMODAL)
+_TEXTS = ("textbox", "antdxsender", "antdinput", "antdinputtextarea", *MULTIMODAL)
 _ANSWERS = (
     "textbox",
     "markdown",
@@ -186,9 +182,18 @@ class Endpoint:
         return values, notes
 
     def lay_out(
-        self, *, query: str, history: History, given: Mapping[str, Any], extra: Mapping[str, Any]
+        self,
+        *,
+        query: str,
+        history: History,
+        given: Mapping[str, Any],
+        extra: Mapping[str, Any],
+        files: Sequence[Sequence[Attachment]] = (),
     ) -> tuple[dict[int, Any], list[str]]:
-        """As `arguments`, but only the inputs that a person would set, by their index."""
+        """As `arguments`, but only the inputs that a person would set, by their index.
+
+        In the values, each of `files` stands for itself: see `files.filled`.
+        """
         values: dict[int, Any] = {}
         notes = []
         for role, value in given.items():
@@ -209,12 +214,14 @@ class Endpoint:
         for label, value in extra.items():
             index = self._by_label(label)
             values[index] = check(self.inputs[index], value, describe(self.inputs[index], index))
-        query_input = self.inputs[self.roles["query"]]
-        values[self.roles["query"]] = (
-            {"text": query, "files": []} if query_input.type in _MULTIMODAL else query
-        )
+        box = self.roles["query"]
+        multimodal = self.inputs[box].type in MULTIMODAL
+        values[box] = {"text": query, "files": []} if multimodal else query
+        if files:
+            values.update(lay_out(self.inputs, box, query, files, self.config))
         if "history" in self.roles and (self.turns or len(self.steps) == 1):
-            values[self.roles["history"]] = self.form.write(history)
+            studio = self.inputs[self.roles["history"]].type.startswith("modelscope")
+            values[self.roles["history"]] = self.form.write(history, files[:-1], studio=studio)
         return values, notes
 
     def output_of(self, step: Dependency) -> int | None:

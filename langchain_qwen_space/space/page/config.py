@@ -138,6 +138,7 @@ class SpaceConfig(_Wire):
     root: str = ""
     app_id: int | str | None = None
     enable_queue: bool = True
+    max_file_size: Annotated[int | None, BeforeValidator(_ids)] = None
     layout: Any = Field(default=None, repr=False)
     components: list[Component] = Field(max_length=_MOST)
     dependencies: list[Dependency] = Field(max_length=_MOST)

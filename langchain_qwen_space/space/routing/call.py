@@ -31,6 +31,7 @@ from langchain_qwen_space.events import (
 )
 from langchain_qwen_space.space.chat.appends import Appends
 from langchain_qwen_space.space.chat.endpoint import Endpoint
+from langchain_qwen_space.space.chat.files import file_data, filled, within
 from langchain_qwen_space.space.chat.reply import Fragment, Reply
 from langchain_qwen_space.space.page.config import Dependency
 from langchain_qwen_space.space.page.values import new_values
@@ -44,6 +45,7 @@ from langchain_qwen_space.space.wire.faults import from_output
 from langchain_qwen_space.space.wire.pool import Pool, connection_error, current_pool
 from langchain_qwen_space.space.wire.session import Session
 from langchain_qwen_space.space.wire.sse import SSEDecoder
+from langchain_qwen_space.space.wire.upload import Upload
 
 logger = logging.getLogger(__name__)
 
@@ -94,6 +96,7 @@ class Call:
         self._values: dict[int, Any] = {}  # of the page's components, by id
         self._changed: dict[int, Any] = {}  # what is set on the page, by index of the input
         self._before: tuple[int, list[Any]] | None = None  # a function to call first
+        self._upload: Upload | None = None
         self._decoder: SSEDecoder
         self._reply: Reply | None = None
         self._appends: Appends
@@ -104,6 +107,7 @@ class Call:
         self.over = False
         self._woken: float | None = None  # since when a Space that is asleep is waited for
         self._warned = False
+        self._notes: list[str] = []  # what could not be set on the page
         self._logged_in_anew = False
         self._left = False
 
@@ -205,7 +209,24 @@ class Call:
             raise self._too_late(self._deadlines.too_long) from None
 
     async def _open(self) -> list[Item]:
-        """Take a place in the Space's queue and open the stream of the call's events."""
+        """Take a place in the Space's queue and open the stream of the call's events.
+
+        Files are sent first, and how far that is comes back; then there is more to be opened.
+        """
+        if self._upload is None:
+            await self._prepare_page()
+            self._upload = self._uploading()
+        event = await self._upload.progress()
+        if event is not None:
+            return [event]
+        self._place_files(self._upload)
+        await self._start_step()
+        self._deadlines.start()
+        notes, self._notes = self._notes, []
+        return [WarningEvent(f"{self.client.where} {note}.") for note in notes]
+
+    async def _prepare_page(self) -> None:
+        """Find the chat, lay the question out on its page, and wait for a turn."""
         client = self.client
         endpoint = await client.endpoint(self._pool, self._stale)
         self._endpoint = endpoint
@@ -229,19 +250,36 @@ class Call:
             max_chars=self._options.max_reply_bytes,
         )
         if endpoint.history_fn is not None and ask.history:
-            self._before = (endpoint.history_fn, [endpoint.history_form.write(ask.history)])
+            earlier = endpoint.history_form.write(ask.history, ask.files[:-1])
+            self._before = (endpoint.history_fn, [earlier])
         self._steps = list(endpoint.steps)
-        await self._start_step()
-        self._deadlines.start()
-        if self._warned:
-            return []
+        self._notes = [] if self._warned else notes
         self._warned = True
-        return [WarningEvent(f"{client.where} {note}.") for note in notes]
+
+    def _uploading(self) -> Upload:
+        """What sends the files that stand in the page's values and are not on the Space yet."""
+        files = dict.fromkeys(within([self._values, self._before]))
+        held = [file for file in files if file.data is not None]
+        return Upload(self.client, self._pool, self._known.config, held)
+
+    def _place_files(self, upload: Upload) -> None:
+        """Put the files that the Space now has, or is to fetch, into the page's values."""
+        sent = {
+            file: file_data(file, upload.paths.get(file) or str(file.url))
+            for file in within([self._values, self._before])
+        }
+        if sent:
+            self._values = filled(self._values, sent)
+            self._before = self._before and (self._before[0], filled(self._before[1], sent))
 
     def _lay_out(self, endpoint: Endpoint, ask: Ask) -> list[str]:
         """Set the values of the page as a person would who asks this; what could not be set."""
         self._changed, notes = endpoint.lay_out(
-            query=ask.query, history=ask.history, given=ask.given, extra=ask.extra
+            query=ask.query,
+            history=ask.history,
+            given=ask.given,
+            extra=ask.extra,
+            files=ask.files,
         )
         self._values = endpoint.values(self._changed)
         if "model" in endpoint.roles:
@@ -416,6 +454,9 @@ class Call:
     def _end(self) -> None:
         """End the attempt and let go of everything."""
         self._deadlines.stop()
+        if self._upload is not None:
+            self._upload.end()
+            self._upload = None
         if self._slots is not None:
             self._slots.release()
             self._slots = None

@@ -9,6 +9,7 @@ import aiohttp
 import orjson
 from yarl import URL
 
+from langchain_qwen_space.attachments import Attachment
 from langchain_qwen_space.errors import (
     ProtocolError,
     QwenSpaceError,
@@ -69,6 +70,7 @@ class Options:
 class Ask:
     """What is asked: the question, earlier turns, values by role, values by label.
 
+    `files` are those of each turn, the question's last, or empty where there are none at all.
     `notes` say what could not be laid out as it was given, each to follow the Space's name.
     """
 
@@ -77,6 +79,7 @@ class Ask:
     given: Mapping[str, Any] = field(default_factory=dict)
     extra: Mapping[str, Any] = field(default_factory=dict)
     notes: Sequence[str] = ()
+    files: Sequence[Sequence[Attachment]] = ()
 
 
 Prepare = Callable[[Endpoint], Ask]

@@ -85,6 +85,7 @@ def test_control_characters_do_not_reach_the_terminal(text, shown):
         (events.QueueEvent(rank=3, queue_size=4, eta=9.4), "3 before you, about 9 s"),
         (events.QueueEvent(rank=0, queue_size=1), "next"),
         (events.WakeEvent("APP_STARTING"), "waking up (app_starting)"),
+        (events.UploadEvent("a.png", 30, 40), "Sending a.png: 75%"),
         (events.RetryEvent("It failed.", 2.0, 1), "again in 2 s"),
         (events.ProgressEvent(description="Loading"), "Loading"),
         (events.StartEvent(), "is writing"),

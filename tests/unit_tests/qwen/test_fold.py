@@ -5,6 +5,7 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
+from langchain_qwen_space.attachments import Attachment
 from langchain_qwen_space.qwen.fold import without_history
 from langchain_qwen_space.qwen.turns import Prompt
 
@@ -29,6 +30,16 @@ def test_a_turn_cannot_pass_for_another_or_for_the_question():
     assert lines.count("User:") == 1
     assert lines.count("Now answer this:") == 1
     assert lines[-1] == "And now?"
+
+
+def test_files_of_earlier_turns_go_with_the_question_and_are_named():
+    first, second = (
+        Attachment(name, "image/png", "messages[0] …", url="https://example.org/a.png")
+        for name in ("a\nUser.png", "b.png")
+    )
+    prompt = without_history(Prompt("", (("Hi", "Hm"),), "And now?", ((first,), (), (second,))))
+    assert prompt.files == ((first, second),)
+    assert "User (with the file a User.png):\n> Hi\n\nAssistant:\n> Hm\n" in prompt.query
 
 
 def test_without_earlier_turns_the_question_stays():

@@ -395,24 +395,53 @@ def test_an_ai_message_made_of_content_blocks_keeps_its_calls():
 
 
 @pytest.mark.parametrize(
-    "block",
+    ("block", "why"),
     [
-        {"type": "image", "url": "https://example.org/x.png"},
-        {"type": "image_url", "image_url": {"url": "https://example.org/x.png"}},
-        {"type": "audio", "base64": "AA==", "mime_type": "audio/wav"},
-        {"type": "video", "base64": "AA==", "mime_type": "video/mp4"},
-        {"type": "file", "file_id": "1"},
-        {"type": "text-plain", "url": "https://example.org/x.txt", "mime_type": "text/plain"},
-        {"type": "hologram"},
+        ({"type": "file", "file_id": "1"}, "id of a file"),
+        ({"type": "image"}, "no bytes and no URL"),
+        ({"type": "hologram"}, "text and files only: leave"),
     ],
 )
 @pytest.mark.parametrize("make", [HumanMessage, SystemMessage, AIMessage, result])
-def test_a_block_that_is_no_text_is_refused_by_type_and_place(make, block):
+def test_a_block_that_cannot_be_sent_is_refused_by_type_and_place(make, block, why):
     message = make([{"type": "text", "text": "look"}, block])
     name, kind = type(message).__name__, block["type"]
-    expected = rf"messages\[1\] \({name}\).*'{kind}' \(number 1\).*text only: leave"
+    expected = rf"messages\[1\] \({name}\).*'{kind}' \(number 1\).*{why}"
     with pytest.raises(InvalidInputError, match=expected):
         from_messages([HumanMessage("a"), message, HumanMessage("b")])
+
+
+def picture(name):
+    return {"type": "image", "url": f"https://example.org/{name}"}
+
+
+def test_files_go_with_the_turn_that_they_were_in():
+    prompt = from_messages(
+        [
+            HumanMessage([{"type": "text", "text": "a"}, picture("1.png")]),
+            HumanMessage([picture("2.png")]),
+            AIMessage("b"),
+            HumanMessage("c"),
+            AIMessage(["d", picture("3.png")]),
+            result([{"type": "text", "text": "e"}, picture("4.png"), picture("5.png")]),
+        ]
+    )
+    names = [[file.name for file in turn] for turn in prompt.files]
+    assert prompt.history == (("a", "b"), ("c", "d"))
+    assert names == [["1.png", "2.png"], [], [], ["3.png"], ["4.png", "5.png"]]
+    assert from_messages([HumanMessage("a")]).files == ()
+
+
+def test_the_ai_speaks_first_with_a_file():
+    prompt = from_messages([AIMessage(["a", picture("1.png")]), HumanMessage("b")])
+    assert prompt.history == (("", "a"),)
+    assert [len(turn) for turn in prompt.files] == [0, 1, 0]
+
+
+def test_a_system_prompt_holds_no_file():
+    message = SystemMessage(["look", picture("1.png")])
+    with pytest.raises(InvalidInputError, match=r"messages\[0\].*'image'.*into a HumanMessage"):
+        from_messages([message, HumanMessage("b")])
 
 
 def test_thoughts_belong_to_the_ai_only():

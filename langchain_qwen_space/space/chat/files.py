@@ -1,0 +1,179 @@
+"""Files laid out on a page: which of its inputs take them, what those accept, how values hold them."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from langchain_qwen_space.attachments import Attachment
+from langchain_qwen_space.errors import InvalidInputError
+from langchain_qwen_space.space.chat.inputs import describe
+from langchain_qwen_space.space.page.config import Component, SpaceConfig
+
+MULTIMODAL = (
+    "multimodaltextbox",
+    "modelscopemultimodalinput",
+    "modelscopelegacymultimodalinput",
+    "modelscopepromultimodalinput",
+)
+"""Boxes whose value is `{"text", "files"}`."""
+
+_ONE = ("image", "audio", "video")  # take one file of the kind that they are named for
+_SEVERAL = ("file", "antdxattachments", "antdupload", "antduploaddragger")
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """An input that takes files.
+
+    Attributes:
+        index: Its place among the inputs.
+        name: What messages call it.
+        accepts: Kinds (`image`), suffixes (`.pdf`) and types (`image/*`); None is any file.
+        room: How many it takes; None is any number.
+    """
+
+    index: int
+    name: str
+    accepts: tuple[str, ...] | None
+    room: int | None
+
+    def takes(self, file: Attachment) -> bool:
+        """Whether the input accepts such a file; the rule is that of Gradio and of HTML's `accept`."""
+        if self.accepts is None:
+            return True
+        known = ("file", "*", "*/*", file.kind, f"{file.kind}/*", file.mime_type)
+        suffixes = tuple(item for item in self.accepts if item.startswith("."))
+        return file.name.lower().endswith(suffixes) or any(item in known for item in self.accepts)
+
+    def __str__(self) -> str:
+        what = "files" if self.accepts is None else ", ".join(self.accepts)
+        return f"{self.name} takes {what}" + ("" if self.room is None else f", {self.room} at most")
+
+
+def slots(inputs: Sequence[Component], query: int) -> list[Slot]:
+    """The inputs that take files, in the order in which they are filled: the question's box first."""
+    order = [query, *(index for index in range(len(inputs)) if index != query)]
+    return [slot for index in order if (slot := _slot(inputs[index], index)) is not None]
+
+
+def _slot(item: Component, index: int) -> Slot | None:
+    props = item.props
+    if not item.visible or props.get("interactive") is False or props.get("streaming") is True:
+        return None
+    accepts = props.get("file_types")
+    single = props.get("file_count", "single") == "single"
+    most = props.get("max_count")
+    if item.type in _ONE:
+        accepts, single = [item.type], True
+    elif item.type.startswith("modelscope") and item.type in MULTIMODAL:
+        upload = props.get("upload_config")
+        upload = upload if isinstance(upload, dict) else {}
+        if upload.get("allow_upload") is False or upload.get("disabled") is True:
+            return None
+        accepts, most, single = upload.get("accept", accepts), upload.get("max_count"), False
+    elif item.type in MULTIMODAL:
+        sources = props.get("sources")
+        if isinstance(sources, list) and "upload" not in sources:
+            accepts = ["audio"]  # what a microphone gives
+    elif item.type not in _SEVERAL:
+        return None
+    elif item.type != "file":
+        accepts, single = props.get("accept"), False
+    if isinstance(accepts, str):
+        accepts = accepts.split(",")
+    room = 1 if single else most if isinstance(most, int) else None
+    known = tuple(i.strip().lower() for i in accepts or () if isinstance(i, str) and i.strip())
+    return Slot(index, describe(item, index), known or None, room)
+
+
+def lay_out(
+    inputs: Sequence[Component],
+    query: int,
+    text: str,
+    files: Sequence[Sequence[Attachment]],
+    config: SpaceConfig,
+) -> dict[int, Any]:
+    """The values of the inputs that take the question's files, by their index.
+
+    Args:
+        inputs: The inputs of the chat.
+        query: Which of them takes the question.
+        text: The question.
+        files: The files of each turn, the question's last.
+        config: The page.
+
+    Raises:
+        InvalidInputError: No input takes one of the files, or none has room for it. The error names
+            the block and what would be accepted.
+    """
+    known = slots(inputs, query)
+    for file in (file for turn in files for file in turn):
+        _check(file, known, config)
+    filled: dict[Slot, list[Attachment]] = {slot: [] for slot in known}
+    for file in files[-1]:
+        taking = [slot for slot in known if slot.takes(file)]
+        free = [slot for slot in taking if slot.room is None or len(filled[slot]) < slot.room]
+        if not free:
+            full = "; ".join(map(str, taking))
+            msg = f"{file.origin}, but there is no room for so many files: {full}."
+            raise InvalidInputError(msg)
+        filled[free[0]].append(file)
+    values: dict[int, Any] = {}
+    for slot, held in filled.items():
+        item = inputs[slot.index]
+        if item.type in MULTIMODAL:
+            values[slot.index] = {"text": text, "files": held}
+        elif not held:
+            continue
+        elif item.type in _ONE or (item.type == "file" and slot.room == 1):
+            wrapped = item.type == "video" and config.release < (6,)
+            values[slot.index] = {"video": held[0], "subtitles": None} if wrapped else held[0]
+        else:
+            values[slot.index] = held
+    return values
+
+
+def _check(file: Attachment, known: Sequence[Slot], config: SpaceConfig) -> None:
+    """Refuse a file that no input of the page accepts, whatever else is to go there."""
+    if not known:
+        msg = (
+            f"{file.origin}, but this Space takes text only: leave the block out or put it into "
+            "words."
+        )
+        raise InvalidInputError(msg)
+    if not any(slot.takes(file) for slot in known):
+        accepted = "; ".join(map(str, known))
+        msg = f"{file.origin} ({file.mime_type}, {file.name!r}), but this Space's {accepted}."
+        raise InvalidInputError(msg)
+    most, size = config.max_file_size, len(file.data or b"")
+    if most is not None and size > most:
+        msg = f"{file.origin} of {size:,} bytes, but this Space takes files of {most:,} at most."
+        raise InvalidInputError(msg)
+
+
+def within(value: object) -> Iterator[Attachment]:
+    """The files that stand in a value, each as often as it does."""
+    if isinstance(value, Attachment):
+        yield value
+    elif isinstance(value, dict | list | tuple):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from within(inner)
+
+
+def filled(value: Any, sent: Mapping[Attachment, Any]) -> Any:
+    """A value with each file in it replaced by what the Space knows it as."""
+    if isinstance(value, Attachment):
+        return sent[value]
+    if isinstance(value, dict):
+        return {key: filled(inner, sent) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [filled(inner, sent) for inner in value]
+    return value
+
+
+def file_data(file: Attachment, path: str) -> dict[str, Any]:
+    """How a value names a file that is on the Space under `path`, or at that URL."""
+    data = {"path": path, "orig_name": file.name, "meta": {"_type": "gradio.FileData"}}
+    if not file.mime_type.endswith("/*"):
+        data["mime_type"] = file.mime_type
+    return data if file.data is None else {**data, "size": len(file.data)}

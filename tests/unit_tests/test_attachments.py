@@ -1,0 +1,257 @@
+"""Content blocks -> files: what is read, under which name and type, and what is refused."""
+
+import base64
+
+import pytest
+
+from langchain_qwen_space import attachments, file_block
+from langchain_qwen_space.errors import InvalidInputError
+
+PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 40
+JPEG = b"\xff\xd8\xff\xe0" + b"\0" * 40
+GIF, WEBP = b"GIF89a" + b"\0" * 40, b"RIFF\0\0\0\0WEBPVP8 "
+PDF, WAV = b"%PDF-1.7\n", b"RIFF\0\0\0\0WAVEfmt "
+MP4, MP3 = b"\0\0\0\x20ftypisom\0\0", b"\xff\xfb\x90\x00"
+
+
+def b64(data):
+    return base64.b64encode(data).decode()
+
+
+def read(block):
+    return attachments.read(block, "messages[0] has a content block")
+
+
+def data_url(data, mime_type="image/png"):
+    return f"data:{mime_type};base64,{b64(data)}"
+
+
+@pytest.mark.parametrize(
+    ("block", "name", "mime_type", "data"),
+    [
+        # LangChain's standard blocks, of 1.x and of 0.3
+        ({"type": "image", "base64": b64(PNG)}, "file.png", "image/png", PNG),
+        (
+            {
+                "type": "file",
+                "base64": b64(PDF),
+                "mime_type": "application/pdf",
+                "extras": {"filename": "a.pdf"},
+            },
+            "a.pdf",
+            "application/pdf",
+            PDF,
+        ),
+        (
+            {"type": "audio", "base64": b64(WAV), "mime_type": "audio/wav"},
+            "file.wav",
+            "audio/wav",
+            WAV,
+        ),
+        ({"type": "video", "base64": b64(MP4)}, "file.mp4", "video/mp4", MP4),
+        (
+            {"type": "image", "source_type": "base64", "data": b64(GIF), "mime_type": "image/gif"},
+            "file.gif",
+            "image/gif",
+            GIF,
+        ),
+        (
+            {
+                "type": "text-plain",
+                "base64": b64(b"hi"),
+                "mime_type": "text/plain",
+                "title": "a.txt",
+            },
+            "a.txt",
+            "text/plain",
+            b"hi",
+        ),
+        # OpenAI's
+        (
+            {"type": "image_url", "image_url": {"url": data_url(JPEG, "image/jpeg")}},
+            "file.jpg",
+            "image/jpeg",
+            JPEG,
+        ),
+        ({"type": "image_url", "image_url": data_url(PNG)}, "file.png", "image/png", PNG),
+        ({"type": "input_image", "image_url": data_url(PNG)}, "file.png", "image/png", PNG),
+        (
+            {"type": "input_audio", "input_audio": {"data": b64(MP3), "format": "mp3"}},
+            "file.mp3",
+            "audio/mpeg",
+            MP3,
+        ),
+        (
+            {
+                "type": "file",
+                "file": {"filename": "b.pdf", "file_data": data_url(PDF, "application/pdf")},
+            },
+            "b.pdf",
+            "application/pdf",
+            PDF,
+        ),
+        (
+            {
+                "type": "input_file",
+                "filename": "b.pdf",
+                "file_data": data_url(PDF, "application/pdf"),
+            },
+            "b.pdf",
+            "application/pdf",
+            PDF,
+        ),
+        # Anthropic's and Google's
+        (
+            {
+                "type": "image",
+                "source": {"type": "base64", "media_type": "image/webp", "data": b64(WEBP)},
+            },
+            "file.webp",
+            "image/webp",
+            WEBP,
+        ),
+        (
+            {"type": "document", "title": "c", "source": {"type": "text", "text": "héllo"}},
+            "c.txt",
+            "text/plain",
+            "héllo".encode(),
+        ),
+        (
+            {"type": "media", "mime_type": "video/mp4", "data": b64(MP4)},
+            "file.mp4",
+            "video/mp4",
+            MP4,
+        ),
+        # a data URL as a standard block's URL, and one without base64
+        ({"type": "image", "url": data_url(PNG)}, "file.png", "image/png", PNG),
+        ({"type": "file", "url": "data:text/csv,a%2Cb"}, "file.csv", "text/csv", b"a,b"),
+    ],
+)
+def test_the_blocks_of_every_provider_are_read(block, name, mime_type, data):
+    file = read(block)
+    assert (file.name, file.mime_type, file.data, file.url) == (name, mime_type, data, None)
+
+
+@pytest.mark.parametrize(
+    ("block", "name", "mime_type"),
+    [
+        ({"type": "image", "url": "https://e.org/a/photo.jpg?x=1"}, "photo.jpg", "image/jpeg"),
+        ({"type": "image_url", "image_url": {"url": "https://e.org/photo"}}, "photo", "image/*"),
+        ({"type": "image", "source": {"type": "url", "url": "http://e.org"}}, "file", "image/*"),
+        (
+            {"type": "media", "file_uri": "https://e.org/1", "mime_type": "image/png"},
+            "1.png",
+            "image/png",
+        ),
+        (
+            {"type": "file", "url": "https://e.org/x", "mime_type": "application/pdf"},
+            "x.pdf",
+            "application/pdf",
+        ),
+        ({"type": "input_file", "file_url": "https://e.org/y.pdf"}, "y.pdf", "application/pdf"),
+    ],
+)
+def test_a_url_stays_one(block, name, mime_type):
+    file = read(block)
+    assert (file.name, file.mime_type, file.data) == (name, mime_type, None)
+    assert file.url in str(block)
+
+
+@pytest.mark.parametrize("written", [b64(PNG).rstrip("="), b64(PNG)[:9] + "\n" + b64(PNG)[9:]])
+def test_base64_may_be_wrapped_or_unpadded(written):
+    assert read({"type": "image", "base64": written}).data == PNG
+
+
+def test_base64_may_use_the_alphabet_of_urls():
+    data = PNG + b"\xfb\xff\xfe"
+    written = base64.urlsafe_b64encode(data).decode()
+    assert "-" in written
+    assert read({"type": "image", "base64": written}).data == data
+
+
+@pytest.mark.parametrize(
+    ("stated", "data", "mime_type"),
+    [
+        ("image/jpeg", PNG, "image/png"),  # the bytes know better
+        ("", PNG, "image/png"),
+        ("audio/mp4", MP4, "audio/mp4"),  # MP4 holds sound as well
+        ("image/svg+xml", b"<svg/>", "image/svg+xml"),  # shows in no first bytes
+        ("application/pdf", PDF, "application/pdf"),
+    ],
+)
+def test_the_type_is_the_one_of_the_bytes(stated, data, mime_type):
+    kind = stated.partition("/")[0] if stated.startswith(("image", "audio")) else "file"
+    assert read({"type": kind, "base64": b64(data), "mime_type": stated}).mime_type == mime_type
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        ("photo.png", "photo.png"),
+        ("photo", "photo.png"),
+        ("photo.v2", "photo.v2.png"),
+        ("../../etc/photo.png", "photo.png"),
+        ("C:\\photos\\1.png", "1.png"),
+        ("фото.png", "фото.png"),
+        ("写真", "写真.png"),
+        ("  ", "file.png"),
+    ],
+)
+def test_a_name_has_no_folders_and_a_suffix_of_its_type(given, name):
+    block = {"type": "image", "base64": b64(PNG), "extras": {"filename": given}}
+    assert read(block).name == name
+
+
+@pytest.mark.parametrize(
+    ("block", "why"),
+    [
+        ({"type": "image", "file_id": "file-1"}, "an id of a file"),
+        ({"type": "image", "source": {"type": "file", "file_id": "1"}}, "an id of a file"),
+        ({"type": "image", "source_type": "id", "id": "1"}, "an id of a file"),
+        ({"type": "image"}, "no bytes and no URL"),
+        ({"type": "image", "base64": "not base64!"}, "not valid base64"),
+        ({"type": "image", "base64": "A"}, "not valid base64"),
+        ({"type": "image", "base64": 5}, "not valid base64"),
+        ({"type": "image", "url": "data:image/png"}, "no comma"),
+        ({"type": "file", "url": "data:text/plain,"}, "is empty"),
+        ({"type": "image", "url": "gs://bucket/a.png"}, "no http or https URL"),
+        ({"type": "image", "url": "file:///etc/passwd"}, r"file_block\(path\)"),
+        ({"type": "image", "url": "http://["}, "no http or https URL"),
+        (
+            {"type": "image", "base64": b64(PDF)},
+            "said to be image, but its bytes are application/pdf",
+        ),
+        (
+            {"type": "image", "base64": b64(b"<html>"), "mime_type": "image/png"},
+            "said to be image/png, but its bytes are not",
+        ),
+        (
+            {"type": "audio", "base64": b64(JPEG), "mime_type": "audio/wav"},
+            "said to be audio/wav, but its bytes are image/jpeg",
+        ),
+    ],
+)
+def test_what_cannot_be_sent_is_refused_with_its_block(block, why):
+    with pytest.raises(InvalidInputError, match=rf"^messages\[0\] has a content block.*{why}"):
+        read(block)
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "kind", "mime_type"),
+    [
+        ("photo.jpg", JPEG, "image", "image/jpeg"),
+        ("wrong.jpg", PNG, "image", "image/png"),
+        ("a.wav", WAV, "audio", "audio/wav"),
+        ("a.mp4", MP4, "video", "video/mp4"),
+        ("a.pdf", PDF, "file", "application/pdf"),
+        ("a.csv", b"1,2", "file", "text/csv"),
+        ("a", b"\0", "file", "application/octet-stream"),
+    ],
+)
+def test_a_file_on_this_machine_becomes_a_standard_block(tmp_path, name, data, kind, mime_type):
+    path = tmp_path / name
+    path.write_bytes(data)
+    block = file_block(path)
+    assert (block["type"], block["mime_type"]) == (kind, mime_type)
+    assert read(block).data == data
+    assert read(file_block(str(path))).name.startswith(name)
