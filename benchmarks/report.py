@@ -1,4 +1,4 @@
-"""The measurements as tables and a plot: `docs/explanation/performance.{md,json,png}`."""
+"""Writes the measurements as tables and a plot: `docs/explanation/performance.{md,json,png}`."""
 
 import json
 from pathlib import Path
@@ -7,32 +7,32 @@ from typing import Any
 DOCS = Path(__file__).parents[1] / "docs" / "explanation"
 BEGIN, END = "<!-- figures: written by make bench -->", "<!-- end of figures -->"
 
-# measure, key, what to reach, format
+# measure, key, goal, format
 GOALS = (
-    ("CPU per event, live, over the minimal model", "live_over_minimal", 1.0, "{:.2f}"),
-    ("CPU per event, burst, over the bare transport", "burst_over_bare", 1.5, "{:.2f}"),
-    ("CPU per event, burst, over ChatOllama", "burst_over_ollama", 0.15, "{:.3f}"),
-    ("CPU per event, burst, over ChatOpenAI", "burst_over_openai", 0.03, "{:.3f}"),
-    ("CPU per event, live, over ChatOllama", "live_over_ollama", 0.5, "{:.2f}"),
-    ("CPU per event, live, over ChatOpenAI", "live_over_openai", 0.3, "{:.2f}"),
-    ("first fragment beyond the bare transport's, warm", "first_fragment_ms", 1.5, "{:.2f} ms"),
-    ("sync `stream` over `astream`, CPU per event, live", "sync_over_async", 1.5, "{:.2f}"),
-    ("growth, 50,000 events over 5,000, over the minimal model's", "growth", 1.1, "{:.2f}"),
+    ("CPU per event, live, relative to the minimal model", "live_over_minimal", 1.0, "{:.2f}"),
+    ("CPU per event, burst, relative to the bare transport, chunks joined", "burst_over_bare", 1.5, "{:.2f}"),
+    ("CPU per event, burst, relative to ChatOllama, chunks joined", "burst_over_ollama", 0.15, "{:.3f}"),
+    ("CPU per event, burst, relative to ChatOpenAI, chunks joined", "burst_over_openai", 0.03, "{:.3f}"),
+    ("CPU per event, live, relative to ChatOllama", "live_over_ollama", 0.5, "{:.2f}"),
+    ("CPU per event, live, relative to ChatOpenAI", "live_over_openai", 0.3, "{:.2f}"),
+    ("time to the first chunk, more than the bare transport, warm", "first_fragment_ms", 1.5, "{:.2f} ms"),
+    ("sync `stream` relative to `astream`, CPU per event, live", "sync_over_async", 1.5, "{:.2f}"),
+    ("CPU per event at 50,000 events relative to 5,000, relative to the minimal model", "growth", 1.1, "{:.2f}"),
     ("the same with `join_fragments=False`", "growth_apart", 1.1, "{:.2f}"),
-    ("400 streams of 40 tokens/s: lag, p99", "crowd_p99_ms", 100, "{:.1f} ms"),
-    ("the same, all objects collected rarely", "crowd_tuned_p99_ms", 100, "{:.1f} ms"),
-    ("the same: fragments lost", "crowd_lost", 0, "{:.0f}"),
-    ("memory a stream beyond the minimal model's", "memory_kb", 50, "{:.1f} KB"),
-    ("`import langchain_qwen_space` beyond langchain-core", "import_ms", 100, "{:.1f} ms"),
-    ("`… import ChatQwenSpace` beyond langchain-core", "import_model_ms", 100, "{:.1f} ms"),
-    ("connections that a second call opens", "connections", 0, "{:.0f}"),
+    ("400 streams of 40 tokens/s: lag, 99th percentile", "crowd_p99_ms", 100, "{:.1f} ms"),
+    ("the same, with rare full garbage collections", "crowd_tuned_p99_ms", 100, "{:.1f} ms"),
+    ("the same: chunks lost", "crowd_lost", 0, "{:.0f}"),
+    ("memory per stream, more than the minimal model", "memory_kb", 50, "{:.1f} KB"),
+    ("`import langchain_qwen_space`, more than langchain-core", "import_ms", 100, "{:.1f} ms"),
+    ("`… import ChatQwenSpace`, more than langchain-core", "import_model_ms", 100, "{:.1f} ms"),
+    ("new connections of a second call", "connections", 0, "{:.0f}"),
 )
 
 
 def tables(results: dict[str, Any]) -> str:
-    """The measures beside what they are to reach, and the processor time of every contender."""
+    """The measures with their goals, and the processor time of each program."""
     figures, machine = results["figures"], results["machine"]
-    lines = ["| measure | to reach | measured |  |", "| --- | --- | --- | --- |"]
+    lines = ["| measure | goal | measured |  |", "| --- | --- | --- | --- |"]
     for name, key, goal, form in GOALS:
         value = figures[key]
         shown = form.format(value)
@@ -45,18 +45,18 @@ def tables(results: dict[str, Any]) -> str:
     other = results["crowd_of_minimal"]
     versions = ", ".join(f"{name} {number}" for name, number in machine["versions"].items())
     crowd_note = (
-        f"400 streams of 40 tokens/s: the lag is {crowd['median_ms']:.1f} ms in the median, "
-        f"{crowd['max_ms']:.1f} ms at most; the client keeps {crowd['core']:.0%} of a core busy. "
-        f"Python's garbage collector stops it for up to {crowd['pause_ms']:.0f} ms. The same crowd of "
-        f"the minimal model: {other['p99_ms']:.1f} ms at the 99th percentile, stops of up to "
-        f"{other['pause_ms']:.0f} ms. With `gc.set_threshold(700, 10, 1000)`: {tuned['max_ms']:.1f} ms "
-        "at most. The streams are opened within two seconds; opened in the same instant, their opening "
-        f"counts as well, and the lag is {rush['median_ms']:.1f} ms in the median, "
-        f"{rush['p99_ms']:.1f} ms at the 99th percentile."
+        f"400 streams of 40 tokens/s: the median lag is {crowd['median_ms']:.1f} ms, the maximum "
+        f"{crowd['max_ms']:.1f} ms. The client uses {crowd['core']:.0%} of a core. Python's garbage "
+        f"collector pauses it for up to {crowd['pause_ms']:.0f} ms. With the minimal model, the lag is "
+        f"{other['p99_ms']:.1f} ms at the 99th percentile, with pauses of up to "
+        f"{other['pause_ms']:.0f} ms. With `gc.set_threshold(700, 10, 1000)`, the maximum is "
+        f"{tuned['max_ms']:.1f} ms. The streams start within two seconds. If they start at the same "
+        f"moment, the median lag is {rush['median_ms']:.1f} ms, and the 99th percentile "
+        f"{rush['p99_ms']:.1f} ms."
     )
     object_note = (
-        f"Making the first model object, which loads aiohttp, takes "
-        f"{figures['import_object_ms']:.0f} ms beyond langchain-core in all."
+        f"Creating the first model object, which imports aiohttp, takes "
+        f"{figures['import_object_ms']:.0f} ms more than langchain-core in all."
     )
     machine_note = (
         f"Measured with Python {machine['python']} on {machine['system']}, "
@@ -68,7 +68,7 @@ def tables(results: dict[str, Any]) -> str:
 
 
 def write(results: dict[str, Any]) -> None:
-    """Write the figures, and leave the page's own words alone."""
+    """Write the figures, without changing the rest of the page."""
     (DOCS / "performance.json").write_text(json.dumps(results, indent=1) + "\n")
     _plot(results["per_event_us"])
     page = DOCS / "performance.md"
@@ -88,8 +88,8 @@ def _plot(per_event: dict[str, dict[str, float]]) -> None:
     height = 0.38
     for offset, (kind, shown, color) in enumerate(
         (
-            ("live", "live: an event a millisecond", "#4c72b0"),
-            ("burst", "burst: all has arrived", "#dd8452"),
+            ("live", "live: one event per millisecond", "#4c72b0"),
+            ("burst", "burst: all events at once", "#dd8452"),
         )
     ):
         places = [place + offset * height for place in range(len(per_event))]
