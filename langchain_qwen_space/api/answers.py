@@ -4,6 +4,7 @@ The forms: https://platform.openai.com/docs/api-reference/chat/object and …/ch
 Thoughts are `reasoning_content` beside `content`, as DeepSeek's API and vLLM give them.
 """
 
+import json
 import time
 import uuid
 from collections.abc import Mapping
@@ -13,6 +14,15 @@ import orjson
 from langchain_core.messages import AIMessage, AIMessageChunk
 
 DONE = b"data: [DONE]\n\n"
+
+
+def as_json(value: Any) -> bytes:
+    """Returns the value as JSON. What is half a character, which UTF-8 cannot hold, becomes U+FFFD."""
+    try:
+        return orjson.dumps(value)
+    except TypeError:
+        text = json.dumps(value, ensure_ascii=False)
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
 
 
 def completion(message: AIMessage, model: str) -> bytes:
@@ -27,13 +37,12 @@ def completion(message: AIMessage, model: str) -> bytes:
     if thoughts := message.additional_kwargs.get("reasoning_content"):
         answer["reasoning_content"] = thoughts
     calls = [
-        _call(call["id"], call["name"], orjson.dumps(call["args"]).decode())
-        for call in message.tool_calls
+        _call(call["id"], call["name"], _arguments(call["args"])) for call in message.tool_calls
     ] + [_call(call["id"], call["name"], call["args"]) for call in message.invalid_tool_calls]
     if calls:
         answer["tool_calls"] = calls
         answer["content"] = message.text or None
-    return orjson.dumps(
+    return as_json(
         {
             "id": _id(),
             "object": "chat.completion",
@@ -70,7 +79,7 @@ class Frames:
             "created": int(time.time()),
             "model": model,
         }
-        self._head = b"data: " + orjson.dumps(same)[:-1]
+        self._head = b"data: " + as_json(same)[:-1]
         self._delta = self._head + b',"choices":[{"index":0,"delta":'
         self._text = self._delta + b'{"content":'
         usage = b',"usage":null' if include_usage else b""
@@ -86,7 +95,7 @@ class Frames:
         """The frames for a chunk; empty where it holds nothing for the client."""
         content = chunk.content
         if content and not chunk.tool_call_chunks and isinstance(content, str):
-            frames = self._text + orjson.dumps(content) + self._text_end
+            frames = self._text + as_json(content) + self._text_end
         else:
             frames = self._other(chunk)
         if chunk.additional_kwargs and (
@@ -100,7 +109,7 @@ class Frames:
     def _other(self, chunk: AIMessageChunk) -> bytes:
         frames = b""
         if text := chunk.text:
-            frames = self._text + orjson.dumps(text) + self._text_end
+            frames = self._text + as_json(text) + self._text_end
         for piece in chunk.tool_call_chunks:
             number = self._calls.get(piece["index"])
             function = {"arguments": piece["args"] or ""}
@@ -131,10 +140,10 @@ class Frames:
         return frames
 
     def _frame(self, delta: Mapping[str, Any]) -> bytes:
-        return self._delta + orjson.dumps(delta) + self._end
+        return self._delta + as_json(delta) + self._end
 
     def _tail(self, fields: Mapping[str, Any]) -> bytes:
-        return self._head + b"," + orjson.dumps(fields)[1:] + b"\n\n"
+        return self._head + b"," + as_json(fields)[1:] + b"\n\n"
 
 
 def _call(id_: str | None, name: str | None, arguments: str | None) -> dict[str, Any]:
@@ -143,6 +152,14 @@ def _call(id_: str | None, name: str | None, arguments: str | None) -> dict[str,
         "type": "function",
         "function": {"name": name or "", "arguments": arguments or ""},
     }
+
+
+def _arguments(arguments: Mapping[str, Any]) -> str:
+    """A call's arguments as JSON; what orjson cannot write (half a character, 2**64) is escaped."""
+    try:
+        return orjson.dumps(arguments).decode()
+    except TypeError:
+        return json.dumps(arguments)
 
 
 def _usage(message: AIMessage) -> dict[str, Any] | None:

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from fastapi import Depends, FastAPI, Request
 from fastapi.middleware.cors import CORSMiddleware
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from langchain_qwen_space.api.completions import CompletionResponse
@@ -62,7 +63,7 @@ def app(
     encoded = [key.encode() for key in keys]
     logged: set[str] = set()
 
-    def check_caller(request: Request) -> None:
+    async def check_caller(request: Request) -> None:
         if encoded:
             scheme, _, sent = request.headers.get("authorization", "").partition(" ")
             # All keys are compared, each in constant time. Starlette decodes headers as latin-1.
@@ -130,7 +131,11 @@ def app(
     application.add_exception_handler(HTTPException, report_http)
     if cors:
         application.add_middleware(
-            CORSMiddleware, allow_origins=list(cors), allow_methods=["*"], allow_headers=["*"]
+            CORSMiddleware,
+            allow_origins=list(cors),
+            allow_methods=["*"],
+            allow_headers=["*"],
+            expose_headers=["retry-after", "x-qwen-space-warning", "x-request-id"],
         )
     return application
 
@@ -141,10 +146,13 @@ def _body_reader(limit: int) -> Any:
         if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
             raise Problem(415, "The body has to be JSON, with 'Content-Type: application/json'.")
         body = bytearray()
-        async for part in request.stream():
-            body += part
-            if len(body) > limit:
-                raise Problem(413, f"The body is longer than {limit:,} bytes.")
+        try:
+            async for part in request.stream():
+                body += part
+                if len(body) > limit:
+                    raise Problem(413, f"The body is longer than {limit:,} bytes.")
+        except ClientDisconnect:
+            raise Problem(400, "The body broke off.") from None
         return bytes(body)
 
     return read

@@ -60,7 +60,8 @@ class CompletionResponse(Response):
         self._logged = logged
         self._model = model.model_copy(update={"on_event": self._on_event})
         self._model_on_event = model.on_event
-        self._name = request.keywords.get("model") or model.model or str(model.space)
+        own_name = model.space if isinstance(model.space, str) else model.space[0]
+        self._name = request.keywords.get("model") or model.model or own_name
         self._warnings: list[str] = []
         self._progress: SpaceEvent | None = None
         self._news = asyncio.Event()
@@ -123,6 +124,7 @@ class CompletionResponse(Response):
                     headers = {"content-type": "application/json", **problem.headers}
                     await self._begin(send, problem.status, headers)
                     await send({"type": "http.response.body", "body": problem.body})
+                    self._sent = -1
                     return
             ending = b"data: " + problem.body + b"\n\n"
         async with lock:
@@ -138,6 +140,8 @@ class CompletionResponse(Response):
                     await self._news.wait()
             self._news.clear()
             async with self._lock:
+                if self._sent < 0:  # all is sent
+                    return
                 if self._sent != sent:
                     continue
                 if not self._begun:

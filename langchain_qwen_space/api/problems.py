@@ -4,11 +4,12 @@ The form: https://platform.openai.com/docs/guides/error-codes/api-errors
 """
 
 import logging
+import math
 from dataclasses import dataclass, field
 
-import orjson
 from starlette.responses import Response
 
+from langchain_qwen_space.api.answers import as_json
 from langchain_qwen_space.errors import (
     ContextTooLongError,
     GenerationError,
@@ -24,6 +25,11 @@ from langchain_qwen_space.errors import (
 )
 
 logger = logging.getLogger(__name__)
+
+# Seconds. OpenAI's clients wait for as long as `Retry-After` says up to here; where it says more,
+# they try again after a few seconds all the same.
+_HEEDED = 60
+_LONGEST = 365 * 24 * 3600
 
 _STATUSES: tuple[tuple[type[QwenSpaceError], int, str, str | None], ...] = (
     # The first class that fits counts.
@@ -71,7 +77,7 @@ class Problem(Exception):  # noqa: N818  it is sent, and named as the RFCs name 
             "param": self.param,
             "code": self.code,
         }
-        return orjson.dumps({"error": error})
+        return as_json({"error": error})
 
     @property
     def response(self) -> Response:
@@ -89,12 +95,12 @@ def problem_of(error: Exception) -> Problem:
         return error
     for kind, status, name, code in _STATUSES:
         if isinstance(error, kind):
+            after = min(max(0.0, error.retry_after or 0.0), _LONGEST)  # it may say infinity
             headers = {}
             if error.retry_after is not None:
-                headers["retry-after"] = str(max(0, -int(-error.retry_after // 1)))
-            if status >= 500 and not error.is_retryable:
+                headers["retry-after"] = str(math.ceil(after))
+            if (status >= 500 and not error.is_retryable) or after > _HEEDED:
                 headers["x-should-retry"] = "false"  # OpenAI's clients heed it
-            message = str(error).encode("utf-8", "replace").decode()
-            return Problem(status, message, name, code, headers=headers)
+            return Problem(status, str(error), name, code, headers=headers)
     logger.error("A request failed with %s.", type(error).__qualname__)
     return Problem(500, "The server failed to process the request.", "server_error")

@@ -29,7 +29,7 @@ _PASSED_ON = frozenset(
 _IGNORED = frozenset(
     [
         *("user", "metadata", "store", "service_tier", "safety_identifier", "prompt_cache_key"),
-        "prompt_cache_retention",
+        *("prompt_cache_options", "prompt_cache_retention"),
     ]
 )
 # Fields that change the answer where they are honoured, and the values that change nothing. The
@@ -155,7 +155,9 @@ def _message(message: Any, where: str) -> BaseMessage:
 def _assistant(message: Mapping[str, Any], content: Any, where: str) -> AIMessage:
     """Calls whose arguments are not JSON stay as they were written."""
     calls, invalid = [], []
-    listed = message.get("tool_calls") or []
+    listed = message.get("tool_calls")
+    if listed is None:
+        listed = []
     if not isinstance(listed, list):
         raise _wrong(f"{where}.tool_calls", "a list")
     for number, call in enumerate(listed):

@@ -1,6 +1,6 @@
 """`qwen-space api`: a Space as an OpenAI-compatible server."""
 
-import ipaddress
+import warnings
 from typing import Annotated
 
 import typer
@@ -11,7 +11,16 @@ from langchain_qwen_space.local.serving import listen
 
 
 def api(
-    space: common.SpaceOption = None,
+    space: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--space",
+            "-s",
+            metavar="ID|URL",
+            help="Id of the Space, or URL of its app; several, parted by commas or given one by "
+            "one, share the work. Default: `QWEN_SPACE`, else `Qwen/Qwen2.5`.",
+        ),
+    ] = None,
     model: common.ModelOption = None,
     token: common.TokenOption = None,
     proxy: common.ProxyOption = None,
@@ -49,33 +58,30 @@ def api(
     Clients take the printed address as `base_url`. Ctrl-C stops the server.
     """
     with common.exit_codes():
-        if not api_key and not _is_loopback(host):
-            raise InvalidInputError(
-                f"--host {host} lets other machines in: set QWEN_SPACE_API_KEY, or listen on "
-                "127.0.0.1."
-            )
-        chat_model = common.chat_model(space, model, token, proxy, auth)
+        chat_model = common.chat_model(",".join(space or ()) or None, model, token, proxy, auth)
         try:
             import uvicorn
 
             from langchain_qwen_space.api import app
+            from langchain_qwen_space.space.wire.access import is_loopback
         except ImportError:
             common.fail(
                 "The API server is not installed: pip install 'langchain-qwen-space[api,cli]'"
             )
         application = app(chat_model, api_key=api_key or None, cors=cors or ())
         with listen(host, port, "server") as listener:
-            port = listener.getsockname()[1]
+            # What counts is the address that a name stands for, not the name.
+            address, port = listener.getsockname()[:2]
+            if not api_key and not is_loopback(address):
+                raise InvalidInputError(
+                    f"--host {host} lets other machines in: set QWEN_SPACE_API_KEY, or listen on "
+                    "127.0.0.1."
+                )
             shown = f"[{host}]" if ":" in host else host
             typer.echo(f"Serving on http://{shown}:{port}/v1 until Ctrl-C.")
             config = uvicorn.Config(
                 application, log_level="warning", timeout_graceful_shutdown=3, lifespan="off"
             )
-            uvicorn.Server(config).run(sockets=[listener])
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", UserWarning)  # of settings; the server logs them
+                uvicorn.Server(config).run(sockets=[listener])

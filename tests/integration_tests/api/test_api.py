@@ -1,9 +1,11 @@
 """The API server on a real port in front of a real local Space, asked by real clients."""
 
 import asyncio
+import socket
 import threading
 import time
 from contextlib import contextmanager
+from pathlib import Path
 
 import httpx
 import openai
@@ -202,6 +204,18 @@ def test_a_body_that_is_too_long_is_413_and_one_that_is_not_json_400(url):
     )
 
 
+def test_a_body_far_over_the_limit_is_refused_before_it_has_arrived(url):
+    """The server answers and closes the connection, or a client that only writes may see it closed."""
+    head = (
+        "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        f"Authorization: Bearer {KEY}\r\nContent-Length: 1000000000\r\n\r\n"
+    )
+    host, port = url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=60) as connection:
+        connection.sendall(head.encode() + b" " * 200_000)
+        assert connection.recv(100).startswith(b"HTTP/1.1 413 ")
+
+
 def test_callers_do_not_see_each_others_conversations(client):
     ask(client, "echo: my secret is 42")
     told = ask(client, "tell").choices[0].message.content
@@ -214,59 +228,74 @@ def test_a_failure_of_the_space_is_a_server_error(client):
 
 
 def _slow(system, history, query, model):
-    path = query
+    """It runs in another process, which files tell the test about."""
+    if query.startswith("silent"):
+        time.sleep(1.5)
+    if query == "silent failure":
+        raise RuntimeError("broken")
+    if query in ("quick", "silent"):
+        yield "done"
+        return
+    begun, ended = (Path(query) / name for name in ("begun", "ended"))
+    begun.touch()
     try:
         text = ""
-        for number in range(10_000):
+        for number in range(100_000):
             text += f"{number} "
             yield text
             time.sleep(0.02)
     finally:
-        with open(path, "w") as file:  # noqa: PTH123  it runs in another process
-            file.write("closed")
+        ended.touch()
+
+
+@pytest.fixture(scope="module")
+def one_slot():
+    """The API server before a Space that gives one answer at a time."""
+    with (
+        LocalSpace(_slow, concurrency=1) as space,
+        served(
+            app(ChatQwenSpace(space=space.url, max_concurrency=1, max_retries=0), heartbeat=0.2)
+        ) as url,
+    ):
+        yield url
+
+
+async def appears(path):
+    async with asyncio.timeout(60):
+        while not path.exists():
+            await asyncio.sleep(0.02)
 
 
 @pytest.mark.parametrize("stream", [True, False])
-async def test_a_client_that_leaves_ends_the_apps_generator_and_frees_its_slot(tmp_path, stream):
-    path = tmp_path / "end"
+async def test_a_client_that_leaves_ends_the_apps_generator_and_frees_its_slot(
+    tmp_path, one_slot, stream
+):
+    body = {"messages": [{"role": "user", "content": str(tmp_path)}], "stream": stream}
+    async with httpx.AsyncClient(base_url=one_slot, timeout=60) as client:
+        if stream:
+            async with client.stream("POST", "/v1/chat/completions", json=body) as answer:
+                async for line in answer.aiter_lines():
+                    if '"content":"' in line and "2 " in line:
+                        break
+        else:
+            asking = asyncio.create_task(client.post("/v1/chat/completions", json=body))
+            await appears(tmp_path / "begun")
+            asking.cancel()
+        # The first answer would go on for half an hour.
+        quick = {"messages": [{"role": "user", "content": "quick"}]}
+        answer = await client.post("/v1/chat/completions", json=quick)
+        assert answer.json()["choices"][0]["message"]["content"] == "done"
+    await appears(tmp_path / "ended")
+
+
+def test_a_silent_stream_gets_comments_and_then_its_answer_or_an_error_event(one_slot):
+    body = {"messages": [{"role": "user", "content": "silent"}], "stream": True}
+    raw = httpx.post(f"{one_slot}/v1/chat/completions", json=body, timeout=60).text
+    assert raw.startswith(": ")
+    assert raw.endswith("data: [DONE]\n\n")
+    assert "done" in raw
     with (
-        LocalSpace(_slow, concurrency=1) as space,
-        served(app(ChatQwenSpace(space=space.url, max_concurrency=1))) as url,
+        openai.OpenAI(base_url=f"{one_slot}/v1", api_key="none", max_retries=0) as client,
+        pytest.raises(openai.APIError, match="Space"),
     ):
-        body = {"messages": [{"role": "user", "content": str(path)}], "stream": stream}
-        async with httpx.AsyncClient(base_url=url, timeout=30) as client:
-            if stream:
-                async with client.stream("POST", "/v1/chat/completions", json=body) as answer:
-                    async for line in answer.aiter_lines():
-                        if '"content":"1' in line or "2 " in line:
-                            break
-            else:
-                with pytest.raises(httpx.ReadTimeout):
-                    await client.post("/v1/chat/completions", json=body, timeout=3)
-            async with asyncio.timeout(30):
-                while not path.exists():
-                    await asyncio.sleep(0.05)
-
-
-def _silent(system, history, query, model):
-    time.sleep(1.5)
-    if query == "fail":
-        raise RuntimeError("broken")
-    yield "done"
-
-
-async def test_a_silent_stream_gets_comments_and_then_its_answer_or_an_error_event():
-    with (
-        LocalSpace(_silent) as space,
-        served(app(ChatQwenSpace(space=space.url, max_retries=0), heartbeat=0.2)) as url,
-        openai.OpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0) as client,
-    ):
-        body = {"messages": [{"role": "user", "content": "hello"}], "stream": True}
-        raw = await asyncio.to_thread(
-            lambda: httpx.post(f"{url}/v1/chat/completions", json=body, timeout=30).text
-        )
-        assert raw.startswith(": ")
-        assert raw.endswith("data: [DONE]\n\n")
-        assert "done" in raw
-        with pytest.raises(openai.APIError, match="Space"):
-            list(ask(client, "fail", stream=True))
+        list(ask(client, "silent failure", stream=True))

@@ -1,0 +1,242 @@
+"""While an answer is on its way: comments, warnings, callers that leave, callers beside each other."""
+
+import asyncio
+import logging
+
+import orjson
+import pytest
+
+from tests.unit_tests.api.callers import (
+    Caller,
+    events,
+    post,
+    question,
+    server_for,
+    text_of,
+)
+from tests.unit_tests.faults.server import (
+    CLOSE,
+    CONFIG,
+    STARTS,
+    answer_events,
+    appended,
+    completed,
+    event,
+    generating,
+    reply,
+    silence,
+    stream,
+    value,
+)
+
+
+def queued(rank, size, eta):
+    return event("estimation", rank=rank, queue_size=size, rank_eta=eta)
+
+
+def progress(index, length):
+    unit = {"index": index, "length": length, "unit": "steps", "progress": None, "desc": "words"}
+    return event("progress", progress_data=[unit])
+
+
+class Steps:
+    """An answer of which each event waits until the test lets it go."""
+
+    def __init__(self, *pieces):
+        self._pieces = pieces
+        self._let = asyncio.Semaphore(0)
+
+    def next(self, count=1):
+        for _ in range(count):
+            self._let.release()
+
+    async def __call__(self, exchange):
+        await stream([], end=self._steps)(exchange)
+
+    async def _steps(self, exchange):
+        from tests.unit_tests.faults.server import chunk
+
+        for piece in self._pieces:
+            await self._let.acquire()
+            await exchange.send(chunk(piece))
+        await exchange.send(b"0\r\n\r\n")
+
+
+async def test_what_happens_in_the_queue_is_a_comment_at_once(space):
+    steps = Steps(
+        queued(2, 3, 9.5), queued(1, 3, 4.0), STARTS, progress(1, 4), *answer_events()[1:]
+    )
+    space.on("data", steps)
+    server = server_for(space, heartbeat=0.05)
+    async with Caller.asking(server, question(stream=True)) as caller:
+        await caller.until(b": waiting\n\n")
+        assert caller.started["status"] == 200
+        steps.next()
+        await caller.until(b': {"queue":2,"queue_size":3,"eta":9.5}\n\n')
+        steps.next()
+        await caller.until(b': {"queue":1,"queue_size":3,"eta":4.0}\n\n')
+        steps.next()
+        await caller.until(b': {"started":true}\n\n')
+        steps.next()
+        await caller.until(b': {"done":1.0,"total":4.0,"progress":null}\n\n')
+        assert b"words" not in caller.sent, "the app's own words are not for proxies"
+        assert b"data:" not in caller.sent
+        steps.next(100)
+        sent = await caller.end()
+    assert text_of(events(sent.decode())) == "Hello, wörld 🌍!"
+    assert sent.endswith(b"data: [DONE]\n\n")
+
+
+async def test_news_of_the_queue_come_before_the_next_heartbeat(space):
+    steps = Steps(queued(2, 3, 9.5), queued(1, 3, 4.0), *answer_events())
+    space.on("data", steps)
+    server = server_for(space, heartbeat=0.05)
+    async with Caller.asking(server, question(stream=True)) as caller:
+        await caller.until(b": waiting\n\n")
+        steps.next(100)
+        sent = await caller.end()
+    assert b"data: [DONE]" in sent
+
+
+async def test_a_quick_answer_has_no_comments(space):
+    response = await post(server_for(space, heartbeat=60), question(stream=True))
+    assert all(line.startswith("data: ") for line in response.text.split("\n\n") if line)
+
+
+async def test_silence_in_mid_answer_is_filled_with_comments(space):
+    steps = Steps(STARTS, generating(value("He")), completed(value("Hello")), CLOSE)
+    space.on("data", steps)
+    server = server_for(space, heartbeat=0.05)
+    async with Caller.asking(server, question(stream=True)) as caller:
+        steps.next(2)
+        await caller.until(b'"content":"He"')
+        await caller.until(b": {")
+        steps.next(2)
+        sent = await caller.end()
+    assert text_of(events(sent.decode())) == "Hello"
+
+
+@pytest.mark.parametrize("failing", [False, True])
+async def test_nothing_is_sent_after_the_end_however_slowly_it_goes_out(space, failing):
+    if failing:
+        space.on("join", reply("{}", 503))
+    beat = 0.5
+
+    class Slow(Caller):
+        async def take(self, message):
+            await super().take(message)
+            if self.ended:
+                await asyncio.sleep(1.5 * beat)  # a heartbeat is due while the end goes out
+
+    async with Slow.asking(server_for(space, heartbeat=beat), question(stream=True)) as caller:
+        await caller.end()
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.filterwarnings("ignore::UserWarning")
+async def test_what_the_space_cannot_honour_is_in_a_header_each_time_and_in_the_log_once(
+    space, caplog, streamed
+):
+    server = server_for(space)
+    body = question(stream=streamed, temperature=0.5, seed=3)
+    for _ in range(3):
+        response = await post(server, body)
+        assert response.status_code == 200
+        warning = response.headers["x-qwen-space-warning"]
+        assert "seed" in warning
+        assert "temperature" in warning
+    logged = [r.getMessage() for r in caplog.records if r.name.endswith("api.completions")]
+    assert len(logged) == len(set(logged)) == 2
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+async def test_a_warning_is_one_line_of_printable_ascii(space):
+    config = {**CONFIG, "title": "Wörter\r\nx-evil: 1"}
+    space.on("config", reply(orjson.dumps(config)))
+    response = await post(server_for(space), question(temperature=0.5))
+    warning = response.headers["x-qwen-space-warning"]
+    assert warning.isascii()
+    assert warning.isprintable()
+    assert "x-evil" not in response.headers
+
+
+async def test_temperature_and_top_p_reach_a_space_that_has_inputs_for_them(space):
+    components = [
+        *CONFIG["components"],
+        {"id": 3, "type": "slider", "props": {"label": "Temperature", "minimum": 0, "maximum": 2}},
+        {"id": 4, "type": "slider", "props": {"label": "Top-p", "minimum": 0, "maximum": 1}},
+    ]
+    dependency = {**CONFIG["dependencies"][0], "inputs": [1, 2, 3, 4]}
+    config = {**CONFIG, "components": components, "dependencies": [dependency]}
+    space.on("config", reply(orjson.dumps(config)))
+    response = await post(server_for(space), question(temperature=0.5, top_p=0.9))
+    assert response.status_code == 200
+    assert "x-qwen-space-warning" not in response.headers
+    assert space.asked("join")[0].json()["data"][2:] == [0.5, 0.9]
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_a_caller_that_leaves_while_the_space_is_silent_ends_the_call(space, streamed):
+    space.on("data", stream([STARTS], end=silence))
+    async with Caller.asking(server_for(space), question(stream=streamed)) as caller:
+        async with asyncio.timeout(30):
+            while not space.streams:
+                await asyncio.sleep(0.005)
+        caller.leave()
+    assert caller.started is None
+    async with asyncio.timeout(30):
+        while space.streams:
+            await asyncio.sleep(0.005)
+
+
+async def test_a_caller_that_leaves_gives_its_place_to_the_next(space):
+    """The server makes one call at a time; the second caller waits for the first one's place."""
+    begun = Steps(STARTS, generating(value("He")), appended("llo"))
+    space.on("data", begun, stream(answer_events("Second")))
+    server = server_for(space, settings={"max_concurrency": 1, "timeout": 60})
+    async with Caller.asking(server, question(stream=True)) as first:
+        begun.next(2)
+        await first.until(b'"content":"He"')
+        second = asyncio.create_task(post(server, question()))
+        first.leave()
+        async with asyncio.timeout(30):
+            answer = (await second).json()
+    assert answer["choices"][0]["message"]["content"] == "Second"
+
+
+async def test_callers_beside_each_other_share_no_conversation(space):
+    """Each of many callers at once gets the answer to its own messages, and they go out alone."""
+
+    async def repeat(exchange):
+        session = exchange.request.target.rpartition("session_hash=")[2]
+        joins = [join.json() for join in space.asked("join")]
+        (query, history), *others = [j["data"] for j in joins if j["session_hash"] == session]
+        assert not others
+        turns = [*history, [query, f"You asked: {query}"]]
+        await stream([STARTS, completed(turns), CLOSE])(exchange)
+
+    space.on("data", repeat)
+    server = server_for(space, settings={"max_concurrency": None})
+    names = [f"caller-{number:02}" for number in range(30)]
+
+    async def ask(name):
+        messages = [
+            {"role": "user", "content": f"I am {name}"},
+            {"role": "assistant", "content": f"Hello, {name}"},
+            {"role": "user", "content": f"Who am I? {name}"},
+        ]
+        return await post(server, {"messages": messages})
+
+    answers = await asyncio.gather(*map(ask, names))
+    texts = [answer.json()["choices"][0]["message"]["content"] for answer in answers]
+    assert texts == [f"You asked: Who am I? {name}" for name in names]
+    for join in space.asked("join"):
+        assert len({name for name in names if name in join.body.decode()}) == 1
+
+
+async def test_settings_of_one_request_do_not_reach_the_next(space, caplog):
+    caplog.set_level(logging.WARNING)
+    server = server_for(space)
+    short = await post(server, question(max_tokens=1, stop=["w"]))
+    assert short.json()["choices"][0]["finish_reason"] == "length"
+    assert (await post(server, question())).json()["choices"][0]["finish_reason"] == "stop"
