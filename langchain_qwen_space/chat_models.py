@@ -173,13 +173,21 @@ class ChatQwenSpace(BaseChatModel):
     max_config_bytes: int = Field(default=16 * 2**20, ge=1)
     """Largest size of the Space's configuration, in bytes."""
 
+    start: str | int | None = None
+    """The function that the page calls first, by name or number. Detected by default.
+
+    A function named here may answer with a text instead of a chatbot.
+    """
+
     api_name: str | None = None
-    """The function to call, if several look like a chat. Detected by default."""
+    """The function that answers, by its API name, if several look like a chat."""
 
     inputs: dict[str, str | int] = Field(default_factory=dict)
-    """Which input has which role, by label or index, where detection is wrong.
+    """Which input has which role, where detection is wrong.
 
-    Keys: query, history, system, model, temperature, top_p, max_tokens.
+    Keys: query, history, system, model, temperature, top_p, max_tokens, thinking, thinking_budget.
+    Values: the label, the index, `FORM.KEY` for a field of a form, the `elem_id`, or the name of
+    the function's parameter.
     """
 
     history: Literal["turns", "text"] | None = None
@@ -565,6 +573,7 @@ class ChatQwenSpace(BaseChatModel):
             "top_p": self.top_p,
             "max_tokens": self.max_tokens,
             "stop": self.stop,
+            "start": self.start,
             "api_name": self.api_name,
             "inputs": self.inputs,
             "history": self.history,
@@ -667,6 +676,7 @@ class ChatQwenSpace(BaseChatModel):
             join_fragments=self.join_fragments,
             max_reply_bytes=self.max_reply_bytes,
             max_config_bytes=self.max_config_bytes,
+            start=self.start,
             api_name=self.api_name,
             inputs=tuple(sorted(self.inputs.items())),
             history=self.history,

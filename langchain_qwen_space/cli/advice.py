@@ -26,7 +26,7 @@ _ADVICE: tuple[tuple[type[QwenSpaceError], str], ...] = (
         errors.UnsupportedSpaceError,
         (
             "Check that the id or URL is that of a Gradio Space with a chat. If it is, its function "
-            "and inputs can be named in Python: ChatQwenSpace(api_name=…, inputs=…)."
+            "and inputs can be named in Python: ChatQwenSpace(start=…, inputs=…)."
         ),
     ),
     (

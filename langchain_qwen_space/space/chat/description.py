@@ -103,7 +103,7 @@ def describe_endpoint(space: str, endpoint: Endpoint) -> SpaceDescription:
         gradio=endpoint.config.version,
         protocol=endpoint.config.protocol,
         function=endpoint.api_name or "",
-        fn_index=endpoint.fn_index,
+        fn_index=endpoint.steps[0].id,
         streams=endpoint.streams,
         queues=endpoint.queues,
         history=history,

@@ -36,6 +36,12 @@ class Component(_Wire):
     props: dict[str, Any] = Field(default_factory=dict)
     form_key: str | None = None
     """The key of its value inside a form's; None for a component with a value of its own."""
+    form: str = ""
+    """The label or `elem_id` of that form."""
+    parameter: str | None = None
+    """The name of the parameter that it is passed as, where the app's API page was read for it."""
+    loaded: bool = False
+    """Whether its choices came when the page was opened; `/config` has none."""
 
     @property
     def label(self) -> str:
@@ -45,12 +51,13 @@ class Component(_Wire):
 
     @property
     def words(self) -> str:
-        """All that says what it is for: label, placeholder, key, the author's name for it."""
+        """All that says what it is for: label, placeholder, key, the author's names for it."""
         words = [
             self.label,
             self.form_key,
             self.props.get("elem_id"),
             self.props.get("placeholder"),
+            self.parameter,
         ]
         return " | ".join(word[:_LONGEST_LABEL] for word in words if isinstance(word, str) and word)
 
@@ -74,6 +81,13 @@ class Component(_Wire):
         if self.default is None:
             return {"textbox": "", "antdxsender": "", "json": {}}.get(self.type)
         return self.default
+
+    @property
+    def filled_on_load(self) -> bool:
+        """Whether it offers choices and has none until the page has been opened."""
+        if self.type not in ("radio", "dropdown"):
+            return False
+        return self.loaded or (self.default is None and not self.choices)
 
     @property
     def choices(self) -> list[Any]:
@@ -116,9 +130,18 @@ class Dependency(_Wire):
     js: Any = None
 
     @property
+    def events(self) -> list[tuple[int | None, str]]:
+        """What calls it: (id of the component, event); the page itself, or no component, is None."""
+        return [
+            (target[0] if isinstance(target[0], int) else None, target[1])
+            for target in self.targets
+            if isinstance(target, list) and len(target) >= 2 and isinstance(target[1], str)
+        ]
+
+    @property
     def on_load(self) -> bool:
         """Whether the page calls it when it is opened."""
-        return any(isinstance(target, list) and target[1:2] == ["load"] for target in self.targets)
+        return any(event == "load" for _, event in self.events)
 
     @property
     def public(self) -> bool:
@@ -215,7 +238,10 @@ class SpaceConfig(_Wire):
                 ],
             }
             kind = _CONTROLS.get(control.type, control.type)
-            found.append(Component(id=form.id, type=kind, props=props, form_key=key))
+            name = form.label or form.props.get("elem_id") or ""
+            found.append(
+                Component(id=form.id, type=kind, props=props, form_key=key, form=str(name))
+            )
         return found
 
     def chain(self, start: Dependency) -> list[Dependency]:
@@ -243,6 +269,61 @@ class SpaceConfig(_Wire):
                 found.setdefault(item.trigger_after, []).append(item)
         return found
 
+    def trigger_of(self, step: Dependency) -> int | None:
+        """The id of the component whose event began the chain that a function is of."""
+        begun = {step.id}
+        while step.trigger_after is not None and step.trigger_after not in begun:
+            begun.add(step.trigger_after)
+            before = self._functions.get(step.trigger_after)
+            if before is None:
+                break
+            step = before
+        return next(
+            (number for number, event in step.events if number is not None and event != "load"),
+            None,
+        )
+
+    @cached_property
+    def _functions(self) -> dict[int, Dependency]:
+        return {item.id: item for item in self.dependencies}
+
+    def with_parameters(self, info: object) -> "SpaceConfig":
+        """This page with the names of the functions' parameters: what `GET info` answered."""
+        listed = info.get("named_endpoints") if isinstance(info, dict) else None
+        names: dict[int, str] = {}
+        for item in self.dependencies:
+            known = listed.get(f"/{item.api_name}") if isinstance(listed, dict) else None
+            parameters = known.get("parameters") if isinstance(known, dict) else None
+            # A State is no parameter of the API.
+            inputs = [n for n in item.inputs if self.component(n).type != "state"]
+            if isinstance(parameters, list) and len(parameters) == len(inputs):
+                for number, parameter in zip(inputs, parameters, strict=True):
+                    name = parameter.get("parameter_name") if isinstance(parameter, dict) else None
+                    if isinstance(name, str):
+                        names.setdefault(number, name)
+        components = [
+            item.model_copy(update={"parameter": names.get(item.id)}) for item in self.components
+        ]
+        return self._with_components(components)
+
+    def with_loaded(self, step: Dependency, data: object) -> "SpaceConfig":
+        """This page with the choices, and values of them, that a function gave when it was opened."""
+        outputs = data if isinstance(data, list) else ()
+        changed = {
+            number: update
+            for number, update in zip(step.outputs, outputs, strict=False)
+            if isinstance(update, dict) and isinstance(update.get("choices"), list)
+        }
+        components = [
+            item.model_copy(
+                update={"props": {**item.props, **changed[item.id]}, "loaded": item.filled_on_load}
+            )
+            if item.id in changed
+            else item
+            for item in self.components
+        ]
+        return self._with_components(components)
+
     def with_rendered(self, rendered: object) -> "SpaceConfig":
         """This page with what `gr.render` added in a session: the `render_config` of an answer.
 
@@ -252,22 +333,27 @@ class SpaceConfig(_Wire):
         extra = SpaceConfig.model_validate(
             {"base": self.base, **(rendered if isinstance(rendered, dict) else {})}
         )
-        return SpaceConfig(
-            **{
-                **{name: getattr(self, name) for name in SpaceConfig.model_fields},
-                "components": [*self.components, *extra.components],
-                "dependencies": [*self.dependencies, *extra.dependencies],
-            }
+        return self._with_components(
+            [*self.components, *extra.components], [*self.dependencies, *extra.dependencies]
         )
+
+    def _with_components(
+        self, components: list[Component], dependencies: list[Dependency] | None = None
+    ) -> "SpaceConfig":
+        """This page with others, and nothing of what was looked up on it before."""
+        fields = {name: getattr(self, name) for name in SpaceConfig.model_fields}
+        if dependencies is not None:
+            fields["dependencies"] = dependencies
+        return SpaceConfig.model_construct(**{**fields, "components": components})
 
     @cached_property
     def submitted(self) -> frozenset[int]:
         """The ids of the components whose Enter key calls a function."""
         return frozenset(
-            target[0]
+            number
             for dependency in self.dependencies
-            for target in dependency.targets
-            if isinstance(target, list) and target[1:2] == ["submit"] and isinstance(target[0], int)
+            for number, event in dependency.events
+            if event == "submit" and number is not None
         )
 
 

@@ -231,12 +231,16 @@ class Call:
         endpoint = await client.endpoint(self._pool, self._stale)
         self._endpoint = endpoint
         ask = self._prepare(endpoint)
+        better = endpoint.for_turns(ask.history, ask.files[:-1])
+        if better is not endpoint:
+            self._endpoint = endpoint = better
+            ask = self._prepare(endpoint)
         notes = self._lay_out(endpoint, ask)
         await self._take_slot()
         self._failure = None
         self._hash = secrets.token_hex(8)
-        if endpoint.loads:
-            page = await load_page(client, self._pool, endpoint, self._hash)
+        if openings := endpoint.openings(self._values, ask.history, ask.given):
+            page = await load_page(client, self._pool, endpoint, self._hash, openings)
             if endpoint.rendered:
                 self._endpoint = endpoint = page.endpoint
                 ask = self._prepare(endpoint)
@@ -294,7 +298,7 @@ class Call:
         if self._reply is not None:
             self._reply.next_step()
         config = self._known.config
-        self._session = Session(self.client, self._pool, config, self._step.id, self._hash)
+        self._session = Session(self.client, self._pool, config, self._step, self._hash)
         before, self._before = self._before, None
         await self._session.open([self._values[n] for n in self._step.inputs], before)
         self.event_id = self._session.event_id
@@ -424,7 +428,7 @@ class Call:
             msg = (
                 f"{self.client.where} completed the call, but {_where_looked(self._known)} "
                 f"holds no answer: {reprlib.repr(value)}. If another part of the page holds it, "
-                "name the function that answers by api_name=…; describe() shows what was called."
+                "name the function that answers by start=…; describe() shows what was called."
             )
             raise GenerationError(msg, partial=self.text)
         items.append(Finished())

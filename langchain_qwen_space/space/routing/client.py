@@ -17,10 +17,10 @@ from langchain_qwen_space.errors import (
     SpaceConnectionError,
     SpaceNotFoundError,
     SpaceTimeoutError,
-    UnsupportedSpaceError,
 )
 from langchain_qwen_space.space.chat.chatbot import History
-from langchain_qwen_space.space.chat.endpoint import Endpoint, find_endpoint
+from langchain_qwen_space.space.chat.endpoint import Endpoint
+from langchain_qwen_space.space.chat.finding import Wanted
 from langchain_qwen_space.space.page.config import read_config
 from langchain_qwen_space.space.routing.hub import host_by_rule, host_from, hub_url, stage_error
 from langchain_qwen_space.space.wire.access import Access
@@ -46,7 +46,8 @@ class Options:
         join_fragments: Whether fragments that have arrived together are handed out as one.
         max_reply_bytes: The most that one event, or one answer, may hold.
         max_config_bytes: The most that the Space's `/config` may hold.
-        api_name: The function to call, by its name on the Space's API page.
+        start: The function that the page's event calls, by name or number.
+        api_name: The function that answers, by its name on the Space's API page.
         inputs: (role, label or index) pairs that settle which input is what.
         history: How earlier turns travel: "turns", "text" (in the question), or None: as turns where
             the page is known to take them from a client.
@@ -61,9 +62,15 @@ class Options:
     join_fragments: bool = True
     max_reply_bytes: int = 16 * 2**20
     max_config_bytes: int = 16 * 2**20
+    start: str | int | None = None
     api_name: str | None = None
     inputs: tuple[tuple[str, str | int], ...] = ()
     history: Literal["turns", "text"] | None = None
+
+    @property
+    def wanted(self) -> Wanted:
+        """What the caller settled of the chat."""
+        return Wanted(self.start, self.api_name, dict(self.inputs))
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +91,8 @@ class Ask:
 
 Prepare = Callable[[Endpoint], Ask]
 
-_endpoints: dict[tuple[Access, str | None, tuple[tuple[str, str | int], ...]], Endpoint] = {}
+_Known = tuple[Access, str | int | None, str | None, tuple[tuple[str, str | int], ...]]
+_endpoints: dict[_Known, Endpoint] = {}
 
 
 class SpaceClient:
@@ -106,7 +114,8 @@ class SpaceClient:
             SpaceAsleepError: The Space will run in a while.
             QwenSpaceError: The Space cannot be reached, or has no chat; see `errors`.
         """
-        key = (self.access, self.options.api_name, self.options.inputs)
+        options = self.options
+        key = (self.access, options.start, options.api_name, options.inputs)
         async with pool.lock(self.access):
             known = _endpoints.get(key)
             if known is None or known is stale:
@@ -119,17 +128,9 @@ class SpaceClient:
                     if explained is error:
                         raise
                     raise explained from error
-                try:
-                    known = find_endpoint(
-                        config, self.where, self.options.api_name, dict(self.options.inputs)
-                    )
-                except UnsupportedSpaceError:
-                    from langchain_qwen_space.space.routing.loading import find_rendered
+                from langchain_qwen_space.space.routing.loading import find_chat
 
-                    rendered = await find_rendered(self, pool, config)
-                    if rendered is None:
-                        raise
-                    known = rendered
+                known = await find_chat(self, pool, config)
                 _endpoints[key] = known
             else:
                 await self.login(pool, known.config.base)

@@ -1,17 +1,26 @@
-"""Opening a page: the functions that it calls by itself, before anybody asks anything."""
+"""Opening a page: finding the chat on it, and the functions that are called before a question is."""
 
 import asyncio
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import aiohttp
+import orjson
 from pydantic import ValidationError
 
-from langchain_qwen_space.errors import ProtocolError, SpaceTimeoutError, StreamInterruptedError
+from langchain_qwen_space.errors import (
+    InvalidInputError,
+    ProtocolError,
+    QwenSpaceError,
+    SpaceTimeoutError,
+    StreamInterruptedError,
+    UnsupportedSpaceError,
+)
 from langchain_qwen_space.events import parse
-from langchain_qwen_space.space.chat.endpoint import Endpoint, find_endpoint
+from langchain_qwen_space.space.chat.endpoint import Endpoint, Opening
+from langchain_qwen_space.space.chat.finding import find_endpoint
 from langchain_qwen_space.space.page.config import Dependency, SpaceConfig
 from langchain_qwen_space.space.page.values import new_values
 from langchain_qwen_space.space.routing.client import SpaceClient
@@ -43,18 +52,23 @@ class OpenedPage:
 
 
 async def load_page(
-    client: SpaceClient, pool: Pool, endpoint: Endpoint, session_hash: str
+    client: SpaceClient,
+    pool: Pool,
+    endpoint: Endpoint,
+    session_hash: str,
+    openings: Sequence[Opening],
 ) -> OpenedPage:
-    """Call a chat's `load` functions in a session.
+    """Call the functions that come before a question, in its session.
 
     Raises:
         QwenSpaceError: One of them failed, or the Space cannot be reached.
     """
     config = endpoint.config
     values: dict[int, Any] = {}
-    for step in endpoint.loads:
-        data = [values.get(number, config.component(number).initial) for number in step.inputs]
-        output = await _run(client, pool, config, step, session_hash, data)
+    for step, given, event_data in openings:
+        known = {**values, **given}
+        data = [known.get(number, config.component(number).initial) for number in step.inputs]
+        output = await _run(client, pool, config, step, session_hash, data, event_data)
         values.update(new_values(config, step, output.get("data")))
         if endpoint.rendered:
             config = _with_rendered(client, config, output)
@@ -63,7 +77,50 @@ async def load_page(
     return OpenedPage(endpoint, values)
 
 
-async def find_rendered(client: SpaceClient, pool: Pool, config: SpaceConfig) -> Endpoint | None:
+async def find_chat(client: SpaceClient, pool: Pool, config: SpaceConfig) -> Endpoint:
+    """The chat of a page.
+
+    Where `/config` does not say enough, more is asked for: the names of the functions' parameters
+    where inputs have no words of their own, and what the page's `load` functions put into it.
+
+    Raises:
+        QwenSpaceError: There is no chat, or the Space cannot be reached.
+    """
+    where, wanted = client.where, client.options.wanted
+    try:
+        found = find_endpoint(config, where, wanted)
+    except UnsupportedSpaceError:
+        rendered = await _find_rendered(client, pool, config)
+        if rendered is None:
+            raise
+        return rendered
+    except InvalidInputError:  # an input may be named by its parameter
+        config = await _with_parameters(client, pool, config)
+        found = find_endpoint(config, where, wanted)
+    if found.has_nameless:
+        config = await _with_parameters(client, pool, config)
+        found = find_endpoint(config, where, wanted)
+    if found.loads and any(item.filled_on_load for item in found.inputs):
+        session_hash = secrets.token_hex(8)
+        for step in found.loads:
+            data = [config.component(number).initial for number in step.inputs]
+            output = await _run(client, pool, config, step, session_hash, data)
+            config = config.with_loaded(step, output.get("data"))
+        found = find_endpoint(config, where, wanted)
+    return found
+
+
+async def _with_parameters(client: SpaceClient, pool: Pool, config: SpaceConfig) -> SpaceConfig:
+    """The page with the names that the app's API page has for inputs; as it was where it has none."""
+    limit = client.options.max_config_bytes
+    try:
+        status, _, body = await client.fetch(pool, "GET", config.api("info"), limit)
+        return config.with_parameters(orjson.loads(body)) if status == 200 else config
+    except (QwenSpaceError, ValueError):
+        return config
+
+
+async def _find_rendered(client: SpaceClient, pool: Pool, config: SpaceConfig) -> Endpoint | None:
     """The chat that `gr.render` puts on a page when it is opened, or None.
 
     Raises:
@@ -93,9 +150,8 @@ def _with_rendered(client: SpaceClient, config: SpaceConfig, output: Any) -> Spa
 
 
 def _rendered(client: SpaceClient, config: SpaceConfig, loads: tuple[Dependency, ...]) -> Endpoint:
-    options = client.options
-    found = find_endpoint(config, client.where, options.api_name, dict(options.inputs))
-    return replace(found.with_history(options.history), loads=loads, rendered=True)
+    found = find_endpoint(config, client.where, client.options.wanted)
+    return replace(found.with_history(client.options.history), loads=loads, rendered=True)
 
 
 async def _run(
@@ -105,9 +161,10 @@ async def _run(
     step: Dependency,
     session_hash: str,
     data: list[Any],
+    event_data: Any = None,
 ) -> dict[str, Any]:
     """Call a function and return the `output` of its last event."""
-    session = Session(client, pool, config, step.id, session_hash)
+    session = Session(client, pool, config, step, session_hash, event_data)
     decoder = SSEDecoder(client.options.max_config_bytes)
     try:
         async with asyncio.timeout(client.options.timeout):

@@ -17,7 +17,7 @@ from langchain_qwen_space.errors import (
     SpaceConnectionError,
     SpaceTimeoutError,
 )
-from langchain_qwen_space.space.page.config import SpaceConfig
+from langchain_qwen_space.space.page.config import Dependency, SpaceConfig
 from langchain_qwen_space.space.routing.client import ERROR_BYTES, SpaceClient, read_body
 from langchain_qwen_space.space.wire.faults import from_status
 from langchain_qwen_space.space.wire.pool import Pool
@@ -42,11 +42,13 @@ class Session:
         client: SpaceClient,
         pool: Pool,
         config: SpaceConfig,
-        fn_index: int,
+        step: Dependency,
         session_hash: str,
+        event_data: Any = None,
     ) -> None:
         self._config = config
-        self._fn_index = fn_index
+        self._step = step
+        self._event_data = event_data
         self.event_id: str | None = None
         self.stream: aiohttp.ClientResponse | None = None
         self.complete = False
@@ -123,9 +125,9 @@ class Session:
     async def _join(self, arguments: list[Any]) -> None:
         body = {
             "data": arguments,
-            "event_data": None,
-            "fn_index": self._fn_index,
-            "trigger_id": None,
+            "event_data": self._event_data,
+            "fn_index": self._step.id,
+            "trigger_id": self._config.trigger_of(self._step),
             "session_hash": self._hash,
         }
         # In a task of its own, so that a caller who leaves meanwhile does not leave behind a
@@ -207,7 +209,7 @@ class Session:
                         (await self._pool.request("GET", self._stream_url, access)).close()
             body = {
                 "session_hash": self._hash,
-                "fn_index": self._fn_index,
+                "fn_index": self._step.id,
                 "event_id": self.event_id or "",
             }
             url = self._config.api("cancel")

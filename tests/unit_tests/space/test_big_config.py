@@ -6,7 +6,7 @@ import time
 import orjson
 from yarl import URL
 
-from langchain_qwen_space.space.chat.endpoint import find_endpoint
+from langchain_qwen_space.space.chat.finding import find_endpoint
 from langchain_qwen_space.space.page.config import read_config
 
 
@@ -41,5 +41,5 @@ def test_two_megabytes_take_a_tenth_of_a_second():
         endpoint = find_endpoint(config, "a Space")
         times.append(time.process_time() - began)
     gc.enable()
-    assert endpoint.fn_index == 0
+    assert endpoint.steps[0].id == 0
     assert min(times) < 0.1, times

@@ -8,7 +8,7 @@ from yarl import URL
 
 from langchain_qwen_space.errors import ProtocolError, QwenSpaceError, UnsupportedSpaceError
 from langchain_qwen_space.space.chat.description import describe_endpoint
-from langchain_qwen_space.space.chat.endpoint import find_endpoint
+from langchain_qwen_space.space.chat.finding import find_endpoint
 from langchain_qwen_space.space.page.config import read_config
 from tests import replay
 from tests.unit_tests.space import pages
@@ -209,8 +209,8 @@ def test_a_config_in_disorder_is_understood_or_refused(data):
         mutate(data, config)
     given_values = {"system": "s", "temperature": 0.5, "top_p": 1, "max_tokens": 600}
     try:
-        endpoint = find_endpoint(read(config), "X", inputs=data.draw(st.sampled_from([None, {}])))
-        endpoint.arguments(query="q", history=[("a", "b")], given=given_values, extra={})
+        endpoint = find_endpoint(read(config), "X")
+        endpoint.lay_out(query="q", history=[("a", "b")], given=given_values, extra={})
     except QwenSpaceError as error:
         assert len(str(error)) < 2000  # noqa: PT017  (it may as well be no error)
     else:
@@ -230,7 +230,7 @@ def test_a_config_that_is_nested_without_end_is_understood_or_refused(key, prop)
         component["props"][prop] = nested
     with pytest.raises(QwenSpaceError):
         find_endpoint(read(config | {key: nested}), "X")
-    assert find_endpoint(read(config), "X").fn_index == 0
+    assert find_endpoint(read(config), "X").steps[0].id == 0
 
 
 def large(page, count):
@@ -244,7 +244,7 @@ def large(page, count):
 
 def test_a_very_large_page_is_read_in_bounded_time():
     start = time.process_time()
-    assert find_endpoint(read(large(Page(), 1000)), "X").fn_index == 0
+    assert find_endpoint(read(large(Page(), 1000)), "X").steps[0].id == 0
     assert time.process_time() - start < 3
 
 

@@ -3,7 +3,7 @@
 from yarl import URL
 
 from langchain_qwen_space.space.chat.description import describe_endpoint
-from langchain_qwen_space.space.chat.endpoint import find_endpoint
+from langchain_qwen_space.space.chat.finding import find_endpoint
 from langchain_qwen_space.space.page.config import read_config
 
 CONFIG = {

@@ -5,7 +5,7 @@ from yarl import URL
 
 from langchain_qwen_space.errors import InvalidInputError, UnsupportedSpaceError
 from langchain_qwen_space.space.chat.chatbot import Form
-from langchain_qwen_space.space.chat.endpoint import find_endpoint
+from langchain_qwen_space.space.chat.finding import Wanted, find_endpoint
 from langchain_qwen_space.space.page.config import read_config
 from tests import replay
 from tests.unit_tests.space import pages
@@ -19,7 +19,9 @@ MODELS = (
 
 def find(config, **options):
     config = config.config if isinstance(config, Page) else config
-    return find_endpoint(read_config(config, URL("http://x"), "Space X"), "Space X", **options)
+    return find_endpoint(
+        read_config(config, URL("http://x"), "Space X"), "Space X", Wanted(**options)
+    )
 
 
 def labels(endpoint):
@@ -27,16 +29,25 @@ def labels(endpoint):
     return {role: endpoint.inputs[index].label for role, index in endpoint.roles.items()}
 
 
+def arguments_of(endpoint, *, query="q", history=(), given=None, extra=None):
+    """What the first function of a chat is called with, and what could not be sent."""
+    changed, notes = endpoint.lay_out(
+        query=query, history=history, given=given or {}, extra=extra or {}
+    )
+    values = endpoint.values(changed)
+    return [values[number] for number in endpoint.steps[0].inputs], notes
+
+
 @pytest.mark.parametrize("folder", replay.FOLDERS)
 def test_the_recorded_spaces_chat_with_their_fourth_function(folder):
     endpoint = find(replay.config(folder))
-    assert endpoint.fn_index == 3
+    assert endpoint.steps[0].id == 3
     assert endpoint.api_name == "model_chat"
     assert endpoint.roles == {"query": 0, "history": 1, "system": 2, "model": 3}
     assert endpoint.models == MODELS
     assert endpoint.default_model == "72B"
     assert endpoint.inputs[2].default == SYSTEM
-    assert endpoint.output == 1
+    assert endpoint.output_of(endpoint.steps[-1]) == 1
     assert endpoint.streams
     assert endpoint.queues
     assert endpoint.history_fn is None
@@ -60,9 +71,9 @@ def test_the_coder_demo_has_settings_and_no_model():
 
 def test_the_older_spaces_have_a_system_prompt_that_is_seen():
     endpoint = find(pages.older_demo())
-    assert endpoint.fn_index == 1
+    assert endpoint.steps[0].id == 1
     assert endpoint.roles == {"query": 0, "history": 1, "system": 2}
-    assert endpoint.output == 1
+    assert endpoint.output_of(endpoint.steps[-1]) == 1
     assert endpoint.form is Form.PAIRS
 
 
@@ -72,7 +83,7 @@ def test_a_duplicate_may_rename_and_reorder_everything():
     assert endpoint.roles == {"query": 3, "history": 2, "system": 0, "model": 1}
     assert endpoint.models == ("Qwen2.5-72B-Instruct", "Qwen2.5-7B-Instruct")
     assert endpoint.default_model == "Qwen2.5-7B-Instruct"
-    assert endpoint.output == 0
+    assert endpoint.output_of(endpoint.steps[-1]) == 0
     assert endpoint.form is Form.PARTS
 
 
@@ -98,7 +109,7 @@ def test_a_chat_interface_with_additional_inputs(version):
         "max_tokens": "Max tokens",
     }
     assert endpoint.form is Form.REPLY
-    assert endpoint.output == 0
+    assert endpoint.output_of(endpoint.steps[-1]) == 0
     history = {"4.44.1": None, "5.50.0": 2, "6.31.0": 2}[version]
     assert endpoint.history_fn == history
     if history is not None:
@@ -110,7 +121,7 @@ def test_a_chat_interface_with_additional_inputs(version):
 def test_a_plain_chat_interface(version, multimodal):
     endpoint = find(pages.chat_interface(version, extras=False, multimodal=multimodal))
     assert endpoint.roles == {"query": 0}
-    arguments, notes = endpoint.arguments(query="q", history=[("a", "b")], given={}, extra={})
+    arguments, notes = arguments_of(endpoint, history=[("a", "b")])
     assert arguments == [{"text": "q", "files": []} if multimodal else "q", None]
     assert notes == []
 
@@ -141,7 +152,7 @@ def test_a_generator_goes_before_a_plain_function():
 def test_of_two_chats_the_first_is_taken_and_the_log_says_so(caplog):
     with caplog.at_level(logging.INFO):
         assert find(pages.two_chats()).title == "/chat_left"
-    assert "Taking /chat_left, not /chat_right; settle it with api_name=" in caplog.text
+    assert "Taking /chat_left, not /chat_right; settle it with start=" in caplog.text
 
 
 @pytest.mark.parametrize("name", ["chat_right", "/chat_right"])
@@ -152,9 +163,7 @@ def test_a_function_can_be_named(name, caplog):
 
 
 def test_a_function_that_is_not_there_is_refused_with_those_that_are():
-    with pytest.raises(
-        InvalidInputError, match=r"no function '/chat'; it has \['/chat_left', '/cha"
-    ):
+    with pytest.raises(InvalidInputError, match=r"no function '/chat'; it has /chat_left, /cha"):
         find(pages.two_chats(), api_name="/chat")
 
 
@@ -201,16 +210,17 @@ def test_a_chatbot_may_be_settled_too():
     first, second = page.add("chatbot", "First"), page.add("chatbot", "Second")
     query = page.add("textbox", "Input")
     page.call("ask", [query, first, second], [second, first])
-    assert find(page).output == 1
+    endpoint = find(page)
+    assert endpoint.output_of(endpoint.steps[-1]) == 1
     endpoint = find(page, inputs={"history": "Second"})
     assert endpoint.roles == {"query": 0, "history": 2}
-    assert endpoint.output == 0
+    assert endpoint.output_of(endpoint.steps[-1]) == 0
 
 
 def test_an_app_without_a_chat_is_not_supported():
-    with pytest.raises(UnsupportedSpaceError, match="No function of Space X is a chat"):
+    with pytest.raises(UnsupportedSpaceError, match="No function of Space X takes text from a box"):
         find(pages.not_a_chat())
-    with pytest.raises(UnsupportedSpaceError, match="function 'draw' of Space X is no chat"):
+    with pytest.raises(UnsupportedSpaceError, match=r"start=.draw. with inputs=\{.query.: .Prompt"):
         find(pages.not_a_chat(), api_name="draw")
 
 
@@ -243,7 +253,7 @@ def test_components_that_the_page_does_not_describe_are_left_alone():
     page.call("chat", [query, chatbot, 902], [chatbot, 903])
     endpoint = find(page)
     assert endpoint.title == "/chat"
-    assert endpoint.arguments(query="q", history=(), given={}, extra={})[0] == ["q", [], None]
+    assert arguments_of(endpoint)[0] == ["q", [], None]
 
 
 class TestRoles:
@@ -362,9 +372,7 @@ class TestArguments:
     @staticmethod
     def lay_out(page, *, query="q", history=(), given=None, extra=None):
         endpoint = find(page)
-        return endpoint.arguments(
-            query=query, history=history, given=given or {}, extra=extra or {}
-        )
+        return arguments_of(endpoint, query=query, history=history, given=given, extra=extra)
 
     def test_every_input_has_its_place(self):
         given = {"system": "s", "model": "Qwen2.5-72B-Instruct"}
