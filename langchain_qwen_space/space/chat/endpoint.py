@@ -115,7 +115,8 @@ class Endpoint:
             return self
         if history == "text":
             return replace(self, turns=False, with_turns=None)
-        if not self.turns and "history" not in self.roles:
+        ways = (self.history_fn, self.kept, self.with_turns)
+        if "history" not in self.roles and all(way is None for way in ways):
             msg = (
                 f"history='turns': {self.title} has no input that holds a conversation. Name one by "
                 "inputs={'history': …} (label or index), or leave history out."
