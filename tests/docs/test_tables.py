@@ -96,6 +96,19 @@ def test_the_table_of_features_names_a_test_for_each_yes():
     assert all(re.fullmatch(r"`test_\w+`", cell) for cell in table), table
 
 
+def test_the_map_of_tests_covers_the_package_and_names_what_is_there():
+    table = read("tests/README.md").split("## Where a module is tested")[1]
+    cells = re.findall(r"^\| (`.*?) \| (.*) \|$", table, re.MULTILINE)
+    modules = {name for first, _ in cells for name in re.findall(r"`([\w/.]+)`", first)}
+    package = Path(ROOT, "langchain_qwen_space")
+    assert all(Path(package, name).exists() for name in modules)
+    tests = {name for _, second in cells for name in re.findall(r"`([\w/.]+)`", second)}
+    assert all(Path(ROOT, "tests", name).exists() for name in tests)
+    listed = {name.split("/")[0] for name in modules}
+    there = {path.name for path in package.iterdir() if path.suffix == ".py" or path.is_dir()}
+    assert there - {"__init__.py", "__pycache__", "py.typed"} <= listed
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_every_link_to_a_file_leads_to_one(page):
     links = re.findall(r"\]\((?!https?:|#)([^)#]+)[^)]*\)", read(page))
