@@ -1,10 +1,11 @@
 """Files that go with a message: content blocks of LangChain, OpenAI and others -> `Attachment`."""
 
-import binascii
 import mimetypes
 import re
-from base64 import b64decode, b64encode
+from base64 import b64encode
+from binascii import a2b_base64
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -193,15 +194,11 @@ def _data_url(url: str, origin: str) -> tuple[bytes, str]:
 def _decoded(data: object, origin: str) -> bytes:
     """The bytes of base64, in either alphabet, with or without blanks and padding."""
     if isinstance(data, str):
-        try:
-            return b64decode(data, validate=True)
-        except ValueError:
-            pass
+        with suppress(ValueError):
+            return a2b_base64(data, strict_mode=True)  # without a copy of the text
         text = re.sub(r"\s", "", data).rstrip("=").replace("-", "+").replace("_", "/")
-        try:
-            return b64decode(text + "=" * (-len(text) % 4), validate=True)
-        except (binascii.Error, ValueError):
-            pass
+        with suppress(ValueError):
+            return a2b_base64(text + "=" * (-len(text) % 4), strict_mode=True)
     raise InvalidInputError(f"{origin} whose data is not valid base64.")
 
 
@@ -249,6 +246,7 @@ def _main(kind: str) -> str:
 def _named(name: str, mime_type: str) -> str:
     """The name, with a suffix of the type's kind: Gradio judges files by it."""
     name = name.replace("\\", "/").rpartition("/")[2].strip() or "file"
+    name = name.encode(errors="replace").decode()  # half a character cannot be sent
     guessed = mimetypes.guess_type(name)[0] or ""
     if guessed.partition("/")[0] == mime_type.partition("/")[0]:
         return name

@@ -237,6 +237,8 @@ class ModelCall:
         elif prompt.system:
             prompt = fold.without_system(prompt)
         notes = []
+        if prompt.files and model is not None and _reads_text_only(model):
+            notes.append(f"runs {model} for this, which reads text only and will not see the files")
         if not endpoint.turns:
             if prompt.history and self._clients[0].options.history is None:
                 notes.append(_IN_THE_QUESTION)
@@ -279,6 +281,14 @@ def _on_own_system(prompt: turns.Prompt, endpoint: Endpoint, model: str | None) 
         own = turns.DEFAULT_SYSTEM if models.profile(model) is not None else ""
     rest = prompt.system.removeprefix(turns.DEFAULT_SYSTEM)
     return replace(prompt, system=(own + rest).lstrip("\n"))
+
+
+def _reads_text_only(model: str) -> bool:
+    """Whether the model is known, and known to take nothing but text."""
+    profile = models.profile(model)
+    return profile is not None and not any(
+        profile.get(key) for key in ("image_inputs", "audio_inputs", "video_inputs")
+    )
 
 
 def _offered(model: str, choices: Sequence[str], default: str | None) -> str:

@@ -28,7 +28,7 @@ from .script import RUNS
 from .shapes import SHAPES
 
 HOST = "127.0.0.1"
-MOST = 64 * 2**20  # bytes of a file that the apps for pictures take
+MOST = {"narrow": 2**20}  # bytes of a file that the apps for pictures take
 
 
 class Redeployed:
@@ -46,7 +46,7 @@ def make_app(form: Form, only: str | None = None) -> FastAPI:
     """All layouts of a form and the two routes beside them, as one app."""
     app = FastAPI()
     for name, build in PICTURES.items():
-        gr.mount_gradio_app(app, build(form), f"/pictures-{name}", max_file_size=MOST)
+        gr.mount_gradio_app(app, build(form), f"/pictures-{name}", max_file_size=MOST.get(name))
     if only == "pictures":
         return app
 

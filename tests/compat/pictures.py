@@ -114,6 +114,38 @@ def narrow(form: Form) -> Any:
     return box(form, file_count="single", file_types=["image", ".pdf"])
 
 
+def asked_only(form: Form) -> Any:
+    """A multimodal box, and a chatbot that is only an output."""
+    with gr.Blocks() as blocks:
+        chatbot = make_chatbot(form, label="Chat")
+        query = gr.MultimodalTextbox(label="Message", file_count="multiple")
+
+        def respond(asked: Any) -> Iterator[Any]:
+            text, paths = asked["text"], [path_of(file) for file in asked["files"]]
+            for answer in model([message("user", text, paths)]):
+                yield with_answer(form, [], text, paths, answer)
+
+        query.submit(respond, [query], [chatbot])
+    return blocks
+
+
+def models(form: Form) -> Any:
+    """A multimodal box, and a choice of models of which one reads text only."""
+    with gr.Blocks() as blocks:
+        chatbot = make_chatbot(form, label="Chat")
+        names = ["Qwen2.5-72B-Instruct", "Qwen2.5-VL-72B-Instruct"]
+        choice = gr.Dropdown(names, value=names[1], label="Model")
+        query = gr.MultimodalTextbox(label="Message", file_count="multiple")
+
+        def respond(asked: Any, history: Any, _: str) -> Iterator[Any]:
+            text, paths = asked["text"], [path_of(file) for file in asked["files"]]
+            for answer in model([*told(history), message("user", text, paths)]):
+                yield None, with_answer(form, history, text, paths, answer)
+
+        query.submit(respond, [query, chatbot, choice], [query, chatbot])
+    return blocks
+
+
 def two_steps(form: Form) -> Any:
     """A multimodal box whose files and text become messages in a step of their own."""
     with gr.Blocks() as blocks:
@@ -176,5 +208,6 @@ def beside(form: Form) -> Any:
 
 
 PICTURES: dict[str, Callable[[Form], Any]] = {
-    build.__name__: build for build in (box, narrow, two_steps, interface, beside)
+    build.__name__: build
+    for build in (box, narrow, asked_only, models, two_steps, interface, beside)
 }

@@ -1,16 +1,25 @@
 """Files that go with messages, on real Gradio servers: the bytes that arrive are those that were sent."""
 
+import asyncio
 import base64
 import hashlib
 import json
+import os
 import sys
+import tracemalloc
 import zlib
+from contextlib import asynccontextmanager, suppress
 from struct import pack
 
 import pytest
-from langchain_core.messages import AIMessage, HumanMessage
+from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
+from yarl import URL
 
-from langchain_qwen_space import ChatQwenSpace
+from langchain_qwen_space import ChatQwenSpace, file_block
+from langchain_qwen_space.errors import InvalidInputError, SpaceTimeoutError
+from langchain_qwen_space.events import UploadEvent
+from langchain_qwen_space.qwen import tokens
+from langchain_qwen_space.space.wire import pool
 from tests.compat.forms import FORMS
 from tests.compat.servers import running
 
@@ -98,3 +107,235 @@ async def test_pictures_of_two_turns_arrive_each_in_its_own(model, layout):
         ("assistant", "Red.", []),
         ("user", "And this?", [seen(BLUE)]),
     ]
+
+
+async def test_pictures_of_earlier_turns_go_with_the_question_where_the_app_keeps_no_turns(model):
+    messages = [HumanMessage([image()]), AIMessage("Red."), HumanMessage([image(BLUE)])]
+    ((role, text, files),) = await reached(model("asked_only", history="text"), *messages)
+    assert (role, files) == ("user", [seen(RED), seen(BLUE)])
+    assert "User (with the file file.png):" in text
+
+
+async def test_a_picture_in_a_tools_result_goes_with_it(model):
+    call = {"name": "look", "args": {}, "id": "1"}
+    result = ToolMessage([{"type": "text", "text": "A photo."}, image()], tool_call_id="1")
+    messages = [HumanMessage("Look."), AIMessage("", tool_calls=[call]), result]
+    (_, _, (role, text, files)) = await reached(model("box"), *messages)
+    assert (role, files) == ("user", [seen(RED)])
+    assert "<tool_response>\nA photo.\n</tool_response>" in text
+
+
+def test_a_sync_stream_takes_pictures_and_reports_how_far_they_are(model):
+    events = []
+    chat = model("box", on_event=events.append)
+    text = "".join(chunk.text for chunk in chat.stream([HumanMessage([image()])]))
+    assert json.loads(text)["messages"][0]["files"][0]["sha256"] == seen(RED)["sha256"]
+    uploads = [event for event in events if isinstance(event, UploadEvent)]
+    assert uploads[0] == UploadEvent("file.png", 0, len(RED))
+    assert uploads[-1] == UploadEvent("file.png", len(RED), len(RED))
+    assert events.index(uploads[-1]) == len(uploads) - 1  # before the queue
+
+
+FILES = {
+    "a.jpg": b"\xff\xd8\xff\xe0" + bytes(range(256)),
+    "a.png": RED,
+    "a.webp": b"RIFF\x10\0\0\0WEBPVP8 " + bytes(range(256)),
+    "a.gif": b"GIF89a" + bytes(range(256)),
+    "a.pdf": b"%PDF-1.7\r\n--\r\n" + bytes(range(256)),
+    "a.wav": b"RIFF\x10\0\0\0WAVEfmt " + bytes(range(256)),
+    "a.mp4": b"\0\0\0\x20ftypisom\0\0" + bytes(range(256)),
+    "a.csv": b"one,two\r\n",
+}
+
+
+async def test_files_of_every_kind_arrive_together_and_in_order(model, tmp_path):
+    blocks = []
+    for name, data in FILES.items():
+        (tmp_path / name).write_bytes(data)
+        blocks.append(file_block(tmp_path / name))
+    ((_, _, files),) = await reached(model("box"), HumanMessage(blocks))
+    assert files == [seen(data) for data in FILES.values()]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "снимок экрана.png",
+        "写真 1.png",
+        "صورة.png",
+        "ภาพ.png",
+        "Ünïcödé & co.png",
+        "\N{CAMERA}\ufe0f.png",
+        'the "best" one; yes, really.png',
+        "two\r\nlines: x\n\n.png",
+        "half of a pair \ud83d.png",
+        f"{'long ' * 100}.png",
+        "写" * 200 + ".png",
+    ],
+    ids=range(11),
+)
+async def test_a_files_name_may_be_in_any_script(model, name):
+    message = HumanMessage([image(extras={"filename": name})])
+    assert await reached(model("box"), message) == [("user", "", [seen(RED)])]
+
+
+@pytest.fixture
+def requests(monkeypatch):
+    """The last part of the path of every request that the package makes."""
+    made = []
+    request = pool.Pool.request
+
+    async def noted(self, method, url, *args, **options):
+        made.append(url.name)
+        return await request(self, method, url, *args, **options)
+
+    monkeypatch.setattr(pool.Pool, "request", noted)
+    return made
+
+
+WAV, PDF = FILES["a.wav"], FILES["a.pdf"]
+
+
+@pytest.mark.parametrize(
+    ("layout", "blocks", "why"),
+    [
+        (
+            "narrow",
+            [image(WAV, "audio/wav", type="audio")],
+            r"'audio' \(number 0\) \(audio/wav, 'file.wav'\), but this .* takes image, .pdf, 1 at most",
+        ),
+        ("narrow", [image(), image(BLUE)], r"'image' \(number 1\).*no room.*'Message' takes image"),
+        ("narrow", [image(RED + bytes(2**20))], r"of 1,048,\d+ bytes, .*of 1,048,576 at most"),
+        ("beside", [image(), image(BLUE)], r"\(number 1\).*no room.*'Picture' takes image, 1"),
+        (
+            "beside",
+            [image(b"PK\3\4", "application/zip", type="file")],
+            r"'Picture' takes image, 1 at most; .*'Documents' takes .pdf, text\.",
+        ),
+        (
+            "beside",
+            [image(PDF, "image/png")],
+            "said to be image/png, but its bytes are application/pdf",
+        ),
+    ],
+)
+async def test_what_no_input_takes_is_refused_before_anything_is_sent(
+    model, requests, layout, blocks, why
+):
+    with pytest.raises(InvalidInputError, match=r"^messages\[0\] \(HumanMessage\) has .*" + why):
+        await model(layout).ainvoke([HumanMessage(blocks)])
+    assert not {"upload", "join", "predict"} & {*requests}
+
+
+async def test_each_kind_of_file_goes_to_the_input_for_it(model):
+    message = HumanMessage(
+        [
+            image(PDF, "application/pdf", type="file"),
+            image(b"some words", "text/plain", type="file"),
+            image(),
+        ]
+    )
+    ((_, _, files),) = await reached(model("beside"), message)
+    assert files == [seen(RED), seen(PDF), seen(b"some words")]
+
+
+async def test_a_model_that_reads_text_only_gets_the_files_with_a_warning(model):
+    message = HumanMessage([image()])
+    with pytest.warns(UserWarning, match=r"runs Qwen2.5-72B-Instruct .*text only and will not see"):
+        assert await reached(model("models", model="qwen2.5-72b"), message)
+    assert await reached(model("models"), message) == [("user", "", [seen(RED)])]
+
+
+async def test_a_file_is_sent_once_however_often_it_stands_in_the_page(model, requests):
+    message = HumanMessage([image()])
+    await reached(model("two_steps"), message, AIMessage("Red."), HumanMessage([image(BLUE)]))
+    assert requests.count("upload") == 2
+
+
+async def test_fifty_megabytes_arrive_and_are_not_copied_on_the_way(model):
+    data = os.urandom(50 * 2**20)
+    # LangChain copies pictures, not other files, for its tracers.
+    message = HumanMessage([image(data, "application/x-noise", type="file")])
+    tokens.load()
+    tracemalloc.start()
+    try:
+        assert await reached(model("box"), message) == [("user", "", [seen(data)])]
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < len(data) + 8 * 2**20  # the bytes out of the base64, once
+
+
+class Stuck:
+    """A proxy before a server, which takes a piece of each upload, and the rest when that is over."""
+
+    def __init__(self, server):
+        self.server = server
+        self.began, self.over, self.closed = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self.taken = 0  # bytes
+
+    @asynccontextmanager
+    async def running(self):
+        async with await asyncio.start_server(self._serve, "127.0.0.1") as listening:
+            yield f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
+
+    async def _serve(self, reader, writer):
+        url = URL(self.server.url)
+        from_server, to_server = await asyncio.open_connection(url.host, url.port)
+        answers = asyncio.create_task(self._copy(from_server, writer))
+        with suppress(ConnectionError):
+            while piece := await reader.read(65536):
+                if self.began.is_set():
+                    self.taken += len(piece)
+                elif b"/upload " in piece.partition(b"\r\n")[0]:
+                    self.began.set()
+                    await self.over.wait()
+                else:
+                    to_server.write(piece)
+        if self.began.is_set():
+            self.closed.set()
+        answers.cancel()
+        to_server.close()
+        writer.close()
+
+    async def _copy(self, reader, writer):
+        while piece := await reader.read(65536):
+            writer.write(piece)
+
+    async def was_left(self):
+        """Whether the upload ended before its end."""
+        self.over.set()
+        await asyncio.wait_for(self.closed.wait(), 10)
+        return self.taken < SIZE
+
+
+@pytest.fixture
+async def stuck(server):
+    stuck = Stuck(server)
+    async with stuck.running() as url:
+        yield stuck, ChatQwenSpace(space=f"{url}/pictures-box", max_retries=0)
+
+
+SIZE = 32 * 2**20  # bytes, more than what lies in the buffers of two sockets
+LARGE = HumanMessage([image(RED + bytes(SIZE))])
+
+
+async def test_a_call_that_is_cancelled_in_the_midst_of_an_upload_closes_its_connection(stuck):
+    stuck, model = stuck
+    call = asyncio.create_task(model.ainvoke([LARGE]))
+    await stuck.began.wait()
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    assert await stuck.was_left()
+
+
+@pytest.mark.parametrize(
+    ("settings", "why"),
+    [({"timeout": 0.5}, "took no more of 'file.png' for 0.5"), ({"total_timeout": 1}, "within 1")],
+)
+async def test_an_upload_that_stands_still_is_given_up(stuck, settings, why):
+    stuck, model = stuck
+    with pytest.raises(SpaceTimeoutError, match=why):
+        await model.model_copy(update=settings).ainvoke([LARGE])
+    assert await stuck.was_left()
