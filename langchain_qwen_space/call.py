@@ -4,6 +4,7 @@ Sync and async calls, streams and whole answers, one Space and several all go th
 """
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
@@ -13,9 +14,13 @@ from typing import Any
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 from langchain_core.outputs import ChatGenerationChunk
 
-from langchain_qwen_space import json_schema, structured
+from langchain_qwen_space import clock, json_schema, structured
 from langchain_qwen_space.chunks import AnswerChunks, Shape, Usage
-from langchain_qwen_space.errors import ContextTooLongError, UnknownModelError
+from langchain_qwen_space.errors import (
+    ContextTooLongError,
+    SpaceTimeoutError,
+    UnknownModelError,
+)
 from langchain_qwen_space.events import RetryEvent, RevisedEvent, SpaceEvent, WarningEvent
 from langchain_qwen_space.messages import answerable
 from langchain_qwen_space.options import CallOptions
@@ -73,6 +78,7 @@ class ModelCall:
         before_request: Callable[[], Awaitable[object]] | None = None,
     ) -> None:
         self.default_model: str | None = None
+        self._began = clock.began()
         self._thinks_untagged = True
         self._messages = messages
         self._options = options
@@ -104,6 +110,7 @@ class ModelCall:
         if self._options.ignored:
             names = ", ".join(self._options.ignored)
             yield [WarningEvent(f"A Space has no input for {names}, which is not sent.")]
+        end = self._end()
         counter = tokens.loaded()
         if counter is None:  # loading a vocabulary takes a while, which must not hold up the loop
             counter = await asyncio.to_thread(tokens.load)
@@ -114,8 +121,11 @@ class ModelCall:
         while True:
             prompt = self._prompt(messages)
             prepare = partial(self._ask, prompt, counter)
-            several = len(self._clients) > 1
-            request = Relay(self._clients, prepare) if several else Call(self._clients[0], prepare)
+            request = (
+                Relay(self._clients, prepare, end)
+                if len(self._clients) > 1
+                else Call(self._clients[0], prepare, end)
+            )
             answer = AnswerChunks(
                 self._shape, counter, whole=self._whole, first_call_index=self._first_call_index
             )
@@ -138,8 +148,8 @@ class ModelCall:
                         yield items
                     if answer.done:
                         break
-                    if self._before_request and isinstance(batch[-1], RetryEvent):
-                        await self._before_request()
+                    if isinstance(batch[-1], RetryEvent):
+                        await self._take_turn(end)
             count = self._counter or counter
             read = tokens.count_prompt(count, prompt.system, prompt.history, prompt.query)
             spent += Usage(read, *answer.count(count))
@@ -150,8 +160,7 @@ class ModelCall:
             insisted = True
             insist = HumanMessage(_INSIST.format(function=self._function()))
             messages = [*messages, AIMessage(answer.withheld), insist]
-            if self._before_request:
-                await self._before_request()
+            await self._take_turn(end)
         call = request.call if isinstance(request, Relay) else request
         exact = call.exact
         events = [] if exact is None else [RevisedEvent()]
@@ -160,6 +169,29 @@ class ModelCall:
         if first:
             _mark_first(items)
         yield items
+
+    def _end(self) -> float | None:
+        """The loop's time at which `total_timeout` is up."""
+        total = self._clients[0].options.total_timeout
+        if total is None:
+            return None
+        return asyncio.get_running_loop().time() + total - (time.monotonic() - self._began)
+
+    async def _take_turn(self, end: float | None) -> None:
+        """Wait for the turn of a further request, within the time of the whole call."""
+        if self._before_request is None:
+            return
+        try:
+            async with asyncio.timeout_at(end) as limit:
+                await self._before_request()
+        except TimeoutError:
+            if not limit.expired():  # the limiter's own
+                raise
+            msg = (
+                f"The rate limiter gave no turn within total_timeout="
+                f"{self._clients[0].options.total_timeout} seconds."
+            )
+            raise SpaceTimeoutError(msg) from None
 
     def _prompt(self, messages: Sequence[BaseMessage]) -> turns.Prompt:
         """The conversation as system prompt, history and query."""

@@ -115,7 +115,7 @@ class ChatQwenSpace(BaseChatModel):
     """Longest wait in the Space's queue, in seconds."""
 
     total_timeout: Seconds | None = None
-    """Time limit for a whole call, retries included, in seconds."""
+    """Time limit for a whole call in seconds, retries and repeated requests for one answer included."""
 
     wake_timeout: float = Field(default=120.0, ge=0)
     """Longest wait for a Space that is asleep or starting, in seconds."""

@@ -22,6 +22,7 @@ from langchain_core.utils.function_calling import convert_to_json_schema, conver
 from langchain_core.utils.pydantic import is_basemodel_subclass
 from pydantic import ConfigDict
 
+from langchain_qwen_space.clock import one_clock
 from langchain_qwen_space.errors import InvalidInputError
 from langchain_qwen_space.json_schema import Schema, check_schema, json_schema, whole_schema
 from langchain_qwen_space.object_parser import ObjectParser
@@ -156,7 +157,8 @@ class StructuredOutput(RunnableSerializable[LanguageModelInput, Any]):
             OutputParserException: No answer was such an object.
             QwenSpaceError: A call failed.
         """
-        return self._call_with_config(self._invoke, input, config, **kwargs)
+        with one_clock():
+            return self._call_with_config(self._invoke, input, config, **kwargs)
 
     async def ainvoke(
         self,
@@ -165,7 +167,8 @@ class StructuredOutput(RunnableSerializable[LanguageModelInput, Any]):
         **kwargs: Any,
     ) -> Any:
         """As `invoke`."""
-        return await self._acall_with_config(self._ainvoke, input, config, **kwargs)
+        with one_clock():
+            return await self._acall_with_config(self._ainvoke, input, config, **kwargs)
 
     def stream(
         self,

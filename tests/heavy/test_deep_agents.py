@@ -1,4 +1,4 @@
-"""A deep agent (plans, files, subagents) on a real Space."""
+"""A deep agent (files, subagents) on a real Space."""
 
 import json
 
@@ -28,18 +28,21 @@ def model():
         yield ChatQwenSpace(space=space.url, model="72B")
 
 
-def test_it_plans_writes_a_file_and_reads_it(model):
+def test_it_writes_a_file_and_reads_it(model):
     agent = deep_agent(model)
     script = [
-        call("write_todos", todos=[{"content": "Write", "status": "in_progress"}]),
         call("write_file", file_path="/emma.txt", content="by Jane Austen"),
         call("read_file", file_path="/emma.txt"),
         "Jane Austen wrote it.",
     ]
     result = agent.invoke({"messages": [("human", "in turn: " + json.dumps(script))]})
     assert result["messages"][-1].text == "Jane Austen wrote it."
-    results = [message.text for message in result["messages"] if message.type == "tool"]
-    assert "by Jane Austen" in results[-1]
+    results = [message for message in result["messages"] if message.type == "tool"]
+    assert [(message.name, message.status) for message in results] == [
+        ("write_file", "success"),
+        ("read_file", "success"),
+    ]
+    assert "by Jane Austen" in results[-1].text
 
 
 async def test_a_subagent_is_sent_and_reports(model):
@@ -48,4 +51,5 @@ async def test_a_subagent_is_sent_and_reports(model):
     script = [call("task", description="echo: found", subagent_type="helper"), "It was found."]
     result = await agent.ainvoke({"messages": [("human", "in turn: " + json.dumps(script))]})
     assert result["messages"][-1].text == "It was found."
-    assert any(m.type == "tool" and m.text == "found" for m in result["messages"])
+    (report,) = [message for message in result["messages"] if message.type == "tool"]
+    assert (report.text, report.status) == ("found", "success")

@@ -70,7 +70,7 @@ class Call:
     Args:
         client: The Space.
         prepare: Makes what is asked, once the endpoint is known.
-        end: The loop's time at which it is given up, where `total_timeout` began before it.
+        end: The loop's time at which `total_timeout` is up; None is without limit.
 
     Attributes:
         client: The Space.
@@ -137,10 +137,12 @@ class Call:
         options = self._options
         retries = Retries(options.max_retries)
         self._deadlines = Deadlines(
-            options.timeout, options.queue_timeout, options.total_timeout, self._expire
+            options.timeout,
+            options.queue_timeout,
+            options.total_timeout,
+            self._end_at,
+            self._expire,
         )
-        if self._end_at is not None:
-            self._deadlines.end = self._end_at
         try:
             while True:
                 try:
@@ -149,12 +151,14 @@ class Call:
                     error.partial = error.partial or self.text
                     if self._spoke or self.over:
                         raise
-                    changed = await self._has_changed(error)
-                    event, pause = (None, 0.0) if changed else self._pause(error, retries)
+                    event: SpaceEvent
+                    if await self._has_changed(error):
+                        event, pause = RetryEvent(str(error), 0.0, retries.attempt + 1), 0.0
+                    else:
+                        event, pause = self._pause(error, retries)
                     self._end()
-                    if event is not None:
-                        yield [event]
-                        await asyncio.sleep(pause)
+                    yield [event]
+                    await asyncio.sleep(pause)
                     continue
                 if batch is None:
                     return

@@ -15,7 +15,8 @@ class Deadlines:
     Args:
         silence: The longest time without a byte from the Space while one is waited for.
         queue: The longest wait in the Space's queue.
-        total: The longest that the whole call may take, from now on.
+        total: The longest that the whole call may take.
+        end: When that time is up, as the loop reckons.
         expire: Called once, with a sentence's rest that says what took too long, and whether that
             was a silence, after which another try may fare better.
     """
@@ -25,6 +26,7 @@ class Deadlines:
         silence: float | None,
         queue: float | None,
         total: float | None,
+        end: float | None,
         expire: Callable[[str, bool], None],
     ) -> None:
         self._loop = asyncio.get_running_loop()
@@ -35,11 +37,11 @@ class Deadlines:
         self._moved = False  # the call has moved on since the last look
         self._since = 0.0  # when it last had, as far as was looked
         self.waiting: float | None = None  # since when the Space is waited for, in loop time
-        self.end = None if total is None else self._loop.time() + total
+        self.end = end
 
     def start(self) -> None:
         """The call stands in the queue, and its stream is open."""
-        if any(limit is not None for limit in (self._silence, self._queue, self._total)):
+        if any(limit is not None for limit in (self._silence, self._queue, self.end)):
             self._queued = self._since = self._loop.time()
             self._watch()
 

@@ -34,6 +34,7 @@ class Relay:
     Args:
         clients: The Spaces, with the same options.
         prepare: Makes what is asked, once a Space and its endpoint are known.
+        end: The loop's time at which `total_timeout` is up; None is without limit.
 
     Attributes:
         call: The call on the Space that was tried last, which is the one that answered.
@@ -41,9 +42,12 @@ class Relay:
 
     call: Call
 
-    def __init__(self, clients: Sequence[SpaceClient], prepare: Prepare) -> None:
+    def __init__(
+        self, clients: Sequence[SpaceClient], prepare: Prepare, end: float | None = None
+    ) -> None:
         self._clients = clients
         self._prepare = prepare
+        self._end = end
         self._options = clients[0].options
         accesses = tuple(client.access for client in clients)
         self._choice = choice_for(accesses, self._options.max_concurrency)
@@ -57,8 +61,7 @@ class Relay:
         Raises:
             QwenSpaceError: The last Space's error; its notes tell of those before.
         """
-        choice, total = self._choice, self._options.total_timeout
-        end = None if total is None else asyncio.get_running_loop().time() + total
+        choice, end = self._choice, self._end
         retries = Retries(self._options.max_retries)
         tried: list[Standing] = []
         notes: list[str] = []
@@ -89,10 +92,10 @@ class Relay:
                     if end is not None and asyncio.get_running_loop().time() + pause > end:
                         raise
                 notes.append(f"Before, on another Space: {error}")
-                event = _told(error, pause, len(tried))
+                events = _told(error, pause, len(tried))
             finally:
                 choice.leave(place)
-            yield [event]
+            yield events
             await asyncio.sleep(pause)
 
     async def _place(self, tried: Sequence[Standing], end: float | None) -> Place:
@@ -127,8 +130,9 @@ def _tell(choice: Choice, place: Place, batch: Sequence[Item]) -> None:
             return
 
 
-def _told(error: QwenSpaceError, pause: float, attempt: int) -> SpaceEvent:
-    """What the caller is told of a try that failed; what trying again does not mend, as a warning."""
-    if error.is_retryable or isinstance(error, GenerationError):
-        return RetryEvent(str(error), pause, attempt)
-    return WarningEvent(f"The call goes on to another Space: {error}")
+def _told(error: QwenSpaceError, pause: float, attempt: int) -> list[Item]:
+    """What the caller hears of a try that failed, with a warning of what a retry does not fix."""
+    events: list[Item] = [RetryEvent(str(error), pause, attempt)]
+    if not (error.is_retryable or isinstance(error, GenerationError)):
+        events.insert(0, WarningEvent(f"The call goes on to another Space: {error}"))
+    return events
