@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 _END = object()
 _MANY = 8  # items that may wait to be taken
-_FEW = 4  # items at which a source that waits goes on
+_FEW = 4  # items at which a waiting source continues
 _STOP_WAIT = 5.0  # seconds that the interpreter's exit waits for the thread
 
 
@@ -72,7 +72,7 @@ def _after_fork() -> None:
     global _thread, _lock
     if _thread is not None:
         atexit.unregister(_thread.stop)
-        # The parent's tasks go on in the parent. Destroyed in the child, when it exits, they would
+        # The parent's tasks continue in the parent. Destroyed in the child, when it exits, they would
         # complain and run their clean-up without a loop, so a reference is leaked on purpose.
         inherited = [_thread.loop, *asyncio.all_tasks(_thread.loop)]
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(inherited))
@@ -105,7 +105,7 @@ def iterate(source: Callable[[], AsyncGenerator[T]]) -> Iterator[T]:
 class _Handover:
     """Items on their way from the private loop to a thread that may be slow to take them.
 
-    So much may wait as keeps both sides busy; then the source waits, and with it whoever sends.
+    The buffer keeps both sides busy. When it is full, the source waits, and with it the sender.
     """
 
     def __init__(self) -> None:

@@ -210,7 +210,7 @@ def _checked_url(url: object, origin: str) -> str:
     except ValueError:
         pass
     raise InvalidInputError(
-        f"{origin} with {str(url)[:100]!r}, which is no http or https URL. Read a file on this "
+        f"{origin} with {str(url)[:100]!r}, which is not an http or https URL. Read a file on this "
         "machine with file_block(path)."
     )
 

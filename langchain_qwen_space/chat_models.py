@@ -264,7 +264,7 @@ class ChatQwenSpace(BaseChatModel):
     # What a Space offers
 
     def describe(self) -> "SpaceDescription":
-        """The Space's endpoint as it was understood; print it to read it. Of several, the first's.
+        """The Space's endpoint as detected; print it to read it. Of several Spaces, the first one's.
 
         Raises:
             QwenSpaceError: The Space cannot be reached, or has no chat.
@@ -317,8 +317,8 @@ class ChatQwenSpace(BaseChatModel):
         Args:
             tools: Functions, pydantic classes, TypedDicts, dicts, LangChain tools.
             tool_choice: "auto", "none", "any" (also "required" or True), or a tool's name. The
-                Space cannot force a call: the model is told to make one, prose before it is kept
-                back, and if none comes it is asked once more (`retry_tool_choice`).
+                Space cannot force a call: the prompt demands one, text before it is held back,
+                and if none comes the model is asked once more (`retry_tool_choice`).
             strict: Passed on in the tools' JSON.
             parallel_tool_calls: False ends the answer after its first call.
             **kwargs: Other settings of the call.
@@ -546,7 +546,7 @@ class ChatQwenSpace(BaseChatModel):
     def _report(self, event: SpaceEvent) -> None:
         """Hand an event of the call to the model's own listener.
 
-        As with LangChain's handlers, an error of the listener is logged and the call goes on.
+        As with LangChain's handlers, an error of the listener is logged and the call continues.
         """
         if isinstance(event, WarningEvent) and event.message not in self._warned:
             self._warned.add(event.message)

@@ -123,7 +123,7 @@ class AnswerChunks:
             self._accepted = ToolCallPiece(0, call_id, name, json.dumps(args, ensure_ascii=False))
 
     def take(self, fragment: str) -> list[ChatGenerationChunk]:
-        """The chunks for the next fragment of text."""
+        """The chunks for the next piece of text."""
         if self._plain:
             self._used.append(fragment)
             return [text_chunk(fragment)]

@@ -15,7 +15,7 @@ class EnvironmentSecret(SecretStr):
 
 
 def space_from_environment() -> str | list[str]:
-    """`QWEN_SPACE`, else the public Space; several are parted by commas."""
+    """`QWEN_SPACE`, else the public Space; several are separated by commas."""
     spaces = [part.strip() for part in os.environ.get("QWEN_SPACE", "").split(",") if part.strip()]
     return spaces if len(spaces) > 1 else spaces[0] if spaces else DEFAULT_SPACE
 

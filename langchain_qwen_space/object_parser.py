@@ -17,7 +17,7 @@ from langchain_qwen_space import json_schema
 from langchain_qwen_space.errors import InvalidInputError
 from langchain_qwen_space.qwen import json_objects
 
-_MOST_MISTAKES = 10  # that are told to the model; more would not help it
+_MOST_MISTAKES = 10  # that are sent to the model; more would not help it
 
 
 class ObjectParser(BaseTransformOutputParser[Any]):

@@ -1,76 +1,117 @@
 """Finds words that the project does not use, in everything that a person can read.
 
-    python scripts/check_words.py
+    python scripts/check_words.py [FILE …]
 
-Prints each place with the word to use instead, and exits with 1 if there is any. Each pattern is a
-regular expression, matched without regard to case.
+Without files, it checks all that git tracks: pages, notebooks, and of Python code the comments,
+docstrings, messages and names of tests. It prints each place with what to write instead, and exits
+with 1 if there is any. Text between backticks is a name in code and is not checked.
 """
 
+import io
 import json
 import re
 import subprocess
 import sys
+import tokenize
+from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 WORDS = {
-    r"\bmend(s|ed|ing)?\b": "fix",
-    r"\bon (this|our|the caller's) side\b": "client-side",
-    r"\b(ended|ends|end) (it |the call |a call )?on the Space\b": "cancelled, cancels",
-    r"\b(made|makes|make|is made) (it )?again\b": "retried, retries, made once more",
-    r"\bmade anew\b|\banew\b": "again, from scratch",
-    r"\b(tells?|told) of\b": "reports, describes, mentions",
-    r"\b(is|are|was) told\b": "is given, is notified",
-    r"\bof (one's|your|their|our|its) own\b": "your own …, a separate …",
-    r"\bof (yours|ours|theirs)\b": "your",
-    r"\b(it|this|that|which|value|text|name) (is|was) no\b(?! longer| more| less| other)": "is not a",
-    r"\bgoes? on\b(?! strike)": "continues, resumes",
-    r"\blooks? after\b": "checks, manages",
-    r"\bas it was given\b": "as given",
-    r"\bfarewells?\b": "cancellation",
-    r"\bgoodbye\b": "cancel",
-    r"\bsays? its last word\b|\blast word\b": "completes",
-    r"\bparted (off|from|by|as)?\b": "separated",
-    r"\bso many\b(?! as)": "that many",
-    r"\bhow to say so\b": "report",
-    r"\bshewn\b|\bhither\b|\bthereof\b|\bwherein\b|\blest\b": "plain English",
-    r"\bpatience\b": "limit, timeout",
-    r"\bstand(s)? still\b": "stalls",
-    r"\bmisses nothing\b": "plain English",
-    r"\becho: ": "a real question",
+    r"mend(s|ed|ing)?": "fix",
+    r"on (this|our|the caller's) side": "client-side",
+    r"(ended|ends|end) (it |the call |a call )?on the Space": "cancelled, cancels",
+    r"(made|make|makes) (it )?again(?! with)": "retried, retries",
+    r"(made |begins? |began )?anew": "again, from scratch",
+    r"(tells?|told) of": "reports, describes, mentions",
+    r"(is|are|was|were|be|been) told": "is given, is notified, receives",
+    r"of one's own": "your own …, a separate …",
+    r"of (yours|ours|theirs)": "your",
+    r"(it|this|that|which|value|text|name) (is|was) no(?! (longer|more|less|other|need|room"
+    r"|way|such|limit|answer|chat|model|token|network|script))": "is not a, does not have a",
+    r"(goes|go|went|going) on(?! strike)": "continues, resumes",
+    r"farewells?": "cancellation, cancel request",
+    r"goodbye": "cancel request",
+    r"last word": "completes",
+    r"parted": "separated",
+    r"(shewn|hither|thereof|wherein|lest|whoever|whichever way)": "plain English",
+    r"stands? still": "stalls",
+    r"misses nothing": "plain English",
+    r"the hub(?! API)": "the Hub API",
+    r"a hub": "a server with the Hub API",
+    r"fragments?": "chunk, piece",
+    r"(is|was|are|were) understood": "detected, read",
+    r"words of its own": "its own words",
+    r"for ever": "forever",
+    r"echo: ": "a real question",
 }
-CODE = {"ECHO"}  # nothing here
 SUFFIXES = {".py", ".md", ".html", ".js", ".css", ".toml", ".yml", ".ipynb"}
-SKIPPED = ("scripts/check_words.py", "CHANGELOG.md", "LICENSE", "vendor/", "tests/wire/")
+SKIPPED = ("scripts/check_words.py", "CHANGELOG.md", "LICENSE", "vendor/", "tests/wire/", ".svg")
+_FOUND = {re.compile(rf"\b{words}\b", re.IGNORECASE): instead for words, instead in WORDS.items()}
+_DEMO = re.compile(r"\becho: ")
 ECHO_IN = ("docs/", "README.md", "notebooks/")
 
 
-def text_of(path: Path) -> str:
-    """What a person reads in a file: of a notebook, its sources."""
-    text = path.read_text(encoding="utf-8")
-    if path.suffix == ".ipynb":
-        return "\n".join("".join(cell["source"]) for cell in json.loads(text)["cells"])
-    return text
+def prose(name: str, text: str) -> Iterator[tuple[int, str]]:
+    """The parts of a file that a person reads, each with the line that it begins on."""
+    if name.endswith(".ipynb"):
+        for number, cell in enumerate(json.loads(text)["cells"], 1):
+            source = "".join(cell["source"])
+            parts = [(1, source)] if cell["cell_type"] == "markdown" else python(source)
+            yield from ((number, part) for _, part in parts)
+    elif name.endswith(".py"):
+        yield from python(text)
+    else:
+        yield 1, text
+
+
+def python(text: str) -> Iterator[tuple[int, str]]:
+    """The comments and strings of Python code, and the names of its tests."""
+    text = re.sub(r"^(\s*)[%!].*$", r"\1pass", text, flags=re.MULTILINE)  # a notebook's commands
+    previous = ""
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        kinds = (tokenize.COMMENT, tokenize.STRING, getattr(tokenize, "FSTRING_MIDDLE", -1))
+        if token.type in kinds:
+            yield token.start[0], token.string
+        elif token.type == tokenize.NAME and previous == "def" and token.string.startswith("test_"):
+            yield token.start[0], token.string.replace("_", " ")
+        previous = token.string
+
+
+def check(name: str, text: str) -> Iterator[str]:
+    """What to write otherwise in a file, a line each."""
+    for start, part in prose(name, text):
+        shown = re.sub(r"`[^`\n]*`", lambda code: " " * len(code[0]), part)
+        shown = re.sub(
+            r"```.*?```", lambda code: re.sub(r"[^\n]", " ", code[0]), shown, flags=re.DOTALL
+        )
+        # A phrase may run over a line; the other line then begins with blanks, # or quotes.
+        flat = re.sub(r"(?<=\w)\n[ \t#>\"']*(?=\w)", lambda gap: "\n".ljust(len(gap[0])), shown)
+        for pattern, instead in _FOUND.items():
+            spaced = re.sub(r"\s", " ", flat)
+            for match in pattern.finditer(spaced):
+                if "echo" in pattern.pattern and not name.startswith(ECHO_IN):
+                    continue
+                line = start + (
+                    0 if name.endswith(".ipynb") else part.count("\n", 0, match.start())
+                )
+                yield f"{name}:{line}: {match[0]!r}; write: {instead}"
 
 
 def main() -> int:
-    """Look through every file that git tracks."""
-    listed = subprocess.run(
-        ["git", "ls-files"], cwd=ROOT, check=True, capture_output=True, text=True
-    )
+    """Check the files that are named, or all that git tracks."""
+    names = sys.argv[1:]
+    if not names:
+        command = ["git", "ls-files"]
+        listed = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
+        names = listed.stdout.splitlines()
     found = 0
-    for name in listed.stdout.splitlines():
-        path = ROOT / name
-        if path.suffix not in SUFFIXES or any(part in name for part in SKIPPED):
+    for name in names:
+        if Path(name).suffix not in SUFFIXES or any(part in name for part in SKIPPED):
             continue
-        text = text_of(path)
-        for pattern, instead in WORDS.items():
-            if "echo" in pattern and not name.startswith(ECHO_IN):
-                continue
-            for match in re.finditer(pattern, text, re.IGNORECASE):
-                found += 1
-                line = text.count("\n", 0, match.start()) + 1
-                print(f"{name}:{line}: {match[0]!r}; say: {instead}")
+        for line in check(name, (ROOT / name).read_text(encoding="utf-8")):
+            found += 1
+            print(line)
     return 1 if found else 0
 
 

@@ -48,7 +48,7 @@ _STATUSES: tuple[tuple[type[QwenSpaceError], int, str, str | None], ...] = (
 )
 
 
-@dataclass(eq=False)  # not frozen: whoever catches an exception sets its traceback
+@dataclass(eq=False)  # not frozen: Python sets the traceback of an exception
 class Problem(Exception):  # noqa: N818  it is sent, and named as the RFCs name what is sent
     """What is wrong with a request, as it is sent.
 

@@ -47,8 +47,11 @@ _ADVICE: tuple[tuple[type[QwenSpaceError], str], ...] = (
     (errors.StreamInterruptedError, "Ask again."),
     (errors.SpaceTimeoutError, "The Space may be overloaded. Try again later, or raise --timeout."),
     (errors.ContextTooLongError, "Begin a new conversation, or ask something shorter."),
-    (errors.GenerationError, "Try again. If it stays, the Space's owner has to mend it."),
-    (errors.ProtocolError, "Try again. If it stays, report it with the Space's id."),
+    (
+        errors.GenerationError,
+        "Try again. If it happens every time, only the Space's owner can fix it.",
+    ),
+    (errors.ProtocolError, "Try again. If it happens every time, report it with the Space's id."),
 )
 _ASLEEP = (
     "Your visit wakes it up, which takes a minute or more. Run this again then; `qwen-space chat` "

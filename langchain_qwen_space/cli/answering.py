@@ -19,7 +19,7 @@ class Reply:
 
     Attributes:
         chunks: The chunks of the message.
-        first: Seconds from the question to the first fragment; None before it.
+        first: Seconds from the question to the first chunk; None before it.
         whole: Seconds from the question to the end; None before it.
     """
 
@@ -35,7 +35,7 @@ class Reply:
         heard: "Callable[[str], object]" = lambda _: None,
         settings: Mapping[str, Any] | None = None,
     ) -> None:
-        """Ask, and hand each fragment to `heard`. Being cancelled ends the call on the Space.
+        """Ask, and pass each chunk to `heard`. Cancelling the task cancels the call on the Space.
 
         Raises:
             QwenSpaceError: See `errors`.

@@ -17,8 +17,8 @@ def api(
             "--space",
             "-s",
             metavar="ID|URL",
-            help="Id of the Space, or URL of its app; several, parted by commas or given one by "
-            "one, share the work. Default: `QWEN_SPACE`, else `Qwen/Qwen2.5`.",
+            help="Id of the Space, or URL of its app; several, separated by commas or given "
+            "one by one, share the work. Default: `QWEN_SPACE`, else `Qwen/Qwen2.5`.",
         ),
     ] = None,
     model: common.ModelOption = None,

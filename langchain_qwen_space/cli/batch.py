@@ -123,7 +123,7 @@ def batch(
     allow_changes: Annotated[
         bool,
         typer.Option(
-            "--allow-changes", help="Go on with another Space, model or options than before."
+            "--allow-changes", help="Resume with another Space, model or options than before."
         ),
     ] = False,
     engine: Annotated[
@@ -145,7 +145,7 @@ def batch(
     row that failed has an error; its text is what had come until then.
 
     Each answer is on disk as soon as it has come, in ANSWERS.job, until the last one is there and
-    ANSWERS is written. However a run ends, the same command goes on where it stopped; with other
+    ANSWERS is written. However a run ends, the same command resumes where it stopped; with other
     settings it is refused, unless you pass `--allow-changes`. A Space that goes away pauses the job.
     Keep ANSWERS.job as long as you may want to retry rows that failed; delete it after that.
 
@@ -205,7 +205,7 @@ def batch(
                     progress = run_batch(asked, job, options, on_progress=display)
             except KeyboardInterrupt:
                 error_console().print(
-                    f"Stopped. What is done is kept in {store_path(output)}; the same command goes on."
+                    f"Stopped. Finished rows are kept in {store_path(output)}; the same command resumes."
                 )
                 raise typer.Exit(INTERRUPTED) from None
         _report_end(progress, answers)
@@ -233,7 +233,7 @@ def _standard_streams(prompts: Path, answers: Path) -> Iterator[tuple[Path, Path
     except BaseException:
         if store_path(output).exists():
             error_console().print(
-                f"To go on: the same command with {source} {output} in place of {prompts} {answers}."
+                f"To resume: the same command with {source} {output} in place of {prompts} {answers}."
             )
         else:
             shutil.rmtree(folder, ignore_errors=True)

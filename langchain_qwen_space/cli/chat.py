@@ -85,7 +85,7 @@ def chat(
     With `--json` it is one object with these keys. `text`; `usage`: the counts of LangChain's
     `usage_metadata`, with `source`, "tokenizer" or "estimate"; `tool_calls`; `space`; `model`;
     `finish_reason`; `event_id`, the Space's id of the call; `id`, the message's; `seconds`: `first`
-    fragment and `whole` answer. If the call fails it has `error` (`type`, `message`, `retryable`,
+    chunk and `whole` answer. If the call fails it has `error` (`type`, `message`, `retryable`,
     `status`, `retry_after`) and the `text` until then; the exit status is 1 or 2 all the same.
     """
     with exit_codes():
@@ -143,7 +143,7 @@ def _is_piped() -> bool:
 
 
 class _Once:
-    """One question and its answer, printed as whoever reads it wants it."""
+    """One question and its answer, printed for a person or for a script."""
 
     def __init__(
         self, model: "ChatQwenSpace", messages: list[tuple[str, str]], *, streams: bool

@@ -26,7 +26,7 @@ SpaceOption = Annotated[
         "--space",
         "-s",
         metavar="ID|URL",
-        help="Id of the Space, or URL of its app; several, parted by commas, share the work. "
+        help="Id of the Space, or URL of its app; several, separated by commas, share the work. "
         "Default: `QWEN_SPACE`, else `Qwen/Qwen2.5`.",
     ),
 ]

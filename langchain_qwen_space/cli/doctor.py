@@ -52,7 +52,7 @@ def doctor(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Find a Space, say what was understood of it, and make one call.
+    """Find a Space, show what was detected on it, and make one call.
 
     Every step is timed. If one fails, it says why and what to do.
 
@@ -146,7 +146,7 @@ def _print_finding(finding: "Finding") -> None:
 
 
 def _ignore(_: "Step") -> None:
-    """With JSON, all steps are told at the end."""
+    """With JSON, all steps are reported at the end."""
 
 
 def _print_step(step: "Step") -> None:

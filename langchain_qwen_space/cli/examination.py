@@ -43,7 +43,7 @@ class Examination:
         model: What is examined; its `on_event` is taken.
         space: Its one Space.
         question: What the call asks.
-        report: Told of each step when it is over.
+        report: Called with each step when it is over.
 
     Attributes:
         space: The Space.
@@ -111,7 +111,7 @@ class Examination:
         elif self._doing == "join the queue":
             place = f"  {event.rank} before this call" if isinstance(event, QueueEvent) else ""
             self._over("\n".join([place, *self._remarks]).strip("\n"))
-            self._doing = "wait for the first fragment"
+            self._doing = "wait for the first chunk"
 
     def _listen(self, _: str) -> None:
         if self._doing != "read the whole answer":

@@ -26,8 +26,8 @@ HELP = """\
 /system [TEXT]  show or set the system prompt
 /model [NAME]   list the models, or choose one
 /save FILE      save the conversation
-/load FILE      go on with a saved one
-/new            begin a new one
+/load FILE      continue a saved one
+/new            start a new one
 /help           this text
 /bye            leave; so do Ctrl-D, /quit, /exit, exit and quit
 
@@ -95,7 +95,7 @@ class _Chat:
                 name, _, rest = text.partition(" ")
                 command = self._commands.get(name)
                 if command is None:
-                    self._say(f"There is no {name}; /help tells what there is.")
+                    self._say(f"There is no {name}; /help lists the commands.")
                 else:
                     await self._stoppable(command(rest.strip()))
             elif text:
@@ -199,7 +199,7 @@ class _Chat:
             or not self._now.turns
             or await _yes(
                 "This conversation is not saved. Leave? [y/N] ",
-                ctrl_d=True,  # a terminal that is gone says so for ever
+                ctrl_d=True,  # a terminal that is gone repeats this forever
             )
         )
 

@@ -57,6 +57,6 @@ def _give_up_output(error: OSError) -> NoReturn:
     """Exit with 1, since standard output cannot be written."""
     # What it still holds would fail again when the interpreter ends.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    if isinstance(error, BrokenPipeError):  # whoever read it has enough
+    if isinstance(error, BrokenPipeError):  # the reader closed the pipe
         sys.exit(1)
     sys.exit(f"Standard output cannot be written: {error.strerror}.")

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 _DEEPEST = 16  # levels; the parser leaves out what is below 20
-_NARROW = 8  # cells; a table whose columns would be narrower is told row by row
+_NARROW = 8  # cells; a table with narrower columns is shown row by row
 
 # What these rules read would not be shown: tags of HTML, link definitions, the backslashes of
 # formulas, the addresses of images.

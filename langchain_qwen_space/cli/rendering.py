@@ -81,7 +81,7 @@ class AnswerDisplay:
         self._console.print(printable(text), style="dim")
 
     def add(self, text: str) -> None:
-        """Take a fragment of the answer."""
+        """Take a chunk of the answer."""
         self._rest += printable(text)
         began = self._clock()
         if began >= self._next_look:
@@ -94,7 +94,7 @@ class AnswerDisplay:
                 self._done += block
 
     def finish(self, text: str) -> None:
-        """Take the whole answer, which may differ in blank space from the sum of its fragments."""
+        """Take the whole answer, which may differ in blank space from the sum of its chunks."""
         text = printable(text)
         if text.startswith(self._done):
             self._rest = text[len(self._done) :]

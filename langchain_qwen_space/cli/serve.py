@@ -1,4 +1,4 @@
-"""`qwen-space serve`: a Space of one's own."""
+"""`qwen-space serve`: a Space on this machine."""
 
 import enum
 import os
@@ -179,7 +179,7 @@ def _export(
         "\nTry it:\n"
         f"  pip install -r {folder / 'requirements.txt'}\n"
         f"  python {folder / 'app.py'}\n"
-        "Make it a Space of yours:\n"
+        "Push it to your own Space:\n"
         "  hf auth login\n"
         "  hf repos create my-space --type space --sdk gradio\n"
         f"  hf upload my-space {folder} . --type space"

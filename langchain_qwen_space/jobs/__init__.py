@@ -1,7 +1,7 @@
 """Big batches: a file of prompts becomes a file of answers, and may be killed at any moment.
 
 `run_batch` asks a model about every row of a JSONL, CSV, TSV or Parquet file, on this machine or on a
-Ray cluster. Each answer is on disk as soon as it has come; the same call goes on where
+Ray cluster. Each answer is on disk as soon as it has come; the same call resumes where
 the last one stopped.
 """
 

@@ -40,7 +40,7 @@ class BatchOptions:
         outage_timeout: How many seconds the job pauses for a Space that cannot be reached, sleeps or
             refuses calls, before it stops. No row fails by that: each is asked when the Space is
             back, or by the next run.
-        allow_changes: Go on with another Space, model or other options than those of the run before,
+        allow_changes: Resume with another Space, model or other options than those of the run before,
             so that the output mixes the answers of both.
         engine: "local" asks from this process, "ray" from a Ray cluster (extra `ray`).
         ray_address: The cluster's address; by default the one that Ray finds on this machine.
@@ -78,8 +78,8 @@ def run_batch(
 ) -> Progress:
     """Ask a model about every row of a file.
 
-    The same call, after the last one ended in whatever way, goes on where that stopped: no row is
-    asked about again whose answer had come. An interrupt (Ctrl-C) cancels the calls under way.
+    The same call resumes where the last one stopped, however that ended: no answered row is
+    asked about again. An interrupt (Ctrl-C) cancels the calls under way.
 
     Args:
         model: A chat model, or any Runnable that takes messages.

@@ -190,7 +190,7 @@ class JobState:
         if is_outage(answer):
             msg = (
                 f"The job stops: {answer['error']} What is done is kept, and no row was given up. "
-                "Run the same command when the Space is back; it goes on where it stopped."
+                "Run the same command when the Space is back; it resumes where it stopped."
             )
             raise QwenSpaceError(msg)
         if not self._asked:

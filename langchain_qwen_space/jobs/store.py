@@ -160,7 +160,7 @@ class AnswerStore:
     def _not_written(self, error: sqlite3.Error) -> QwenSpaceError:
         return QwenSpaceError(
             f"{self.path} cannot be written: {error}. The answers that it holds are kept. Make room "
-            "on its disk, then run the job again; it goes on where it stopped."
+            "on its disk, then run the job again; it resumes where it stopped."
         )
 
     @property

@@ -1,4 +1,4 @@
-"""What may answer on a Space of one's own: the demo, weights on this machine, another server.
+"""What can answer on your own Space: the demo, weights on this machine, another server.
 
 One description serves twice: `Backend.load` makes what answers here, and `Backend.source` is the
 Python that makes it in an exported Space.
@@ -27,7 +27,7 @@ class Backend:
         extra: The extra of this project that installs them.
         model: The model's name, for the page.
         concurrency: How many answers at a time suit it.
-        pace: Seconds to wait between two fragments.
+        pace: Seconds to wait between two chunks.
     """
 
     name: str
@@ -76,7 +76,7 @@ class Backend:
 
 
 def demo() -> Backend:
-    """The demo, which is no language model."""
+    """The demo, which is not a language model."""
     from langchain_qwen_space.local.demo import PACE
 
     return Backend("demo", module="demo", maker="demo", needs=("demo_tools",), pace=PACE)

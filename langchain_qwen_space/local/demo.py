@@ -17,7 +17,7 @@ from collections.abc import Iterator
 
 from . import demo_tools
 
-# Seconds between two fragments. About 40 a second: as fast as a good Space, slow enough to be seen.
+# Seconds between two chunks. About 40 a second: as fast as a good Space, slow enough to be seen.
 PACE = 0.025
 
 HELP = """\

@@ -21,7 +21,7 @@ import os
 from qwen_space.{module} import {maker}
 from qwen_space.page import build
 
-# A secret of the Space: "user:password". Without it, whoever sees the Space may use it.
+# A secret of the Space: "user:password". Without it, everybody who sees the Space can use it.
 login = os.environ.get("QWEN_SPACE_AUTH")
 
 page = build(
@@ -68,7 +68,7 @@ print(ChatQwenSpace(space="your-name/your-space").invoke("Hello!").content)
 
 | variable or secret | what it is |
 | --- | --- |
-| `QWEN_SPACE_AUTH` | `user:password` of a login; without it, whoever sees the Space may use it |
+| `QWEN_SPACE_AUTH` | `user:password` of a login; without it, everybody who sees the Space can use it |
 {variables}"""
 
 _PACKAGE = '''\
@@ -159,7 +159,7 @@ def _readme(backend: Backend, gradio: str) -> str:
     if "key_env" in backend.arguments:
         variables = f"| `{backend.arguments['key_env']}` | the API key of the server behind it |\n"
     return _README.format(
-        title="A chat of one's own",
+        title="Your own chat",
         gradio=gradio,
         python=f"{sys.version_info.major}.{sys.version_info.minor}",
         models=models,

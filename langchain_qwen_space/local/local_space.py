@@ -42,8 +42,8 @@ class LocalSpace:
         show_error: Send the texts of exceptions to the caller. Public Spaces mostly do not.
         revises: Let Gradio re-indent texts while they grow, as it does on the public Space. False
             sends every text exactly as it was yielded.
-        pace: Seconds to wait between two fragments; by default 0.025 for the built-in demo, which
-            would else be done at once, and none for a function of your own.
+        pace: Seconds to wait between two chunks; by default 0.025 for the built-in demo, and none
+            for your own function.
         start_timeout: How long the start may take, in seconds.
 
     Raises:
@@ -67,7 +67,7 @@ class LocalSpace:
             pace = PACE if answer is demo else 0.0
         for name, value, least in (
             ("port", port, 0),
-            ("concurrency", concurrency, 1),  # with none, every call would wait for ever
+            ("concurrency", concurrency, 1),  # with 0, every call would wait forever
             ("max_queue", max_queue, 1),
             ("pace", pace, 0),
             ("start_timeout", start_timeout, 0),
@@ -149,7 +149,7 @@ class LocalSpace:
         try:
             return await asyncio.to_thread(self.start)
         except asyncio.CancelledError:
-            # The start goes on in its thread, and nobody will leave the block that it was for.
+            # The start continues in its thread, and nobody will leave the block that it was for.
             threading.Thread(target=self.stop).start()
             raise
 

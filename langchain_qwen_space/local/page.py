@@ -38,7 +38,7 @@ def build(
         concurrency: How many answers may be written at a time.
         revises: Hand texts to Gradio as plain strings, which it re-indents at every event, as the
             public Space does. False hands them over as typed parts, which Gradio leaves alone.
-        pace: Seconds to wait between two fragments.
+        pace: Seconds to wait between two chunks.
 
     Returns:
         The page, not yet served.
@@ -69,7 +69,7 @@ def build(
         if isinstance(texts, str):
             raise TypeError(
                 "The answering function returned a string. It must yield the text so far, "
-                "fragment by fragment: use `yield`."
+                "piece by piece: use `yield`."
             )
         try:
             for text in texts:
@@ -101,9 +101,7 @@ def build(
     # for the page's other functions.
     page.max_threads = max(page.max_threads, 2 * concurrency)
     with page:
-        gr.Markdown(
-            "# A chat of one's own" if models else "# Qwen2.5: A Party of Foundation Models!"
-        )
+        gr.Markdown("# Your own chat" if models else "# Qwen2.5: A Party of Foundation Models!")
         with gr.Row():
             with gr.Row():
                 general = gr.Radio(
@@ -113,7 +111,7 @@ def build(
                 math = gr.Radio(math_names, label="Qwen2.5-Math：", visible=not models)
             with gr.Row():
                 coder = gr.Radio(coder_names, label="Qwen2.5-Coder：", visible=not models)
-        # The endpoint's input. Gradio refuses a value that is no choice, so it has all of them. A
+        # The endpoint's input. Gradio refuses a value that is not a choice, so it has all of them. A
         # label tells clients what it is, where the names of the models do not.
         model = gr.Radio(
             [*general_names, *math_names, *coder_names],

@@ -135,7 +135,7 @@ def _keep(printed: BinaryIO, log: bytearray) -> None:
 
 def _end(process: "subprocess.Popen[bytes]", keeper: threading.Thread) -> None:
     # In a fork of the process that started it, all of this lets go of the server but leaves it
-    # running: `Popen` sees that it is no child of the fork, and sends no signal.
+    # running: `Popen` sees that it is not a child of the fork, and sends no signal.
     process.kill()
     process.wait()
     keeper.join(_LOG_END_TIMEOUT)

@@ -24,7 +24,7 @@ class Weights:
 
     Raises:
         OSError: There is no such model, or it cannot be fetched.
-        ValueError: It is no language model, or has no chat template.
+        ValueError: It is not a language model, or has no chat template.
     """
 
     def __init__(self, model: str, max_tokens: int = 2048) -> None:

@@ -1,8 +1,8 @@
-"""Where an answer is cut on this side: at the first stop string, and after `max_tokens` tokens.
+"""Where an answer is cut client-side: at the first stop string, and after `max_tokens` tokens.
 
-Both cutters are fed a stream of fragments. Each hands on at once all that no continuation of the
-text can take back, and holds only the rest. The cost of a fragment never depends on how much came
-before it.
+Both cutters are fed a stream of pieces. Each returns at once all that no continuation of the text
+can take back, and holds only the rest. The cost of a piece never depends on how much came before
+it.
 """
 
 import re
@@ -16,7 +16,7 @@ _LONGEST_TOKEN = 128  # bytes; of Qwen's vocabulary
 
 
 class StopStrings:
-    """Cuts a stream of text exactly before the first stop string, wherever fragments split it.
+    """Cuts a stream of text exactly before the first stop string, however it is split.
 
     First is the stop string that starts earliest in the text, not the one that is complete first:
     with the stops "abcd" and "bc", "abc" is held until it is known whether a "d" follows. Where
@@ -143,7 +143,7 @@ class TokenLimit:
         """
         if self._left == 0 or len(self._open) - self._given > _LONGEST_TOKEN:
             return True
-        if self._open[-1].isspace():  # blanks are cut anew when more of them follow
+        if self._open[-1].isspace():  # spaces are split differently when more of them follow
             return False
         # The last character may yet change: a combining mark may follow it.
         text = unicodedata.normalize("NFC", self._open)[:-1]

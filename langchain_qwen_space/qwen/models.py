@@ -27,7 +27,7 @@ def canonical_name(name: str) -> str:
     All of `72B`, `Qwen2.5-72B`, `qwen2.5-72b-instruct` and `Qwen/Qwen2.5-72B-Instruct` are
     `qwen2.5-72b-instruct`; `Coder-7B` is `qwen2.5-coder-7b-instruct`. A Space may offer anything:
     a name that is not a Qwen2.5 model's is returned without its owner, in lower case. Ollama's
-    `qwen2.5:72b` and the spelling `qwen-2.5-72b` are understood too.
+    `qwen2.5:72b` and the spelling `qwen-2.5-72b` work too.
     """
     bare = name.strip().rpartition("/")[2].lower().replace(":", "-").replace("qwen-2.5", "qwen2.5")
     short = bare.removeprefix("qwen2.5-").removesuffix("-instruct")

@@ -48,7 +48,7 @@ _BOUNDARY = re.compile(
     rf"|(?<=[0-9])(?=[\r\n!-~{_LETTER}{_CJK_MARK}])"
     rf"|(?<=[{_LETTER}])(?=[\r\n!-.:-=?@\[-^`{{}}~{_CJK_MARK}])"
 )
-# Where a run goes on for twice so many characters without such a place, it is cut between two
+# Where a run continues for twice that many characters without such a place, it is cut between two
 # tokens. What follows could only change tokens so far back if, all the way, each pair of tokens had
 # a lower rank than the pair on its left, which no text does over hundreds of characters.
 _RUN = 512

@@ -5,7 +5,7 @@ begun, the rest as it comes, the last bracket once the call is known to be whole
 repair (`tool_repair`) is held until it is whole and goes out as one piece. A call that is broken
 or cut off ends in such a way that LangChain, however it adds the pieces up, finds it invalid.
 
-Nothing is looked at twice but the end of a fragment that may still become a tag or an escape, the
+Nothing is looked at twice but the end of a piece that may still become a tag or an escape, the
 first characters of a call, and a call's body once it has ended.
 """
 
@@ -58,8 +58,8 @@ class ToolCallParser:
     not, and that bracket alone may be missing before `</tool_call>`. Everything else is broken:
     swallowed up to the next tag outside of its strings, or the end of the answer.
 
-    How the text is split into fragments changes the pieces, but neither the text nor the calls
-    that they add up to.
+    How the text is split changes the pieces, but neither the text nor the calls that they add up
+    to.
 
     Args:
         withhold_prose: Text before the first call is kept in `withheld`. It is given out right
@@ -81,7 +81,7 @@ class ToolCallParser:
         self._gap: list[str] | None = (
             None  # blank space since the last call; None where text follows
         )
-        self._held = ""  # the end of the last fragment, still undecided
+        self._held = ""  # the end of the last piece, still undecided
         self._step: Callable[[str, int, _Out], int] = self._in_text
         self._body = CallBody(may_stream=True)
         self._debris: list[str] = []  # what stands between a call and the closing tag
@@ -184,7 +184,7 @@ class ToolCallParser:
         tag = _tag_at(text, end) if text[end] == "<" else ""
         if tag is None:
             return end
-        # A comma says that the JSON goes on: the bracket that closed the call was one too many.
+        # A comma says that the JSON continues: the bracket that closed the call was one too many.
         another, debris = text[end] == "{", "".join(self._debris)
         if ("," in debris and not another) or not (tag or read_calls(self._body.text)):
             self._body.take(debris)

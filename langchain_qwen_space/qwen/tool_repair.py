@@ -8,7 +8,7 @@ import re
 from typing import Any
 
 NESTING_LIMIT = 100
-"""Brackets within brackets; with more, whoever gets the call would meet a recursion limit."""
+"""Brackets within brackets; with more, the receiver of the call would meet a recursion limit."""
 
 _CALL_KEYS = ({"name", "arguments"}, {"name", "parameters"})
 _FIRST_KEYS = re.compile(
@@ -50,7 +50,7 @@ def as_json(text: str) -> str:
 
 
 def read_broken(body: str) -> tuple[str | None, str]:
-    """Returns the name, if one can be told, and the arguments as written of a broken call.
+    """Returns the name, if one can be found, and the arguments as written of a broken call.
 
     The arguments are all that follows the name, and without a name the whole body.
     """

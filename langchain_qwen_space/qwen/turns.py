@@ -93,7 +93,7 @@ def from_messages(
     - `name` and ids are not sent: Qwen's template has no place for them.
 
     Args:
-        messages: The conversation. The last message that is no system message is the query.
+        messages: The conversation. The last message that is not a system message is the query.
         tools: Tools on offer, as OpenAI's API takes them.
         instruction: A demand for this call only, such as a tool that must be called. It ends the
             system prompt, after an empty line.

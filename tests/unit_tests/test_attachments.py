@@ -214,9 +214,9 @@ def test_a_name_has_no_folders_and_a_suffix_of_its_type(given, name):
         ({"type": "image", "base64": 5}, "not valid base64"),
         ({"type": "image", "url": "data:image/png"}, "no comma"),
         ({"type": "file", "url": "data:text/plain,"}, "is empty"),
-        ({"type": "image", "url": "gs://bucket/a.png"}, "no http or https URL"),
+        ({"type": "image", "url": "gs://bucket/a.png"}, "not an http or https URL"),
         ({"type": "image", "url": "file:///etc/passwd"}, r"file_block\(path\)"),
-        ({"type": "image", "url": "http://["}, "no http or https URL"),
+        ({"type": "image", "url": "http://["}, "not an http or https URL"),
         (
             {"type": "image", "base64": b64(PDF)},
             "said to be image, but its bytes are application/pdf",

@@ -1,6 +1,6 @@
 """Recognises events that only append to the answer, without decoding the rest of them.
 
-Nearly every event of an answer is the event before it with another fragment and other timings. So
+Nearly every event of an answer is the event before it with another piece of text and other timings. So
 once one was decoded and understood, those that differ from it in nothing else need not be.
 """
 
@@ -59,5 +59,5 @@ class Appends:
 
 @lru_cache(maxsize=64)
 def _pattern(rest: bytes) -> re.Pattern[bytes]:
-    """Matches any fragment and then `rest` with any timings."""
+    """Matches any text and then `rest` with any timings."""
     return re.compile(_STRING + rb"\]" + _FLOAT.join(map(re.escape, _FLOATS.split(rest))))

@@ -1,4 +1,4 @@
-"""What was understood of a Space, for people."""
+"""What was detected on a Space, for people."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,24 +20,24 @@ _HISTORY = {
 
 @dataclass(frozen=True, slots=True)
 class SpaceDescription:
-    """The endpoint of a Space as it was understood; print it to read it.
+    """The endpoint of a Space as detected; print it to read it.
 
     Attributes:
         space: The Space's id or URL.
         url: Where its app runs.
         gradio: Gradio's version.
-        protocol: The wire's protocol.
-        function: The function's name on the Space's API page.
-        fn_index: Its number on the wire.
-        streams: Whether it is a generator, so that answers come in fragments.
+        protocol: Gradio's protocol.
+        function: The name of the function on the Space's API page.
+        fn_index: Its number in the protocol.
+        streams: Whether it is a generator, so that answers stream.
         queues: Whether calls wait in a queue.
         history: How earlier turns are sent.
-        roles: Which input, by label, is what.
-        models: The models on offer; empty where the Space offers no choice.
-        default_model: The one that it takes when none is asked for.
-        settings: The other inputs, by label, with what they take.
-        chain: The functions that a call runs, in order, those that open the page first.
-        doubts: What else a role might have been, and what could not be read, a sentence each.
+        roles: The label of the input for each role.
+        models: The models that the Space offers; empty if there is no choice.
+        default_model: The model that is used by default.
+        settings: The other inputs, by label, with the values that they accept.
+        chain: The functions that a call runs, in order; those that load the page come first.
+        doubts: Sentences on ambiguous roles, and on what could not be read.
     """
 
     space: str

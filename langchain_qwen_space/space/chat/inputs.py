@@ -51,7 +51,7 @@ def clamp(component: Component, value: Any, name: str, *, up: bool = False) -> f
     """The value nearest to `value` that the component allows; with `up`, not below it if it can.
 
     Raises:
-        InvalidInputError: It is no number.
+        InvalidInputError: It is not a number.
     """
     if not _is_number(value):
         raise InvalidInputError(f"{name} takes a number, not {value!r}.")

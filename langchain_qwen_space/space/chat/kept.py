@@ -2,7 +2,7 @@
 
 The chat pages of Qwen3 and later are built so (modelscope_studio): a `BrowserState` holds
 `{"conversations": […], "conversation_contexts": {KEY: …}}`, `load` puts it into a State, and
-picking a conversation (`active_change`) makes it the one that a question goes on with. So earlier
+picking a conversation (`active_change`) makes it the one that a question continues. So earlier
 turns reach the model as turns, though no input of the chat holds them.
 """
 

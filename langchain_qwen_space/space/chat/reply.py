@@ -1,9 +1,9 @@
-"""Whole values and edits of a chatbot -> fragments of the answer's text.
+"""Whole values and edits of a chatbot -> pieces of the answer's text.
 
 A Space sends its chatbot's value once and then edits to it (see "Edits" and "The server revises
 itself" in `docs/developers/protocol.md`). While the text only grows, what is new is handed out as it comes,
 at a cost that does not depend on what came before. When the Space takes something back, the true
-text and what was handed out part ways; `Track` finds the place to go on from.
+text and what was handed out part ways; `Track` finds the place to continue from.
 """
 
 import logging
@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Thought:
-    """A fragment of the model's reasoning, which is not part of the answer."""
+    """A piece of the model's reasoning, which is not part of the answer."""
 
     text: str
 
@@ -51,7 +51,7 @@ class Track:
         return self._ahead is None
 
     def append(self, fragment: str) -> None:
-        """Note a fragment that followed a level text and was handed out as it came."""
+        """Note a piece that followed a level text and was returned as it came."""
         self._parts.append(fragment)
 
     def take(self, text: str) -> str:
@@ -179,7 +179,7 @@ class Reply:
             return []
 
     def grow(self, fragment: str) -> list[Fragment]:
-        """Take a fragment that is appended at `tail`.
+        """Take text that is appended at `tail`.
 
         Raises:
             ProtocolError: The value is larger than `max_chars`.

@@ -366,7 +366,7 @@ def read_config(body: object, base: URL, where: str) -> SpaceConfig:
         where: The Space, for messages.
 
     Raises:
-        UnsupportedSpaceError: It is no Gradio app's, or that of a release that is too old.
+        UnsupportedSpaceError: It does not belong to a Gradio app, or to one that is too old.
     """
     if not isinstance(body, dict) or not isinstance(body.get("dependencies"), list):
         msg = (

@@ -1,4 +1,4 @@
-"""One call on a Space, from its place in the queue to the last fragment."""
+"""One call on a Space, from its place in the queue to the last piece of text."""
 
 import asyncio
 import logging
@@ -102,7 +102,7 @@ class Call:
         self._appends: Appends
         self._deadlines: Deadlines
         self._failure: QwenSpaceError | None = None
-        self._spoke = False  # a fragment was handed out
+        self._spoke = False  # text was returned
         self._handed_out = 0  # characters
         self.over = False
         self._woken: float | None = None  # since when a Space that is asleep is waited for
@@ -126,7 +126,7 @@ class Call:
     async def run(self) -> AsyncGenerator[list[Item]]:
         """Make the call and yield what arrives, in batches of what has arrived together.
 
-        The last item is `Finished`. Leaving the iteration ends the call on the Space.
+        The last item is `Finished`. Leaving the iteration cancels the call on the Space.
 
         Raises:
             QwenSpaceError: See `errors`; `partial` holds the text until then.
@@ -178,7 +178,7 @@ class Call:
             self._pool.exit(self.leave)
 
     async def _next(self) -> list[Item] | None:
-        """Go on until something has arrived; None at the end."""
+        """Continue until something has arrived; None at the end."""
         session = self._session
         if session is None or session.stream is None:
             return await self._in_time(self._open())
@@ -335,7 +335,7 @@ class Call:
         return chunk
 
     def _expire(self, what: str, silence: bool) -> None:
-        """Give the call up; whoever reads it gets the error at once."""
+        """Give the call up; its reader gets the error at once."""
         self.over = not silence
         self._failure = self._too_late(what)
         if self._session is not None and self._session.stream is not None:
@@ -349,7 +349,7 @@ class Call:
         """Read the events of some bytes and add what they bring to `items`."""
         reply = self._reply
         assert reply is not None  # noqa: S101
-        grown: list[str] = []  # fragments that have arrived together, nothing between them
+        grown: list[str] = []  # text that has arrived together, nothing between it
         try:
             for data in self._decoder.feed(chunk):
                 if session.complete:
@@ -454,7 +454,7 @@ class Call:
                 self._handed_out += len(item if isinstance(item, str) else item.text)
             if self._handed_out > _MOST_REPEATED * self._options.max_reply_bytes:
                 msg = (
-                    f"{self.client.where} took its answer back and began anew, over and over. Ask "
+                    f"{self.client.where} revised its answer from the start, over and over. Ask "
                     "again; if answers of this length are wanted, raise max_reply_bytes."
                 )
                 raise ProtocolError(msg, partial=self.text, is_retryable=False)
@@ -473,7 +473,7 @@ class Call:
             session.end()
 
     def _pause(self, error: QwenSpaceError, retries: Retries) -> tuple[SpaceEvent, float]:
-        """How long to wait before the call is made again, and how to say so; else the error."""
+        """The event that reports a retry, and its delay; raises the error if there is none."""
         now = self._loop.time()
         event: SpaceEvent
         if isinstance(error, SpaceAsleepError):
@@ -489,7 +489,7 @@ class Call:
         return event, pause
 
     async def _has_changed(self, error: QwenSpaceError) -> bool:
-        """Whether the Space was deployed anew since its `/config` was read, which explains `error`."""
+        """Whether the Space was redeployed since its `/config` was read, which explains `error`."""
         known = self._endpoint
         if isinstance(error, SpaceAuthenticationError) and self.client.access.auth is not None:
             # The login may have been forgotten by the Space; it is asked for once more.
@@ -528,7 +528,7 @@ def _where_looked(endpoint: Endpoint) -> str:
 
 
 def _joined(items: list[Item]) -> list[Item]:
-    """The same items, neighbouring fragments of the same kind as one."""
+    """The same items, with neighbouring text of the same kind joined."""
     joined: list[Item] = []
     texts: list[str] = []
     for item in items:

@@ -1,4 +1,4 @@
-"""Which of several Spaces the next call goes to. It knows no network: it is told what happened."""
+"""Which of several Spaces the next call goes to. It does no I/O: callers report what happened."""
 
 import asyncio
 import os
@@ -29,9 +29,9 @@ class Place:
     Attributes:
         space: Where it is.
         since: When it was sent there, in seconds of the choice's clock.
-        started: When the Space began to work on it, as far as that was told.
-        told: What the Space's queue said of it last.
-        spoke: Whether a fragment of its answer has come.
+        started: When the Space began to run it, if it reported that.
+        told: The last report of the Space's queue.
+        spoke: Whether a piece of its answer has arrived.
     """
 
     space: "Standing"
@@ -169,7 +169,7 @@ class Choice(Line[Place]):
             self._advance()
 
     def spoke(self, place: Place) -> None:
-        """The first fragment has come: whatever was wrong with the Space is over."""
+        """The first text has arrived: the Space works again."""
         with self._lock:
             self.started(place)
             place.spoke = True

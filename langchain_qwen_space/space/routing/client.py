@@ -28,7 +28,7 @@ from langchain_qwen_space.space.wire.faults import from_status
 from langchain_qwen_space.space.wire.pool import Pool, connection_error
 
 ERROR_BYTES = 64 * 1024  # how much of an error's body is read
-_HUB_PATIENCE = 10.0  # seconds; without the hub the host is found by rule
+_HUB_PATIENCE = 10.0  # seconds; without the Hub API the host is derived from the id
 _MOST_REDIRECTS = 4
 
 
@@ -41,10 +41,10 @@ class Options:
         queue_timeout: The longest wait in the Space's queue.
         total_timeout: The longest that the whole call may take.
         wake_timeout: How long a Space that is asleep or starting is waited for.
-        max_retries: How often a call is made again that failed before its first fragment.
-        max_concurrency: How many calls are on the Space at a time.
-        join_fragments: Whether fragments that have arrived together are handed out as one.
-        max_reply_bytes: The most that one event, or one answer, may hold.
+        max_retries: How often a call that failed before its first text is retried.
+        max_concurrency: How many calls are on the Space at the same time.
+        join_fragments: Whether text that arrives together is joined.
+        max_reply_bytes: The largest size of one event or one answer.
         max_config_bytes: The most that the Space's `/config` may hold.
         start: The function that the page's event calls, by name or number.
         api_name: The function that answers, by its name on the Space's API page.
@@ -145,7 +145,7 @@ class SpaceClient:
         return text
 
     async def _host(self, pool: Pool) -> URL:
-        """Where the app runs: the URL given, else what the hub says, else the hub's rule."""
+        """Where the app runs: the URL given, else what the Hub API says, else its rule."""
         space = self.access.space
         if self.access.is_url:
             return URL(space)
@@ -172,7 +172,7 @@ class SpaceClient:
         return _json(body)
 
     async def _explained(self, pool: Pool, error: QwenSpaceError) -> QwenSpaceError:
-        """What the hub knows of a Space that did not answer as it should, else `error`."""
+        """What the Hub API says of a Space that did not answer as it should, else `error`."""
         if self.access.is_url or isinstance(error, SpaceAuthenticationError):
             return error
         try:
@@ -253,7 +253,7 @@ def _redirect(response: aiohttp.ClientResponse, method: str) -> URL | None:
 
 
 def _json(body: bytes) -> object:
-    """The decoded body, or None where it is no JSON."""
+    """The decoded body, or None if it is not JSON."""
     try:
         return orjson.loads(body)
     except ValueError:

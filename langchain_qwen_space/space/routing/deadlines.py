@@ -9,7 +9,7 @@ _PATIENCE = 3600.0  # seconds that a Space may keep a call alive without moving 
 class Deadlines:
     """The limits of one call, in seconds; None is no limit.
 
-    Heartbeats end a silence, and a Space may send them for ever. So where no time was set for the
+    Heartbeats count as data, and a Space may send them forever. So where no time was set for the
     whole call, it also has to move on within an hour: to begin, or to bring more of the answer.
 
     Args:
@@ -87,7 +87,7 @@ class Deadlines:
 
     @property
     def too_long(self) -> str:
-        """What the caller is told when the whole call takes too long."""
+        """The message if the whole call takes too long."""
         return (
             f"did not complete the answer within {self._total} seconds in all. Raise "
             "total_timeout=… or ask for less."

@@ -1,4 +1,4 @@
-"""Space id -> host, and what the hub says of a Space that does not answer.
+"""Space id -> host, and what the Hub API says of a Space that does not answer.
 
 See "Finding the Space" in `docs/developers/protocol.md`. `HF_ENDPOINT` names another hub, as it does for
 Hugging Face's own packages; a token goes to huggingface.co only.
@@ -23,14 +23,14 @@ _STOPPED = {
     "STOPPED": "is stopped; only its owner can restart it. Duplicate it, or choose another Space.",
     "DELETING": "is being deleted. Choose another Space.",
     "NO_APP_FILE": "holds no app. Check its id.",
-    "CONFIG_ERROR": "is set up wrongly; its owner has to mend it. Choose another Space.",
-    "BUILD_ERROR": "could not be built; its owner has to mend it. Choose another Space.",
+    "CONFIG_ERROR": "is set up wrongly; its owner has to fix it. Choose another Space.",
+    "BUILD_ERROR": "could not be built; its owner has to fix it. Choose another Space.",
     "RUNTIME_ERROR": "has crashed; its owner has to restart it. Choose another Space.",
 }
 
 
 class SpaceAsleepError(SpaceUnavailableError):
-    """The Space will run in a while. `stage` is the hub's word for what it does now."""
+    """The Space will run in a while. `stage` is as in the Hub API."""
 
     def __init__(self, message: str, stage: str = "") -> None:
         super().__init__(message)
@@ -38,18 +38,18 @@ class SpaceAsleepError(SpaceUnavailableError):
 
 
 def hub_url(space_id: str, question: str) -> URL:
-    """Where the hub answers `question` ("host" or "runtime") about a Space."""
+    """Where the Hub API answers `question` ("host" or "runtime") about a Space."""
     hub = URL(os.environ.get("HF_ENDPOINT") or "https://huggingface.co")
     return hub / "api" / "spaces" / space_id / question
 
 
 def host_by_rule(space_id: str) -> URL:
-    """The host of a Space by the hub's own rule: `Qwen/Qwen2.5` -> `qwen-qwen2-5.hf.space`."""
+    """The host of a Space by the Hub API's rule: `Qwen/Qwen2.5` -> `qwen-qwen2-5.hf.space`."""
     return URL(f"https://{re.sub(r'[^a-z0-9]+', '-', space_id.lower()).strip('-')}.hf.space")
 
 
 def host_from(body: object, space_id: str) -> URL:
-    """The host that the hub named, or the one by rule where its answer names none."""
+    """The host that the Hub API named, or the one by rule if it names none."""
     host = body.get("host") if isinstance(body, dict) else None
     try:
         url = URL(host) if isinstance(host, str) else None
@@ -59,7 +59,7 @@ def host_from(body: object, space_id: str) -> URL:
 
 
 def stage_error(body: object, where: str) -> SpaceUnavailableError | None:
-    """Why a Space does not answer, by what the hub says of it; None if it should."""
+    """Why a Space does not answer, according to the Hub API; None if it should."""
     stage = body.get("stage") if isinstance(body, dict) else None
     if not isinstance(stage, str):
         return None

@@ -1,4 +1,4 @@
-"""One call that may go to any of several Spaces, and goes on to the next when one fails."""
+"""One call that may go to any of several Spaces, and moves on to the next when one fails."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
@@ -55,11 +55,11 @@ class Relay:
     async def run(self) -> AsyncGenerator[list[Item]]:
         """Make the call and yield what arrives, as `Call.run` does.
 
-        Until the first fragment, a call whose Space fails goes on to another at once, as often as
-        there are others; after that each further try is one of `max_retries`, with their pauses.
+        Until the first text, a call whose Space fails moves on to another at once, as often as
+        there are others; after that each further try is one of `max_retries`, with its delay.
 
         Raises:
-            QwenSpaceError: The last Space's error; its notes tell of those before.
+            QwenSpaceError: The last Space's error; its notes hold the earlier ones.
         """
         choice, end = self._choice, self._end
         retries = Retries(self._options.max_retries)
@@ -119,7 +119,7 @@ class Relay:
 
 
 def _tell(choice: Choice, place: Place, batch: Sequence[Item]) -> None:
-    """Tell the choice what has arrived, up to the first fragment."""
+    """Report to the choice what has arrived, up to the first text."""
     for item in batch:
         if isinstance(item, QueueEvent):
             choice.queued(place, item)
@@ -131,8 +131,8 @@ def _tell(choice: Choice, place: Place, batch: Sequence[Item]) -> None:
 
 
 def _told(error: QwenSpaceError, pause: float, attempt: int) -> list[Item]:
-    """What the caller hears of a try that failed, with a warning of what a retry does not fix."""
+    """The events for a try that failed, with a warning if a retry would not help."""
     events: list[Item] = [RetryEvent(str(error), pause, attempt)]
     if not (error.is_retryable or isinstance(error, GenerationError)):
-        events.insert(0, WarningEvent(f"The call goes on to another Space: {error}"))
+        events.insert(0, WarningEvent(f"The call moves on to another Space: {error}"))
     return events

@@ -1,4 +1,4 @@
-"""When a call that failed is made again: exponential with jitter, `Retry-After` obeyed."""
+"""When a failed call is retried: exponential with jitter, `Retry-After` is respected."""
 
 from collections.abc import Iterator
 

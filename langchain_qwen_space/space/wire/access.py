@@ -40,7 +40,7 @@ class Access:
 
         A token from the environment goes to huggingface.co and *.hf.space only, one that the
         caller gave also to the URL that the caller gave. Gradio's clients of 5.x and 6.x send
-        `x-hf-authorization` to a Space, older ones `Authorization`; the hub knows the latter.
+        `x-hf-authorization` to a Space, older ones `Authorization`; the Hub API the latter.
 
         Raises:
             InvalidInputError: It would go over plain http to another machine, or it is no token.
@@ -71,7 +71,7 @@ class Access:
         none is used.
 
         Raises:
-            InvalidInputError: It is no HTTP proxy.
+            InvalidInputError: It is not an HTTP proxy.
         """
         proxy = self.proxy
         if proxy is None:
@@ -123,7 +123,7 @@ def is_loopback(host: str) -> bool:
 def parse_space(space: str) -> str:
     """`space` in one spelling: an id, or a URL without query and trailing slash.
 
-    The page of a Space on the hub (https://huggingface.co/spaces/Owner/Name) counts as its id.
+    The page of a Space on huggingface.co (https://huggingface.co/spaces/Owner/Name) counts as its id.
 
     Raises:
         InvalidInputError: It is neither.

@@ -107,7 +107,7 @@ def from_output(
     if not isinstance(error, str) or not error.strip():
         msg = (
             f"The app on {where} failed without saying why (it hides its errors). Try again; if it "
-            "goes on, ask the Space's owner to look into its log."
+            "happens every time, ask the Space's owner to look into its log."
         )
         return GenerationError(msg, partial=partial)
     said = _unquoted(error) if quoted and "duration" in found else error

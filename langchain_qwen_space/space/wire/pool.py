@@ -22,12 +22,12 @@ USER_AGENT = (
 )
 Work = Callable[[], Coroutine[Any, Any, None]]
 _IDLE = 4.0  # seconds that a connection is kept; Gradio's server (uvicorn) closes it after 5
-_FAREWELLS = 32  # to one Space that may be under way at a time
-_FAREWELL = 2.0  # seconds that a closing loop waits for Spaces to be told of calls that ended
+_FAREWELLS = 32  # concurrent cancel requests to one Space
+_FAREWELL = 2.0  # seconds that a closing loop waits for its cancel requests
 
 
 class Pool:
-    """What the calls of one event loop share: connections, cookies, and farewells to Spaces."""
+    """What the calls of one event loop share: connections, cookies, and cancel requests."""
 
     def __init__(self) -> None:
         self._connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=_IDLE)
@@ -57,7 +57,7 @@ class Pool:
         return self._locks.setdefault(access, asyncio.Lock())
 
     def turn(self, access: Access) -> asyncio.Semaphore:
-        """What a farewell holds while it connects, so that a crowd that leaves comes in turn."""
+        """What a cancel request holds while it connects, which limits how many are sent at once."""
         return self._turns.setdefault(access, asyncio.Semaphore(_FAREWELLS))
 
     def enter(self, leave: Callable[[], None]) -> None:
@@ -83,7 +83,7 @@ class Pool:
             if work is not None:
                 self.spawn(work, again=False)
         elif (error := task.exception()) is not None:
-            logger.debug("A farewell to a Space failed: %s", error)
+            logger.debug("A cancel request failed: %s", error)
 
     def _session(self, access: Access, *, once: bool) -> aiohttp.ClientSession:
         session = self._sessions.get((access, once))

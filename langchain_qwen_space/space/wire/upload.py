@@ -21,7 +21,7 @@ _ESCAPED = str.maketrans({'"': "%22", "\r": "%0D", "\n": "%0A"})  # as browsers 
 
 
 class Body:
-    """A form with one file, read anew by each request that it is the body of.
+    """A form with one file, read again by each request that it is the body of.
 
     Attributes:
         sent: How many bytes of the file were taken by the connection.
@@ -110,7 +110,7 @@ class Upload:
 
     async def _send(self, file: Attachment, body: Body) -> str:
         client = self._client
-        # Only `progress` can tell a slow upload from one that stands still.
+        # Only `progress` can tell a slow upload from one that stalls.
         patient = SpaceClient(client.access, replace(client.options, timeout=None))
         status, headers, answer = await patient.fetch(
             self._pool, "POST", self._url, ERROR_BYTES, data=body, headers=body.headers

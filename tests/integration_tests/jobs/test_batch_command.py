@@ -181,7 +181,7 @@ def test_ctrl_c_ends_it_cleanly_and_it_goes_on(tmp_path):
         _, told = first.communicate()
         assert first.returncode == 130, told
         assert "Traceback" not in told
-        assert f"What is done is kept in {output}.job; the same command goes on." in told
+        assert f"Finished rows are kept in {output}.job; the same command resumes." in told
         assert not output.exists()
         second = subprocess.run(command, capture_output=True, text=True, check=False)
     assert second.returncode == 0, second.stderr
