@@ -95,7 +95,7 @@ class ModelCall:
             stop=options.stop,
             max_tokens=options.max_tokens,
             reasoning=options.reasoning,
-            tools=bool(self._tools),
+            tools=self._tools,
             forced=options.forced is not None,
             single=options.parallel_tool_calls is False,
             schema=options.response_format,

@@ -36,6 +36,7 @@ from langchain_qwen_space.options import (
     with_own_names,
 )
 from langchain_qwen_space.qwen import models, tokens, turns
+from langchain_qwen_space.qwen.tools import BROKEN_CALLS
 
 if TYPE_CHECKING:
     from langchain_qwen_space.call import ModelCall
@@ -704,4 +705,9 @@ def _result(chunks: list[ChatGenerationChunk]) -> ChatResult:
     """The chunks of an answer as one."""
     whole = merge_chat_generation_chunks(chunks)
     assert whole is not None  # noqa: S101
-    return ChatResult(generations=[ChatGeneration(message=message_chunk_to_message(whole.message))])
+    message = message_chunk_to_message(whole.message)
+    if isinstance(message, AIMessage):
+        broken = message.additional_kwargs.get(BROKEN_CALLS, {})
+        for call in message.invalid_tool_calls:
+            call["error"] = broken.get(call["id"], {}).get("error")
+    return ChatResult(generations=[ChatGeneration(message=message)])

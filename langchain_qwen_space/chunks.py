@@ -9,7 +9,7 @@ import json
 import secrets
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -23,8 +23,11 @@ from langchain_qwen_space.json_text import JSONText
 from langchain_qwen_space.qwen.cuts import StopStrings, TokenLimit
 from langchain_qwen_space.qwen.reasoning import Reasoning, ThoughtsEnd, ThoughtSplitter
 from langchain_qwen_space.qwen.tokens import TokenCounter
-from langchain_qwen_space.qwen.tool_calls import ToolCallParser, ToolCallPiece
+from langchain_qwen_space.qwen.tool_calls import BrokenCall, ToolCallParser, ToolCallPiece
 from langchain_qwen_space.qwen.tool_repair import give_up
+from langchain_qwen_space.qwen.tools import BROKEN_CALLS
+
+_THOUGHT = "The call stood in the thoughts before the answer, so it was not made."
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,7 @@ class Shape:
         max_tokens: The most tokens that the text may have.
         reasoning: True gives thoughts apart, False leaves them out, None leaves them and their tags
             in the text. It decides only what is shown.
-        tools: Whether tags of tool calls are read.
+        tools: The tools whose calls are read, in OpenAI's form; none of them reads no calls.
         forced: Whether prose before the first call is kept back.
         single: Whether the first call is the last.
         schema: The JSON schema that the text has to fit; None for plain text.
@@ -45,7 +48,7 @@ class Shape:
     stop: Sequence[str] = ()
     max_tokens: int | None = None
     reasoning: bool | None = None
-    tools: bool = False
+    tools: Sequence[dict[str, Any]] = ()
     forced: bool = False
     single: bool = False
     schema: dict[str, Any] | None = None
@@ -101,6 +104,8 @@ class AnswerChunks:
         self._untagged = False  # text turned out to be thought after it was handed out
         self._calls = self._parser() if shape.tools else None
         self._arguments: dict[int, str] = {}  # handed out, by the index of the call
+        self._ids: dict[int, str] = {}
+        self._broken: dict[str, BrokenCall] = {}
         self._json = None if shape.schema is None else JSONText(partial(_fits, shape.schema))
         self._written: list[str] = []  # JSON
         self._accepted: ToolCallPiece | None = None
@@ -168,25 +173,29 @@ class AnswerChunks:
             spent: How many tokens were read and written for it.
             exact: The Space's text and thoughts, if it took back any that was handed out.
         """
-        chunks = self._kept_back()
+        chunks, broken = self._kept_back(), self._broken_calls()
         answer = self
         if self._untagged and self._kept is None and exact is None:
             exact = "".join(self._used), "".join(self._apart)
         if exact is not None:
-            answer = AnswerChunks(self._shape, self._counter, whole=True)
+            answer = AnswerChunks(
+                self._shape, self._counter, whole=True, first_call_index=self._first_call_index
+            )
             text, thoughts = exact
             answer.think(thoughts)
             answer.take(text)
             answer.end()
+            if answer.withheld is not None:
+                answer._accepted = self._accepted
             right = answer._kept_back()
             if self._kept is not None:
-                chunks = right
+                chunks, broken = right, answer._broken_calls()
             metadata["revised"] = True
             metadata["final_text"] = "".join(chunk.text for chunk in right)
         metadata["finish_reason"] = answer._finish_reason()
         message = AIMessageChunk(
             content="",
-            additional_kwargs=answer._parsed(),
+            additional_kwargs={**answer._parsed(), **broken},
             response_metadata=metadata,
             usage_metadata=_usage_metadata(spent),
             chunk_position="last",
@@ -194,7 +203,17 @@ class AnswerChunks:
         return [*chunks, ChatGenerationChunk(message=message)]
 
     def _parser(self) -> ToolCallParser:
-        return ToolCallParser(withhold_prose=self._shape.forced, single=self._shape.single)
+        functions = [tool["function"] for tool in self._shape.tools]
+        return ToolCallParser(
+            {function["name"]: function.get("parameters") or {} for function in functions},
+            withhold_prose=self._shape.forced,
+            single=self._shape.single,
+        )
+
+    def _broken_calls(self) -> dict[str, Any]:
+        """What the history and the caller need of calls that could not be read."""
+        found = self._broken | (self._calls.broken if self._calls else {})
+        return {BROKEN_CALLS: {key: asdict(call) for key, call in found.items()}} if found else {}
 
     def _read(self, text: str) -> list[Piece]:
         """Separate thoughts, text and tool calls."""
@@ -248,12 +267,14 @@ class AnswerChunks:
                 self._note_arguments(piece)
             for index, args in self._arguments.items():
                 out.append(ToolCallPiece(index, None, None, give_up(args)))
+                self._broken[self._ids[index]] = BrokenCall("", _THOUGHT)
             self._arguments.clear()
         if self._shape.reasoning is None:
             out.append(Reasoning("", end.written))
 
     def _note_arguments(self, piece: Piece) -> None:
         if isinstance(piece, ToolCallPiece):
+            self._ids[piece.index] = piece.id or self._ids[piece.index]
             self._arguments[piece.index] = self._arguments.get(piece.index, "") + piece.args
 
     def _give(self, pieces: list[Piece], *, last: bool = False) -> list[ChatGenerationChunk]:

@@ -1,52 +1,100 @@
-"""What a model wrote inside one `<tool_call>` tag, read as the calls it stands for.
+"""What a model wrote as JSON for a call, read as the calls it stands for.
 
 A mistake is repaired where only one reading is possible; everything else is a broken call.
 """
 
 import json
 import re
+from collections.abc import Collection, Mapping
 from typing import Any
+
+from langchain_qwen_space.qwen import parameters
+from langchain_qwen_space.qwen.parameters import Tools
 
 NESTING_LIMIT = 100
 """Brackets within brackets; with more, the receiver of the call would meet a recursion limit."""
 
-_CALL_KEYS = ({"name", "arguments"}, {"name", "parameters"})
+_ARGUMENTS = ("arguments", "parameters", "args")
+_LABELS = frozenset({"id", "type"})
 _FIRST_KEYS = re.compile(
     r"""\s*\{\s*(["'])name\1\s*:\s*(["'])(?P<name>[^"'\\]+)\2\s*"""
-    r"""(?:,\s*(["'])(?:arguments|parameters)\4\s*:\s*)?(?P<args>.*)""",
+    r"""(?:,\s*(["'])(?:arguments|parameters|args)\4\s*:\s*)?(?P<args>.*)""",
     re.DOTALL,
 )
 _WORDS = {"True": "true", "False": "false", "None": "null"}
+_COMMENT = r"(?<!:)//[^\n]*+"
 _TOKEN = re.compile(
-    r'"(?:[^"\\]++|\\.)*+"' rf"|'(?P<quoted>(?:[^'\\]++|\\.)*+)'|\b(?P<word>{'|'.join(_WORDS)})\b",
+    r'(?P<string>"(?:[^"\\]++|\\.)*+")'
+    rf"|'(?P<quoted>(?:[^'\\]++|\\.)*+)'|\b(?P<word>{'|'.join(_WORDS)})\b"
+    rf"|(?P<gap>{_COMMENT}|,(?=(?:\s++|{_COMMENT})*+[}}\]]))",
     re.DOTALL,
 )
 _IN_QUOTES = re.compile(r'\\(.)|"', re.DOTALL)
+_ESCAPE = re.compile(r"\\(?:u[0-9a-fA-F]{4}|.)", re.DOTALL)
+_JSON_ESCAPE = re.compile(r'\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})')
 _STRING_OR_BRACKET = re.compile(
     r'"(?:[^"\\]++|\\.)*+(?:"|(?P<open>\\?)\Z)|[{}\[\]]',
     re.DOTALL,
 )
+_MEMBER = re.compile(r'"(?:[^"\\]++|\\.)*+"|[{}\[\],]', re.DOTALL)
 
 
-def read_calls(body: str) -> list[tuple[str, dict[str, Any]]]:
-    """Returns the calls, names with arguments, that the body of a tag stands for; none if broken.
+class BrokenCallError(ValueError):
+    """A call cannot be read. The message says what is wrong, in words for the model."""
 
-    A body is one call or a JSON list of calls. Read besides strict JSON: arguments under the key
-    `parameters`, as a JSON string, or null or "" for none; both keys in either order; Python's
-    single quotes, `True`, `False` and `None`; raw line breaks in strings. Broken is what can be
-    read in two ways: a key that stands twice in one object, and keys besides those two, which may
-    be arguments that were left outside by a bracket too many.
+
+def read_calls(body: str, tools: Tools) -> list[tuple[str, dict[str, Any]]]:
+    """Returns the calls, names with arguments, that a JSON text stands for.
+
+    It is one call or a list of calls. Read besides strict JSON: OpenAI's wrapper
+    (`{"type": "function", "function": {…}}`); an `id` or `type` beside the name; no arguments;
+    arguments under the key `parameters` or `args`, as a JSON string, or null or "" for none; keys
+    in any order; Python's single quotes, `True`, `False` and `None`; raw line breaks in strings;
+    commas before a closing bracket; `//` comments; a backslash that is no escape; a list or object
+    as a JSON string where the tool's schema allows nothing else.
+
+    Raises:
+        BrokenCallError: It can be read in no way, or in two: a key that stands twice in one object;
+            keys besides those, which may be arguments that were left outside by a bracket too many.
     """
-    try:
-        value = _load(body)
-        return [_call(item) for item in (value if isinstance(value, list) else [value])]
-    except ValueError:
-        return []
+    value = _load(body)
+    items = value if isinstance(value, list) else [value]
+    if not items:
+        raise BrokenCallError("The list of calls is empty.")
+    return [_call(item, tools) for item in items]
 
 
 def as_json(text: str) -> str:
-    """Returns the text with what Python writes in its own way put as JSON; JSON stays as it is."""
+    """Returns the text with what is spelled in another way than JSON's put as JSON.
+
+    JSON stays as it is.
+    """
     return _TOKEN.sub(_token, text)
+
+
+def unwrap(text: str, wanted: Mapping[str, frozenset[str]]) -> str:
+    """Returns the JSON text of an object, with lists and objects in place of strings that hold them.
+
+    Args:
+        text: The object.
+        wanted: The types of its members that are to be lists or objects.
+    """
+    parts: list[str] = []
+    depth, at, key = 0, 0, ""
+    for match in _MEMBER.finditer(text):
+        mark = match[0]
+        if mark in "{[}]":
+            depth += 1 if mark in "{[" else -1
+        elif depth == 1 and mark == ",":
+            key = ""
+        elif depth == 1 and not key:
+            key = mark
+        elif depth == 1 and (allowed := wanted.get(json.loads(key, strict=False))):
+            value = json.loads(mark, strict=False)
+            if parameters.from_string(value, allowed) is not value:
+                parts += [text[at : match.start()], value]
+                at = match.end()
+    return "".join([*parts, text[at:]])
 
 
 def read_broken(body: str) -> tuple[str | None, str]:
@@ -77,26 +125,76 @@ def give_up(args: str) -> str:
     return tail + ("}" if brackets[-1] == "[" else "]")
 
 
-def _call(item: Any) -> tuple[str, dict[str, Any]]:
-    if not isinstance(item, dict) or item.keys() not in _CALL_KEYS:
-        raise ValueError
-    name, args = item["name"], item.get("arguments", item.get("parameters"))
+def _call(item: Any, tools: Tools) -> tuple[str, dict[str, Any]]:
+    if isinstance(item, dict) and isinstance(item.get("function"), dict) and "name" not in item:
+        if others := item.keys() - _LABELS - {"function"}:
+            raise BrokenCallError(f'{_listed(others)} cannot stand beside "function".')
+        item = item["function"]
+    if not isinstance(item, dict) or "name" not in item:
+        msg = 'A call is a JSON object with the keys "name" and "arguments".'
+        raise BrokenCallError(msg)
+    name = item["name"]
     if not (isinstance(name, str) and name):
-        raise ValueError
+        raise BrokenCallError('The "name" of a call is a string, the name of a function.')
+    known = parameters.properties(tools.get(name))
+    for key in item.keys() & _LABELS:
+        # It may be an argument that was left outside.
+        if key in known or not isinstance(item[key], str | None):
+            raise BrokenCallError(_outside({key}))
+    given = [key for key in _ARGUMENTS if key in item]
+    if len(given) > 1:
+        raise BrokenCallError(f"{_listed(given)} both hold arguments; write them once.")
+    if others := item.keys() - _LABELS - {"name", *given}:
+        raise BrokenCallError(_outside(others))
+    args = item[given[0]] if given else None
     if isinstance(args, str):
         args = _load(args or "null")
     if args is None:
         args = {}
     if not isinstance(args, dict):
-        raise ValueError
+        raise BrokenCallError('"arguments" is a JSON object, with the names of the parameters.')
+    if given and given[0] != "arguments" and given[0] in known and given[0] not in args:
+        raise BrokenCallError(
+            f'"{given[0]}" is a parameter of {name}: write "arguments" around it.'
+        )
+    for key, allowed in parameters.structured(tools.get(name)).items():
+        if isinstance(args.get(key), str):
+            args[key] = parameters.from_string(args[key], allowed)
     return name, args
+
+
+def _listed(keys: Collection[str]) -> str:
+    return " and ".join(f'"{key}"' for key in sorted(keys))
+
+
+def _outside(keys: Collection[str]) -> str:
+    return f'{_listed(keys)} cannot stand beside "name" and "arguments": write arguments inside.'
 
 
 def _load(text: str) -> Any:
     try:
         return _strict(text)
+    except BrokenCallError:
+        raise
     except ValueError:
+        pass
+    try:
         return _strict(as_json(text))
+    except json.JSONDecodeError as error:
+        raise BrokenCallError(_explain(error)) from error
+    except BrokenCallError:
+        raise
+    except ValueError as error:  # a number of too many digits
+        raise BrokenCallError(f"The call is not valid JSON: {error}.") from error
+
+
+def _explain(error: json.JSONDecodeError) -> str:
+    if not error.doc[error.pos :].strip() or "Unterminated string" in error.msg:
+        return "The call ends too early: a quote or a bracket is not closed."
+    if "escape" in error.msg:
+        return "The call is not valid JSON: a backslash in a string has to be written as two."
+    near = error.doc[max(0, error.pos - 20) : error.pos + 20]
+    return f"The call is not valid JSON: {error.msg} (near {near!r})."
 
 
 def _strict(text: str) -> Any:
@@ -104,7 +202,7 @@ def _strict(text: str) -> Any:
     for match in _STRING_OR_BRACKET.finditer(text):
         depth += {"{": 1, "[": 1, "}": -1, "]": -1}.get(match[0], 0)
         if depth > NESTING_LIMIT:
-            raise ValueError
+            raise BrokenCallError("The arguments are nested too deeply.")
     # Not strict about line breaks in strings, as LangChain's own parser is not.
     return json.loads(text, strict=False, object_pairs_hook=_object)
 
@@ -112,16 +210,37 @@ def _strict(text: str) -> Any:
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     value = dict(pairs)
     if len(value) < len(pairs):
-        raise ValueError
+        twice = {key for number, (key, _) in enumerate(pairs) if key in dict(pairs[:number])}
+        raise BrokenCallError(f"{_listed(twice)} is given twice in one object.")
     return value
 
 
 def _token(match: re.Match[str]) -> str:
+    if match["gap"]:
+        return ""
     if match["word"]:
         return _WORDS[match["word"]]
-    if match["quoted"] is None:
-        return match[0]
+    if match["string"] is not None:
+        return _with_json_escapes(match["string"])
     return f'"{_IN_QUOTES.sub(_escape, match["quoted"])}"'
+
+
+def _with_json_escapes(string: str) -> str:
+    r"""A string in quotes, with backslashes that are no escapes doubled, as in `"\d+"`.
+
+    Where others are escapes, as the second one in `"C:\dir\new"`, the string could be read in two
+    ways and stays as it is: invalid.
+    """
+    escapes = {match[0] for match in _ESCAPE.finditer(string)} - {'\\"', "\\'"}
+    if any(_JSON_ESCAPE.fullmatch(escape) for escape in escapes):
+        return string
+    return _ESCAPE.sub(_double, string)
+
+
+def _double(match: re.Match[str]) -> str:
+    if match[0] == "\\'":
+        return "'"
+    return match[0] if match[0] == '\\"' else f"\\{match[0]}"
 
 
 def _escape(match: re.Match[str]) -> str:

@@ -7,6 +7,10 @@ from typing import Any
 
 from langchain_qwen_space.errors import InvalidInputError
 
+BROKEN_CALLS = "broken_tool_calls"
+"""Key in a message's `additional_kwargs`: by id, what was written for a call that could not be
+read, and what is wrong with it."""
+
 _BEFORE_TOOLS = """
 
 # Tools
@@ -48,20 +52,23 @@ def tools_section(tools: Sequence[Mapping[str, Any]]) -> str:
     return "\n".join([_BEFORE_TOOLS, *(_json(dict(tool)) for tool in tools)]) + _AFTER_TOOLS
 
 
-def render_tool_calls(content: str, calls: Sequence[Mapping[str, Any]]) -> str:
+def render_tool_calls(content: str, calls: Sequence[Mapping[str, Any] | str]) -> str:
     """Returns an assistant turn: its text, if any, then its calls.
 
     Args:
         content: The turn's text.
         calls: LangChain's `ToolCall`s and `InvalidToolCall`s. The arguments of an invalid one are
-            written as they are, so that the model sees its own mistake; without a name, they are
-            the whole call.
+            written as they are; without a name, they are the whole call. A string is what the model
+            wrote for a call, tags included, so that it sees its own mistake.
 
     Raises:
         InvalidInputError: Arguments hold something that JSON cannot hold.
     """
-    blocks = [f"<tool_call>\n{_call(call)}\n</tool_call>" for call in calls]
-    return "\n".join([content, *blocks] if content else blocks)
+    blocks = [
+        call if isinstance(call, str) else f"<tool_call>\n{_call(call)}\n</tool_call>"
+        for call in calls
+    ]
+    return "\n".join(filter(None, [content, *blocks]))
 
 
 def render_tool_response(text: str) -> str:

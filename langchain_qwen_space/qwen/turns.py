@@ -22,6 +22,7 @@ from langchain_qwen_space import attachments
 from langchain_qwen_space.attachments import Attachment
 from langchain_qwen_space.errors import InvalidInputError
 from langchain_qwen_space.qwen.tools import (
+    BROKEN_CALLS,
     break_control_strings,
     has_lone_surrogate,
     render_tool_calls,
@@ -114,7 +115,7 @@ def from_messages(
         skipped = _SKIPPED_IN_AI if kind == "assistant" else frozenset()
         text, files = _read(message.content, where, skipped)
         if isinstance(message, AIMessage):
-            text = render_tool_calls(text, [*message.tool_calls, *message.invalid_tool_calls])
+            text = render_tool_calls(text, _calls(message))
         elif kind == "tool":
             text = render_tool_response(
                 break_control_strings(text) if protect_tool_results else text
@@ -149,6 +150,16 @@ def from_messages(
         query,
         tuple(tuple(files) for _, files in merged) if with_files else (),
     )
+
+
+def _calls(message: AIMessage) -> list[Mapping[str, Any] | str]:
+    """The calls of a message, valid ones before invalid ones, these as the model wrote them."""
+    broken = message.additional_kwargs.get(BROKEN_CALLS) or {}
+    calls: list[Mapping[str, Any] | str] = [*message.tool_calls]
+    for call in message.invalid_tool_calls:
+        known = broken.get(call["id"])
+        calls.append(known["written"] if known else call)
+    return calls
 
 
 def _kind(message: BaseMessage, where: str) -> _Kind:

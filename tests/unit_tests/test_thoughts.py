@@ -17,6 +17,8 @@ TAGGED = f"<think>maybe {DELETE}, no.</think>\n\nAre you sure?"
 UNTAGGED = TAGGED.removeprefix("<think>")
 IN_A_STRING = '<tool_call>\n{"name": "note", "arguments": {"text": "write <think>hm</think> tags"}}\n</tool_call>'
 
+TOOLS = [{"type": "function", "function": {"name": name}} for name in ("delete_all", "note")]
+
 
 def answer(
     text: str | list[str], *, whole: bool = False, untagged: bool = True, **shape: Any
@@ -41,7 +43,7 @@ def answer(
 @pytest.mark.parametrize("text", [TAGGED, UNTAGGED], ids=["tagged", "untagged"])
 @pytest.mark.parametrize("single", [True, False])
 def test_a_call_in_a_thought_is_not_made(text, whole, reasoning, single):
-    message = answer(list(text), whole=whole, reasoning=reasoning, tools=True, single=single)
+    message = answer(list(text), whole=whole, reasoning=reasoning, tools=TOOLS, single=single)
     assert message.tool_calls == []
     assert message.text.endswith("Are you sure?")
 
@@ -49,7 +51,7 @@ def test_a_call_in_a_thought_is_not_made(text, whole, reasoning, single):
 @pytest.mark.parametrize("reasoning", [None, True, False])
 def test_a_call_after_thoughts_is_made(reasoning):
     for text in (TAGGED + DELETE, UNTAGGED + DELETE):
-        message = answer(list(text), whole=True, reasoning=reasoning, tools=True)
+        message = answer(list(text), whole=True, reasoning=reasoning, tools=TOOLS)
         assert [call["name"] for call in message.tool_calls] == ["delete_all"]
 
 
@@ -81,7 +83,7 @@ def test_a_stream_that_began_inside_its_thoughts_ends_with_the_exact_text():
 @pytest.mark.parametrize("reasoning", [None, True, False])
 @pytest.mark.parametrize("whole", [True, False])
 def test_a_tag_inside_of_an_argument_stays_there(whole, reasoning):
-    message = answer(list(f"Hm. {IN_A_STRING}"), whole=whole, reasoning=reasoning, tools=True)
+    message = answer(list(f"Hm. {IN_A_STRING}"), whole=whole, reasoning=reasoning, tools=TOOLS)
     assert message.tool_calls[0]["args"] == {"text": "write <think>hm</think> tags"}
 
 
@@ -133,8 +135,8 @@ def test_how_a_text_is_split_changes_nothing(parts, size, reasoning):
     text = "".join(parts)
     split = [text[at : at + size] for at in range(0, len(text), size)]
     for whole in (True, False):
-        one = answer(text, whole=whole, reasoning=reasoning, tools=True)
-        many = answer(split, whole=whole, reasoning=reasoning, tools=True)
+        one = answer(text, whole=whole, reasoning=reasoning, tools=TOOLS)
+        many = answer(split, whole=whole, reasoning=reasoning, tools=TOOLS)
         assert one.content == many.content
         assert [call["args"] for call in one.tool_calls] == [
             call["args"] for call in many.tool_calls
@@ -146,7 +148,7 @@ def test_no_call_comes_out_of_a_thought(parts, size, whole, reasoning):
     thought = "".join(parts).replace("</think>", "").replace("</", "").lstrip()
     text = f"<think>{thought}</think>Done."
     split = [text[at : at + size] for at in range(0, len(text), size)]
-    assert answer(split, whole=whole, reasoning=reasoning, tools=True).tool_calls == []
+    assert answer(split, whole=whole, reasoning=reasoning, tools=TOOLS).tool_calls == []
 
 
 @given(PARTS)

@@ -52,6 +52,8 @@ class Call:
     after: str
     calls: tuple[tuple[str, dict], ...]
     """None of them: the body is broken."""
+    cut_off: int = CUT_OFF
+    """From how many characters on it is no longer a word."""
 
     @property
     def written(self):
@@ -73,6 +75,16 @@ def body_of(name, arguments, style):
             return json.dumps({"arguments": arguments, "name": name}, ensure_ascii=False)
         case "arguments in a string":
             return json.dumps({"name": name, "arguments": json.dumps(arguments)})
+        case "args":
+            return json.dumps({"name": name, "args": arguments})
+        case "OpenAI":
+            return json.dumps({"id": "1", "type": "function", "function": sound})
+        case "an id":
+            return json.dumps({**sound, "id": "1"}, ensure_ascii=False)
+        case "commas":
+            return json.dumps(sound)[:-1] + ", }"
+        case "a comment":
+            return json.dumps(sound)[:-1] + "// \"it's]\n}"
         case "Python":
             return repr(sound)
     raise AssertionError(style)
@@ -82,6 +94,7 @@ STYLES = st.sampled_from(
     [
         *("as Qwen writes it", "as Qwen writes it", "close", "spread"),
         *("parameters", "arguments first", "arguments in a string", "Python"),
+        *("args", "OpenAI", "an id", "commas", "a comment"),
     ]
 )
 
@@ -118,6 +131,7 @@ class Answer(RuleBasedStateMachine):
     )
     def calls_a_tool(self, text, name, arguments, style, fenced, closed, more):
         self.write(Text(text))
+        self.begin_a_line()
         before, after = ("\n```json\n", "\n```\n") if fenced else ("\n", "\n")
         body = body_of(name, arguments, style)
         self.write(Call(OPEN + before, body, (after + CLOSE) * closed, ((name, arguments),)))
@@ -125,16 +139,51 @@ class Answer(RuleBasedStateMachine):
 
     @rule(made=st.lists(st.tuples(NAMES, ARGUMENTS), min_size=1, max_size=2))
     def calls_tools_in_a_list(self, made):
+        self.begin_a_line()
         body = "[" + ", ".join(body_of(*one, "close") for one in made) + "]"
         self.write(Call(OPEN, body, CLOSE, tuple(made)))
 
     @rule(
         body=st.sampled_from(
-            ["oops", "", '{"name": "f"}', '{"name": "f", "arguments": {"a": 1', "{]"]
+            ["oops", "", '{"name": 1}', '{"name": "f", "arguments": {"a": 1', "{]"]
         )
     )
     def breaks_a_call(self, body):
+        self.begin_a_line()
         self.write(Call(OPEN, body, CLOSE, ()))
+
+    @rule(
+        text=st.just("") | TEXTS,
+        name=NAMES,
+        arguments=st.dictionaries(
+            st.sampled_from(["a", "name", "}"]),
+            st.sampled_from(["", "x", OPEN, CLOSE, "<tool_", '}}"', "\\", "\n", "</b", "🙂"]),
+            max_size=2,
+        ),
+        opened=st.booleans(),
+        closed=st.booleans(),
+        more=st.just("") | TEXTS,
+    )
+    def calls_a_tool_in_xml(self, text, name, arguments, opened, closed, more):
+        self.write(Text(text))
+        self.begin_a_line()
+        written = (
+            f"<parameter={key}>\n{value}\n</parameter>\n" for key, value in arguments.items()
+        )
+        body = f"<function={name}>\n{''.join(written)}</function>"
+        before, after = (OPEN + "\n") * opened, ("\n" + CLOSE) * closed
+        cut_off = CUT_OFF if opened else len("<function=")
+        self.write(Call(before, body, after, ((name, arguments),), cut_off))
+        self.write(Text(more))
+
+    @rule(text=st.sampled_from(["Use `<tool_call>`. ", "`</tool_call>` ", "a `<function=f>` b"]))
+    def names_a_tag(self, text):
+        self.write(Text("See "))
+        self.write(Text(text))
+
+    def begin_a_line(self):
+        if self.answer and not self.answer.endswith(("\n", CLOSE)):
+            self.write(Text("\n"))
 
     def write(self, part):
         self.parts.append(part)
@@ -162,7 +211,7 @@ class Answer(RuleBasedStateMachine):
         for part in self.parts:
             written = part.written[:end]
             end -= len(written)
-            if isinstance(part, Text) or len(written) < CUT_OFF:
+            if isinstance(part, Text) or len(written) < part.cut_off:
                 texts[-1] += written
             else:
                 if len(written) < len(part.before + part.body) or not part.calls:

@@ -1,0 +1,109 @@
+"""Where in an answer a call begins, and where such words are only text."""
+
+import re
+from enum import Enum
+
+from langchain_qwen_space.qwen.parameters import Tools
+
+OPEN, CLOSE, FUNCTION = "<tool_call>", "</tool_call>", "<function="
+
+_TAGS = (OPEN, CLOSE, FUNCTION)
+_LOOKAHEAD = 64  # characters of blank space in which a body is waited for
+_BODY = re.compile(r"""\s{0,64}(?:\{\s{0,64}["'}]|\[\s{0,64}\{|`{3}|<function=|<tool_call>)""")
+_BODY_BEGUN = re.compile(r"\s{0,64}(?:\{\s{0,64}|\[\s{0,64}|`{0,2}|</?[a-z_]*)\Z")
+_PARAMETERS = re.compile(r"\s{0,64}(?:<parameter=|</function>)")
+_NAME = re.compile(r"<function=[^<>\s]{1,256}>")
+_NAME_BEGUN = re.compile(r"<function=[^<>\s]{0,256}\Z")
+
+
+class Tag(Enum):
+    """What stands at a `<` in the text of an answer."""
+
+    NONE = 0
+    UNDECIDED = 1
+    """More text has to decide."""
+    OPEN = 2
+    CLOSE = 3
+    FUNCTION = 4
+
+
+def tag_in_text(text: str, at: int, *, begins_line: bool) -> Tag:
+    """Returns what stands at a `<`.
+
+    `<tool_call>` and `<function=NAME>` open a call where its body follows after blank space: for
+    `<tool_call>` an object or list of JSON, a fence, `<function=` or `<tool_call>` again; for
+    `<function=NAME>` a `<parameter=` or `</function>`. Where such a tag begins a line, and no blank
+    or backtick follows at once, it opens a call whatever follows. `</tool_call>` is one where it
+    begins a line. In all other places they are words of the text.
+    """
+    if text.startswith(CLOSE, at):
+        return Tag.CLOSE if begins_line else Tag.NONE
+    if text.startswith(OPEN, at):
+        return _opens(text, at + len(OPEN), _BODY, _BODY_BEGUN, Tag.OPEN, begins_line)
+    if name := _NAME.match(text, at):
+        return _opens(text, name.end(), _PARAMETERS, _BODY_BEGUN, Tag.FUNCTION, begins_line)
+    begun = is_begun(text, at) or _NAME_BEGUN.match(text, at)
+    return Tag.UNDECIDED if begun else Tag.NONE
+
+
+def is_begun(text: str, at: int) -> bool:
+    """Whether more text might make a tag of what stands at the end of the text."""
+    rest = text[at : at + len(CLOSE)]
+    return any(len(rest) < len(tag) and tag.startswith(rest) for tag in _TAGS)
+
+
+def is_cut_off_call(text: str, *, begins_line: bool) -> bool:
+    """Whether an answer that ends in this text, which was undecided, ends in a call that was begun.
+
+    An answer that ends in `<tool` may mean just that; with one character more it was a call.
+    """
+    if begins_line:
+        return text.startswith(("<tool_", FUNCTION))
+    return text.startswith(OPEN) and text[len(OPEN) :].lstrip().startswith(("{", "[", "<"))
+
+
+def _opens(
+    text: str,
+    after: int,
+    body: re.Pattern[str],
+    begun: re.Pattern[str],
+    tag: Tag,
+    begins_line: bool,
+) -> Tag:
+    if begins_line:
+        if after == len(text):
+            return Tag.UNDECIDED
+        if text[after] not in " \t`":
+            return tag
+    if body.match(text, after):
+        return tag
+    return Tag.UNDECIDED if begun.match(text, after) else Tag.NONE
+
+
+# Calls without a tag
+
+_LEAD = re.compile(
+    r"""\s*+(?:<tools>\s*+)?(?:`{3,}\w*+\s*+)?(?:\[\s*+)?\{\s*+(["'])(?P<key>\w+)\1\s*+:\s*+"""
+    r"""(?:(["'])(?P<value>[^"'\\]*+)(?P<end>\3)?)?"""
+)
+_LEAD_BEGUN = re.compile(
+    r"""\s*+(?:<t?o?o?l?s?\Z|(?:<tools>\s*+)?(?:`{0,2}\Z|(?:`{3,}\w*+\s*+)?"""
+    r"""(?:\[\s*+)?(?:\{\s*+(?:["']\w*+["']?\s*+)?)?\Z))"""
+)
+_LEAD_LIMIT = 256
+_OTHER_KEYS = frozenset({"arguments", "parameters", "args", "type", "id", "function"})
+
+
+def may_be_untagged_call(text: str, tools: Tools) -> bool | None:
+    """Whether an answer that begins so may be a call in JSON without its tags; None: undecided."""
+    lead = _LEAD.match(text)
+    if lead is None:
+        return None if len(text) <= _LEAD_LIMIT and _LEAD_BEGUN.match(text) else False
+    if lead["key"] != "name":
+        return lead["key"] in _OTHER_KEYS
+    value = lead["value"]
+    if value is None:
+        return None if lead.end() == len(text) else False
+    if lead["end"]:
+        return value in tools
+    return None if any(name.startswith(value) for name in tools) else False

@@ -1,0 +1,236 @@
+"""A call in XML, as Qwen3-Coder and Qwen3.5 write it, while it arrives.
+
+    <function=NAME>
+    <parameter=KEY>
+    VALUE
+    </parameter>
+    </function>
+
+A value is everything between its tags but one line break on either side: further line breaks, JSON
+and other tags belong to it. `</parameter>` ends it only where `<parameter=`, `</function>` or
+`</tool_call>` follows. Where that tag is missing, the value ends before a line that begins with
+`<parameter=` and a parameter that the tool has and that was not given yet, or with `</function>`
+and the end of the call. What type a value has is said by the tool's schema.
+"""
+
+import json
+import re
+from typing import Any
+
+from langchain_qwen_space.qwen import parameters
+from langchain_qwen_space.qwen.parameters import Tools
+from langchain_qwen_space.qwen.tool_repair import give_up
+
+FUNCTION = "<function="
+
+CUT_OFF = "The call is cut off before its end. Make it again, whole."
+
+_NAME = re.compile(r"<function=([^<>\n]{1,256})>")
+_PARAMETER = re.compile(r"<parameter=([^<>\n]{1,256})>")
+_PART_OF_HEAD = re.compile(r"<(?:function|parameter)=[^<>\n]{0,256}\Z")
+_OPEN, _CLOSE, _END, _TAG_END = "<parameter=", "</parameter>", "</function>", "</tool_call>"
+_AFTER_VALUE = (_OPEN, _END, _TAG_END)
+_BLANK = re.compile(r"\s*+")
+_LOOKAHEAD = re.compile(r"\s{0,64}+")
+
+
+class XMLCall:
+    """Reads one call; its arguments come out as JSON, strings as they arrive.
+
+    Attributes:
+        name: Its name, once that is known.
+        whole: It has come to its end.
+        error: What is wrong with it, in words for the model; None if nothing is.
+    """
+
+    def __init__(self, tools: Tools) -> None:
+        self.name: str | None = None
+        self.whole = False
+        self.error: str | None = None
+        self._tools = tools
+        self._schema: Any = None
+        self._json: list[str] = []  # all arguments so far
+        self._given = 0  # how many of these parts were given out
+        self._step = self._head
+        self._ended = False  # no more text comes
+        self._seen: set[str] = set()
+        self._key = ""
+        self._types: frozenset[str] = frozenset()
+        self._value: list[str] = []
+        self._fresh = False  # nothing of the value has been read, not even the first line break
+        self._at_line = False  # what comes next begins a line
+        self._streams = False
+        self._closing_inside = False  # the value holds a `</parameter>`
+        self._debris: list[str] = []
+
+    def scan(self, text: str, start: int) -> int:
+        """Takes text in from a position on and returns how far, at most to the end of the call."""
+        position = start
+        while position < len(text) and not (self.whole or self.error):
+            step, begin = self._step, position
+            position = step(text, begin)
+            if position == begin and self._step == step:
+                break
+        return position
+
+    def take(self, text: str) -> None:
+        """Takes in what cannot be read any more."""
+        self._debris.append(text)
+
+    def finish(self, text: str) -> None:
+        """Takes in the end of the answer."""
+        self._ended = True
+        self.take(text[self.scan(text, 0) :])
+        if not self.whole and self.error is None:
+            self.error = CUT_OFF
+
+    def close(self) -> None:
+        """`</tool_call>` stands where the call is not at its end."""
+
+    def new_arguments(self) -> str:
+        """Returns arguments that can be given out."""
+        new = "".join(self._json[self._given :])
+        self._given = len(self._json)
+        return new
+
+    def rest(self) -> str:
+        """Returns what to give out at the end; it makes a call invalid that has an error."""
+        new = self.new_arguments()
+        if self.error is None:
+            return new + ("}" if self._json else "{}")
+        if self.name is None:
+            new = "".join(self._debris)
+            return new + give_up(new)
+        return new + give_up("".join(self._json))
+
+    # Steps: each reads from a position on and returns how far it came.
+
+    def _head(self, text: str, start: int) -> int:
+        if match := _NAME.match(text, start):
+            self.name = match[1].strip().strip("\"'")
+            self._schema = self._tools.get(self.name)
+            self._step = self._between
+            return match.end()
+        if not _PART_OF_HEAD.match(text, start):
+            self.error = "The name of the function cannot be read: write <function=NAME>."
+        return start
+
+    def _between(self, text: str, start: int) -> int:
+        match = _BLANK.match(text, start)
+        at = match.end() if match else start
+        if at == len(text):
+            return at
+        if parameter := _PARAMETER.match(text, at):
+            self._begin(parameter[1])
+            return parameter.end()
+        if text.startswith(_END, at):
+            self.whole = True
+            return at + len(_END)
+        if text.startswith(_TAG_END, at):
+            self.whole = True
+            return at
+        rest = text[at : at + len(_CLOSE)]
+        if not (_PART_OF_HEAD.match(text, at) or any(tag.startswith(rest) for tag in _AFTER_VALUE)):
+            self.error = "Text stands between the parameters: write each as <parameter=KEY>."
+        return at
+
+    def _in_value(self, text: str, start: int) -> int:
+        if self._fresh:
+            self._fresh = False
+            if text[start] == "\n":
+                self._at_line = True
+                return start + 1
+        at = text.find("<", start)
+        if at < 0:
+            stop = len(text) - text.endswith("\n", start)
+            self._add(text[start:stop])
+            return stop
+        stop = at - text.endswith("\n", start, at)
+        self._add(text[start:stop])
+        begins_line = stop < at or (self._at_line and stop == start)
+        end = self._end_of_value(text, at, begins_line=begins_line)
+        if end is None:
+            return stop
+        if end < at:
+            self._add(text[stop : at + 1])
+            self._closing_inside = self._closing_inside or text.startswith(_CLOSE, at)
+            return at + 1
+        if self._closing_inside and end == at:
+            self.error = f'It cannot be said where the parameter "{self._key}" ends.'
+        self._close_value()
+        return end
+
+    # What the steps share.
+
+    def _end_of_value(self, text: str, at: int, *, begins_line: bool) -> int | None:
+        """Returns where reading goes on after a value that ends here; -1 if it does not end.
+
+        None if more text has to decide.
+        """
+        if text.startswith(_CLOSE, at):
+            end = at + len(_CLOSE)
+            follows = _follows(text, end, _AFTER_VALUE)
+            return follows if follows is None else end if follows else -1
+        if text.startswith(_END, at):
+            if not begins_line:
+                return -1
+            follows = _follows(text, at + len(_END), (_TAG_END,))
+            if follows is None and self._ended and not text[at + len(_END) :].strip():
+                follows = True
+            return follows if follows is None else at if follows else -1
+        if begins_line and (parameter := _PARAMETER.match(text, at)):
+            return at if self._is_new(parameter[1].strip()) else -1
+        rest = text[at : at + len(_CLOSE)]
+        if any(tag.startswith(rest) for tag in (_OPEN, _CLOSE, _END)):
+            return None
+        return None if begins_line and _PART_OF_HEAD.match(text, at) else -1
+
+    def _is_new(self, key: str) -> bool:
+        if key in self._seen:
+            return False
+        return self._schema is None or key in parameters.properties(self._schema)
+
+    def _begin(self, key: str) -> None:
+        key = key.strip().strip("\"'")
+        if key in self._seen:
+            self.error = f'The parameter "{key}" is given twice.'
+            return
+        self._seen.add(key)
+        self._key, self._closing_inside = key, False
+        self._types = parameters.types(self._schema, key)
+        self._streams = self._types <= {"string"}
+        self._json.append(f"{', ' if self._json else '{'}{_json(key)}: " + '"' * self._streams)
+        self._value.clear()
+        self._fresh, self._at_line = True, False
+        self._step = self._in_value
+
+    def _add(self, text: str) -> None:
+        if text:
+            self._at_line = False
+            if self._streams:
+                self._json.append(_json(text)[1:-1])
+            else:
+                self._value.append(text)
+
+    def _close_value(self) -> None:
+        if self._streams:
+            self._json.append('"')
+        else:
+            self._json.append(_json(parameters.from_text("".join(self._value), self._types)))
+        self._step = self._between
+
+
+def _follows(text: str, at: int, tags: tuple[str, ...]) -> bool | None:
+    """Whether one of the tags follows after blank space; None if that cannot be said yet."""
+    match = _LOOKAHEAD.match(text, at)
+    after = match.end() if match else at
+    rest = text[after : after + len(_CLOSE)]
+    if not rest and after - at == 64:
+        return False
+    if rest.startswith(tags):
+        return True
+    return None if any(tag.startswith(rest) for tag in tags) else False
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)

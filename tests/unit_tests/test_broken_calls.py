@@ -1,0 +1,75 @@
+"""What a caller, and the model itself, see of a call that could not be read."""
+
+from typing import Any
+
+import pytest
+from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
+
+from langchain_qwen_space.chunks import AnswerChunks, Shape, Usage
+from langchain_qwen_space.qwen import tokens
+from langchain_qwen_space.qwen.turns import from_messages
+from tests.unit_tests.test_thoughts import DELETE, TOOLS, UNTAGGED, answer
+
+BROKEN = '<tool_call>\n{"name": "note", "arguments": {"text": "a" "b"}}\n</tool_call>'
+CUT = '<tool_call>\n{"name": "note", "arguments": {"text": "a'
+XML = "<function=note>\n<parameter=text>\na\n</parameter>\n<parameter=text>\nb\n</parameter>\n</function>"
+
+
+@pytest.mark.parametrize("whole", [True, False])
+@pytest.mark.parametrize("text", [BROKEN, CUT, XML])
+def test_the_history_holds_what_the_model_wrote(text, whole):
+    written = f"Well.\n{DELETE}\n{text}"
+    message = answer(list(written), whole=whole, tools=TOOLS)
+    assert len(message.tool_calls) == len(message.invalid_tool_calls) == 1
+    prompt = from_messages([HumanMessage("q"), message, HumanMessage("again")])
+    assert prompt.history == (("q", written),)
+    error = message.additional_kwargs["broken_tool_calls"][message.invalid_tool_calls[0]["id"]]
+    assert error["error"]
+
+
+def test_the_history_holds_no_call_that_was_only_thought_of():
+    message = answer(list(UNTAGGED), tools=TOOLS, reasoning=False)
+    assert message.invalid_tool_calls
+    prompt = from_messages([HumanMessage("q"), message, HumanMessage("again")])
+    assert "]" not in prompt.history[0][1]
+    assert prompt.history[0][1] == message.content
+
+
+def test_an_invalid_call_of_another_model_is_written_as_before():
+    call = {"name": "f", "args": "{", "id": "1", "error": None, "type": "invalid_tool_call"}
+    message = AIMessage("", invalid_tool_calls=[call])
+    prompt = from_messages([HumanMessage("q"), message, ToolMessage("no", tool_call_id="1")])
+    assert prompt.history[0][1] == '<tool_call>\n{"name": "f", "arguments": {}\n</tool_call>'
+
+
+def last(streamed: str, exact: str, *, whole: bool, first_call_index: int = 0) -> Any:
+    chunks = AnswerChunks(
+        Shape(tools=TOOLS, forced=True),
+        tokens.Estimate(),
+        whole=whole,
+        first_call_index=first_call_index,
+    )
+    out = [*chunks.take(streamed), *chunks.end()]
+    if chunks.withheld is not None:
+        chunks.accept(("note", {"text": "a"}))
+    out += chunks.last({}, Usage(), (exact, ""))
+    return [chunk.message for chunk in out]
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_forced_call_as_bare_json_is_not_lost_where_the_space_revises_its_text(whole):
+    messages = last('Here: {"text": "a"}', 'Here:  {"text": "a"}', whole=whole)
+    calls = [call for message in messages for call in message.tool_call_chunks]
+    assert [call["name"] for call in calls] == ["note"]
+    assert messages[-1].response_metadata["finish_reason"] == "tool_calls"
+
+
+def test_calls_of_a_revised_answer_keep_their_index():
+    messages = last("Hm", f"Hm\n{DELETE}", whole=True, first_call_index=1000)
+    assert {call["index"] for message in messages for call in message.tool_call_chunks} == {1000}
+
+
+def test_a_revised_answer_that_calls_makes_no_second_call():
+    messages = last('{"text": "a"}', DELETE, whole=True)
+    names = [call["name"] for message in messages for call in message.tool_call_chunks]
+    assert list(filter(None, names)) == ["delete_all"]
