@@ -90,8 +90,14 @@ def with_answer(form: Form, history: Any, text: str, paths: list[str], answer: s
             said.append({"role": "assistant", "content": answer})
         return [*(history or []), *said]
     if form.chatbot == "modelscope":
-        return [*(history or []), [{"text": text, "files": paths}, answer]]
+        earlier = [[_plain(side) for side in pair] for pair in history or []]
+        return [*earlier, [{"text": text, "files": paths}, answer]]
     return [*(history or []), *([(path,), None] for path in paths), [text, answer]]
+
+
+def _plain(side: Any) -> Any:
+    """A side as modelscope's chatbot takes it, which is not how it gives it."""
+    return side and {"text": shown_text(side), "files": paths_in(side)}
 
 
 def box(form: Form, **options: Any) -> Any:
@@ -161,7 +167,11 @@ def two_steps(form: Form) -> Any:
                 if form.chatbot == "messages":
                     yield [*history, {"role": "assistant", "content": answer}]
                 else:
-                    yield [*history[:-1], [history[-1][0], answer]]
+                    *earlier, (asked, _) = history
+                    if form.chatbot == "modelscope":
+                        earlier = [[_plain(side) for side in pair] for pair in earlier]
+                        asked = _plain(asked)
+                    yield [*earlier, [asked, answer]]
 
         shown = query.submit(show, [query, chatbot], [query, chatbot])
         shown.then(respond, [chatbot], [chatbot])

@@ -144,7 +144,14 @@ def _pairs(user: _Side, assistant: _Side) -> list[list[Any]]:
 
 def _studio_pair(*sides: _Side) -> list[list[Any]]:
     """A turn as modelscope_studio's pair, whose sides hold files."""
-    return [[{"text": text, "files": [*files]} if files else text for text, files in sides]]
+    return [
+        [
+            {"text": text, "files": [{"file": file, "alt_text": None} for file in files]}
+            if files
+            else text
+            for text, files in sides
+        ]
+    ]
 
 
 def join(segments: Sequence[Segment]) -> str:

@@ -1,0 +1,88 @@
+"""Pictures on every release: the bytes that reach the app are those that were sent, in their turn."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+from langchain_core.messages import AIMessage, HumanMessage
+
+from langchain_qwen_space import ChatQwenSpace
+from tests.pictures import BLUE, RED, image, reached, seen
+
+from .forms import FORMS, Form
+from .servers import Server, running
+
+pytestmark = pytest.mark.timeout(120, func_only=True)
+
+PDF = b"%PDF-1.7\r\n" + bytes(range(256))
+
+each_form = pytest.mark.parametrize("form", FORMS, ids=lambda form: form.name)
+
+TWO_TURNS = [
+    HumanMessage([{"type": "text", "text": "What is it?"}, image()]),
+    AIMessage("Red."),
+    HumanMessage([image(BLUE), {"type": "text", "text": "And this?"}]),
+]
+
+
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Form], Server]]:
+    """Servers that have nothing but the apps that take files."""
+    with ExitStack() as stack:
+        started: dict[Form, Server] = {}
+
+        def server_of(form: Form) -> Server:
+            if form not in started:
+                directory = tmp_path_factory.mktemp(form.name)
+                started[form] = stack.enter_context(running(form, directory, only="pictures"))
+            return started[form]
+
+        yield server_of
+
+
+def model_of(server: Server, layout: str, **settings: Any) -> ChatQwenSpace:
+    return ChatQwenSpace(space=server.base_url(f"pictures-{layout}"), max_retries=0, **settings)
+
+
+@each_form
+@pytest.mark.parametrize("layout", ["box", "narrow", "two_steps"])
+async def test_a_picture_reaches_the_app(server: Server, form: Form, layout: str) -> None:
+    got = await reached(model_of(server, layout), TWO_TURNS[0])
+    assert got == [("user", "What is it?", [seen(RED)])]
+
+
+@each_form
+@pytest.mark.parametrize("layout", ["box", "two_steps"])
+async def test_pictures_of_two_turns_arrive_each_in_its_own(
+    server: Server, form: Form, layout: str
+) -> None:
+    assert await reached(model_of(server, layout), *TWO_TURNS) == [
+        ("user", "What is it?", [seen(RED)]),
+        ("assistant", "Red.", []),
+        ("user", "And this?", [seen(BLUE)]),
+    ]
+
+
+@each_form
+async def test_inputs_beside_the_box_take_a_picture_and_a_document(
+    server: Server, form: Form
+) -> None:
+    message = HumanMessage([image(PDF, "application/pdf", type="file"), image()])
+    ((_, _, (picture, document)),) = await reached(model_of(server, "beside"), message)
+    assert document == seen(PDF)
+    assert picture == seen(RED) or form.version < (5,)  # which writes pictures anew for the app
+
+
+@each_form
+async def test_a_chat_interface_takes_pictures(server: Server, form: Form) -> None:
+    got = await reached(model_of(server, "interface"), TWO_TURNS[0])
+    assert got == [("user", "What is it?", [seen(RED)])]
+
+
+@each_form
+async def test_pictures_of_earlier_turns_go_with_the_question(server: Server, form: Form) -> None:
+    model = model_of(server, "asked_only", history="text")
+    ((role, text, files),) = await reached(model, *TWO_TURNS)
+    assert (role, files) == ("user", [seen(RED), seen(BLUE)])
+    assert "User (with the file file.png):\n> What is it?" in text
