@@ -27,9 +27,10 @@ from langchain_qwen_space.options import CallOptions
 from langchain_qwen_space.qwen import fold, json_objects, models, tokens, turns
 from langchain_qwen_space.space.chat.endpoint import Endpoint
 from langchain_qwen_space.space.chat.reply import Thought
-from langchain_qwen_space.space.routing.call import Call, Finished
-from langchain_qwen_space.space.routing.client import Ask, SpaceClient
-from langchain_qwen_space.space.routing.relay import Relay
+from langchain_qwen_space.space.routing.attempt import Attempt, Finished
+from langchain_qwen_space.space.routing.call import Call
+from langchain_qwen_space.space.routing.client import SpaceClient
+from langchain_qwen_space.space.routing.options import Ask
 
 PROVIDER = "qwen_space"
 
@@ -121,11 +122,7 @@ class ModelCall:
         while True:
             prompt = self._prompt(messages)
             prepare = partial(self._ask, prompt, counter)
-            request = (
-                Relay(self._clients, prepare, end)
-                if len(self._clients) > 1
-                else Call(self._clients[0], prepare, end)
-            )
+            request = Call(self._clients, prepare, end)
             answer = AnswerChunks(
                 self._shape, counter, whole=self._whole, first_call_index=self._first_call_index
             )
@@ -161,10 +158,10 @@ class ModelCall:
             insist = HumanMessage(_INSIST.format(function=self._function()))
             messages = [*messages, AIMessage(answer.withheld), insist]
             await self._take_turn(end)
-        call = request.call if isinstance(request, Relay) else request
-        exact = call.exact
+        attempt = request.attempt
+        exact = attempt.exact
         events = [] if exact is None else [RevisedEvent()]
-        metadata = {**_metadata(call), "usage_source": (self._counter or counter).source}
+        metadata = {**_metadata(attempt), "usage_source": (self._counter or counter).source}
         items = [*events, *answer.last(metadata, spent, exact)]
         if first:
             _mark_first(items)
@@ -342,12 +339,13 @@ def _mark_first(items: Sequence[ChatGenerationChunk | SpaceEvent]) -> bool:
     return False
 
 
-def _metadata(call: Call) -> dict[str, Any]:
-    space = call.client.access.space
-    return {
+def _metadata(attempt: Attempt) -> dict[str, Any]:
+    access, model = attempt.client.access, attempt.model
+    metadata = {
         # A Space without a choice of models does not say which one it runs.
-        "model_name": models.canonical_name(call.model) if call.model else space,
+        "model_name": models.canonical_name(model) if model else access.space,
         "model_provider": PROVIDER,
-        "space": space,
-        "event_id": call.event_id,
+        "space": access.space,
+        "event_id": attempt.event_id,
     }
+    return access.redacted(metadata)

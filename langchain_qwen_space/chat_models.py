@@ -73,7 +73,7 @@ class ChatQwenSpace(BaseChatModel):
     )
 
     space: str | list[str] = Field(
-        default_factory=environment.space_from_environment, alias="base_url"
+        default_factory=environment.space_from_environment, alias="base_url", validate_default=True
     )
     """Id of the Space (`Qwen/Qwen2.5`) or URL of its app.
 
@@ -96,7 +96,9 @@ class ChatQwenSpace(BaseChatModel):
     here is also sent to the URL in `space`.
     """
 
-    proxy: SecretStr | None = Field(default_factory=environment.proxy_from_environment)
+    proxy: SecretStr | None = Field(
+        default_factory=environment.proxy_from_environment, validate_default=True
+    )
     """URL of an HTTP proxy for every request.
 
     Without one, `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` are used as in other programs. SOCKS is
@@ -257,7 +259,7 @@ class ChatQwenSpace(BaseChatModel):
             self.__pydantic_fields_set__.discard("streaming")
         if self.auth is not None and isinstance(self.space, list):
             raise ValueError("auth is the login of one Space; of several, each would be shown it.")
-        import langchain_qwen_space.space.routing.relay  # noqa: F401  (aiohttp loads here, not in a call)
+        import langchain_qwen_space.space.routing.call  # noqa: F401  (aiohttp loads here, not in a call)
 
         self._add_version("langchain-qwen-space", version("langchain-qwen-space"))
         return self
@@ -278,9 +280,9 @@ class ChatQwenSpace(BaseChatModel):
         from langchain_qwen_space.space.wire.pool import current_pool
 
         client = self._client()
-        endpoint = await client.endpoint(await current_pool())
+        endpoint, _ = await client.endpoint(await current_pool())
         self._learn_profile(endpoint.default_model)
-        return describe_endpoint(client.access.space, endpoint)
+        return client.access.redacted(describe_endpoint(client.access.space, endpoint))
 
     def list_models(self) -> list[str]:
         """The models on offer, in the Space's own words; empty where it offers no choice.
@@ -298,7 +300,7 @@ class ChatQwenSpace(BaseChatModel):
 
         pool = await current_pool()
         first, *others = [
-            (await self._client(space).endpoint(pool)).models for space in self._spaces
+            (await self._client(space).endpoint(pool))[0].models for space in self._spaces
         ]
         return [model for model in first if all(models.match_model(model, o) for o in others)]
 
@@ -656,7 +658,8 @@ class ChatQwenSpace(BaseChatModel):
 
     def _client(self, space: str | None = None, **changed: Any) -> "SpaceClient":
         """The client of one of the Spaces, by default of the first, with options of a call."""
-        from langchain_qwen_space.space.routing.client import Options, SpaceClient
+        from langchain_qwen_space.space.routing.client import SpaceClient
+        from langchain_qwen_space.space.routing.options import SpaceOptions
         from langchain_qwen_space.space.wire.access import Access
 
         token, proxy, auth = self.hf_token, self.proxy, self.auth
@@ -667,7 +670,7 @@ class ChatQwenSpace(BaseChatModel):
             proxy=proxy.get_secret_value() if proxy else None,
             auth=(auth[0], auth[1].get_secret_value()) if auth else None,
         )
-        options = Options(
+        options = SpaceOptions(
             timeout=self.timeout,
             queue_timeout=self.queue_timeout,
             total_timeout=self.total_timeout,

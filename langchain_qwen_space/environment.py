@@ -8,6 +8,7 @@ from pydantic import SecretStr
 DEFAULT_SPACE = "Qwen/Qwen2.5"
 TOKEN_VARIABLES = ("HF_TOKEN", "HUGGINGFACEHUB_API_TOKEN")
 PROXY_VARIABLE = "QWEN_SPACE_PROXY"
+_TRUE = ("1", "ON", "YES", "TRUE")  # as huggingface_hub reads its switches
 
 
 class EnvironmentSecret(SecretStr):
@@ -21,7 +22,12 @@ def space_from_environment() -> str | list[str]:
 
 
 def token_from_environment() -> EnvironmentSecret | None:
-    """The Hugging Face token of the environment, else the one that `hf auth login` saved."""
+    """The Hugging Face token of the environment, else the one that `hf auth login` saved.
+
+    None where `HF_HUB_DISABLE_IMPLICIT_TOKEN` says that a token is to be given explicitly.
+    """
+    if os.environ.get("HF_HUB_DISABLE_IMPLICIT_TOKEN", "").strip().upper() in _TRUE:
+        return None
     for name in TOKEN_VARIABLES:
         if token := os.environ.get(name, "").strip():
             return EnvironmentSecret(token)

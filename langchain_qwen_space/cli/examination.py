@@ -2,9 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from yarl import URL
 
@@ -16,7 +15,8 @@ from langchain_qwen_space.qwen import tokens
 from langchain_qwen_space.space.chat.description import SpaceDescription, describe_endpoint
 from langchain_qwen_space.space.chat.endpoint import Endpoint
 from langchain_qwen_space.space.routing.client import SpaceClient
-from langchain_qwen_space.space.wire.pool import Pool, current_pool
+from langchain_qwen_space.space.wire.pool import current_pool
+from langchain_qwen_space.space.wire.visitor import Visitor
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +84,9 @@ class Examination:
     async def _understand(self) -> None:
         client = self._model._client()  # noqa: SLF001
         observed = _ObservedClient(client, self._found)
-        endpoint = await observed.endpoint(await current_pool())
+        endpoint, _ = await observed.endpoint(await current_pool())
         self.endpoint = endpoint
-        self.understood = describe_endpoint(self.space, endpoint)
+        self.understood = client.access.redacted(describe_endpoint(self.space, endpoint))
         self._over(str(self.understood))
 
     def _found(self, url: URL) -> None:
@@ -132,17 +132,13 @@ class _ObservedClient(SpaceClient):
     def __init__(self, client: SpaceClient, found: Callable[[URL], None]) -> None:
         super().__init__(client.access, client.options)
         self._found = found
-        self._awaited: URL | None = None
 
-    async def _host(self, pool: Pool) -> URL:
-        self._awaited = url = await super()._host(pool)
-        return url
-
-    async def fetch(
-        self, pool: Pool, method: str, url: URL, limit: int, **options: Any
-    ) -> tuple[int, Mapping[str, str], bytes]:
-        answer = await super().fetch(pool, method, url, limit, **options)
-        if self._awaited is not None:
-            self._found(self._awaited)
-            self._awaited = None
-        return answer
+    async def _config(self, visitor: Visitor, base: URL) -> object:
+        try:
+            config = await super()._config(visitor, base)
+        except QwenSpaceError as error:
+            if error.status is not None:
+                self._found(base)
+            raise
+        self._found(base)
+        return config

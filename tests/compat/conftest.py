@@ -11,7 +11,7 @@ from yarl import URL
 
 from langchain_qwen_space import ChatQwenSpace
 from langchain_qwen_space.space.routing import client
-from langchain_qwen_space.space.wire import pool
+from langchain_qwen_space.space.wire.visitor import Visitor
 
 from . import wire
 from .forms import CREDENTIALS, Form
@@ -30,7 +30,7 @@ NEEDED: dict[str, dict[str, Any]] = {
 @pytest.fixture(autouse=True)
 def _no_known_endpoints() -> None:
     """Each test meets its Space for the first time: ports are used again by other servers."""
-    client._endpoints.clear()
+    client._pages.clear()
 
 
 @pytest.fixture(scope="session")
@@ -86,11 +86,11 @@ def chat(server: Server, layout: str) -> Chat:
 def requests(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The last two parts of the path of every request that the package makes."""
     made: list[str] = []
-    request = pool.Pool.request
+    request = Visitor.request
 
-    async def noted(self: pool.Pool, method: str, url: URL, *args: Any, **options: Any) -> Any:
+    async def noted(self: Visitor, method: str, url: URL, *args: Any, **options: Any) -> Any:
         made.append("/".join(url.parts[-2:]))
         return await request(self, method, url, *args, **options)
 
-    monkeypatch.setattr(pool.Pool, "request", noted)
+    monkeypatch.setattr(Visitor, "request", noted)
     return made

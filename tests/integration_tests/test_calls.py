@@ -16,6 +16,7 @@ from langchain_core.prompts import ChatPromptTemplate
 from langchain_qwen_space import ChatQwenSpace
 from langchain_qwen_space.local import LocalSpace
 from langchain_qwen_space.space.wire import pool
+from langchain_qwen_space.space.wire.visitor import Visitor
 
 
 def answer(system: str, history: list[tuple[str, str]], query: str, model: str) -> Iterator[str]:
@@ -219,13 +220,13 @@ async def test_a_finished_call_is_not_cancelled_and_its_connection_is_used_again
     model, monkeypatch
 ):
     asked: list[str] = []
-    request = pool.Pool.request
+    request = Visitor.request
 
-    async def noting(self, method, url, access, **options):
+    async def noting(self, method, url, **options):
         asked.append(url.path)
-        return await request(self, method, url, access, **options)
+        return await request(self, method, url, **options)
 
-    monkeypatch.setattr(pool.Pool, "request", noting)
+    monkeypatch.setattr(Visitor, "request", noting)
     await model.ainvoke("echo one")
     connector = (await pool.current_pool())._connector
     first = {id(item[0]) for items in connector._conns.values() for item in items}

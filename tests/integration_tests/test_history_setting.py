@@ -9,7 +9,7 @@ from langchain_core.messages import AIMessage, HumanMessage
 from langchain_qwen_space import ChatQwenSpace
 from langchain_qwen_space.errors import InvalidInputError
 from langchain_qwen_space.local import LocalSpace
-from langchain_qwen_space.space.routing.client import _endpoints
+from langchain_qwen_space.space.routing.client import _pages
 
 CONVERSATION = [HumanMessage("Hi"), AIMessage("Hello"), HumanMessage("And now?")]
 AS_TEXT = (
@@ -52,7 +52,7 @@ def test_one_page_serves_both(url):
 
 def test_turns_need_an_input(url):
     ChatQwenSpace(space=url).describe()
-    endpoint = next(item for key, item in _endpoints.items() if key[0].space == url)
+    endpoint = next(item.endpoint for key, item in _pages.items() if key[0].startswith(f"{url} "))
     without = {role: index for role, index in endpoint.roles.items() if role != "history"}
     with pytest.raises(InvalidInputError, match=r"inputs=\{'history'"):
         replace(endpoint, roles=without).with_history("turns")

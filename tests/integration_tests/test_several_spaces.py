@@ -19,14 +19,14 @@ from langchain_qwen_space import ChatQwenSpace
 from langchain_qwen_space.errors import (
     InvalidInputError,
     QueueFullError,
+    SpaceRateLimitError,
     SpaceTimeoutError,
-    SpaceUnavailableError,
     StreamInterruptedError,
     UnknownModelError,
 )
 from langchain_qwen_space.events import RetryEvent
 from langchain_qwen_space.local import LocalSpace
-from langchain_qwen_space.space.routing import call, choice, client, hub, retries
+from langchain_qwen_space.space.routing import call, client, hub, slots
 from tests.unit_tests.faults.server import (
     ANSWER,
     STARTS,
@@ -72,15 +72,14 @@ def slow() -> Iterator[LocalSpace]:
 @pytest.fixture(autouse=True)
 def _unknown(monkeypatch, tmp_path):
     """Nothing is known of any Space, nobody's token is used, and pauses are short."""
-    import tenacity
-
     for name in ("HF_TOKEN", "HUGGINGFACEHUB_API_TOKEN", "QWEN_SPACE", "QWEN_SPACE_PROXY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HF_HOME", str(tmp_path))
-    monkeypatch.setattr(retries, "_backoff", tenacity.wait_fixed(0.01))
+    monkeypatch.setattr(call, "_LONGEST_PAUSE", 0.01)
+    monkeypatch.setattr(call, "_JITTER", 0.0)
     monkeypatch.setattr(call, "_WAKE_POLL", 0.02)
-    choice._choices.clear()
-    client._endpoints.clear()
+    monkeypatch.setattr(slots, "_line", slots.Line())
+    client._pages.clear()
 
 
 @pytest.fixture
@@ -94,10 +93,9 @@ def model_for(*spaces: FaultServer | LocalSpace, **settings: object) -> ChatQwen
     return ChatQwenSpace(space=[space.url for space in spaces], **{"timeout": 5, **settings})
 
 
-def standings() -> tuple[choice.Standing, ...]:
-    """What is known of the Spaces of the one model that was used."""
-    (known,) = choice._choices.values()
-    return known.spaces
+def standings() -> list[slots.SpaceState]:
+    """What is known of the Spaces."""
+    return list(slots.current_line()._spaces.values())
 
 
 async def space_of(model: ChatQwenSpace, query: str = "hi") -> str:
@@ -123,7 +121,7 @@ class TestSpacesOfDifferentSpeed:
 
         def hear(event: object) -> None:
             for space in standings():
-                most[str(space.index)] = max(most[str(space.index)], len(space.places))
+                most[space.name] = max(most[space.name], len(space.slots))
 
         model = model_for(fast, slow, max_concurrency=3, on_event=hear)
         await asyncio.gather(*(model.ainvoke("hi") for _ in range(20)))
@@ -141,7 +139,7 @@ class TestSpacesOfDifferentSpeed:
             async with aclosing(model.astream("one two three")) as chunks:
                 async for _ in chunks:
                     break
-        assert not any(space.places for space in standings())
+        assert not any(space.slots for space in standings())
 
     async def test_the_models_on_offer_are_those_of_every_space(self, fast, slow):
         both = await model_for(fast, slow).alist_models()
@@ -155,8 +153,8 @@ class TestSpacesOfDifferentSpeed:
 
 class TestASpaceThatIsKilled:
     async def test_no_call_is_lost_and_it_is_used_again_when_it_is_back(self, slow, monkeypatch):
-        monkeypatch.setattr(choice, "_FIRST_PAUSE", 0.05)
-        monkeypatch.setattr(choice, "_LONGEST_PAUSE", 0.5)
+        monkeypatch.setattr(slots, "_FIRST_PAUSE", 0.05)
+        monkeypatch.setattr(slots, "_LONGEST_PAUSE", 0.5)
         with LocalSpace(paced(0.2), concurrency=4) as mortal:
             port = URL(mortal.url).port
             model = model_for(mortal, slow)
@@ -178,14 +176,14 @@ class TestASpaceThatIsKilled:
 class TestASpaceThatFails:
     async def test_the_call_goes_on_to_the_next_at_once(self, servers):
         one, other = servers
-        one.on("join", reply("busy", 503))
+        one.on("join", reply("busy", 429))
         heard: list[object] = []
         model = model_for(one, other, max_retries=0, on_event=heard.append)
         answer = await model.ainvoke("hi")
         assert answer.content == ANSWER
         assert answer.response_metadata["space"] == other.url
         (event,) = (event for event in heard if isinstance(event, RetryEvent))
-        assert (event.delay, event.attempt) == (0.0, 1)
+        assert (event.delay, event.attempt) == (0.0, 2)
         assert one.url in event.error
 
     @pytest.mark.parametrize(
@@ -208,14 +206,16 @@ class TestASpaceThatFails:
         assert len(servers[0].asked(step)) == count
 
     @pytest.mark.parametrize("answer", [reply("nothing", 404), reply("<h1>Hello</h1>"), page(403)])
-    async def test_what_trying_again_does_not_mend_is_a_warning(self, servers, answer):
+    async def test_what_another_try_there_would_not_help_goes_on_too(self, servers, answer):
         servers[0].on("config", answer)
-        with pytest.warns(UserWarning, match=f"another Space: .*{servers[0].url}"):
-            assert await space_of(model_for(*servers)) == servers[1].url
+        told = []
+        assert await space_of(model_for(*servers, on_event=told.append)) == servers[1].url
+        (event,) = (event for event in told if isinstance(event, RetryEvent))
+        assert servers[0].url in event.error
 
     async def test_a_space_that_fails_is_tried_again_later(self, servers, monkeypatch):
-        monkeypatch.setattr(choice, "_FIRST_PAUSE", 0.02)
-        servers[0].on("join", reply("busy", 503), reply(json.dumps({"event_id": "e1"})))
+        monkeypatch.setattr(slots, "_FIRST_PAUSE", 0.02)
+        servers[0].on("join", reply("busy", 429), reply(json.dumps({"event_id": "e1"})))
         model = model_for(*servers)
         assert await space_of(model) == servers[1].url
         await asyncio.sleep(0.03)
@@ -236,8 +236,8 @@ class TestASpaceThatFails:
 
     async def test_when_all_fail_the_last_error_tells_of_the_others(self, servers):
         for server in servers:
-            server.on("join", reply("busy", 503))
-        with pytest.raises(SpaceUnavailableError, match=servers[1].url) as caught:
+            server.on("join", reply("busy", 429))
+        with pytest.raises(SpaceRateLimitError, match=servers[1].url) as caught:
             await model_for(*servers, max_retries=0).ainvoke("hi")
         assert servers[0].url in caught.value.__notes__[0]
         assert [len(server.asked("join")) for server in servers] == [1, 1]
@@ -256,15 +256,17 @@ class TestASpaceThatFails:
         hasty = model_for(*servers, max_concurrency=1, total_timeout=0.1)
         calls = [asyncio.create_task(patient.ainvoke("hi")) for _ in range(2)]
         await asyncio.sleep(0)
-        with pytest.raises(SpaceTimeoutError, match=r"None of the Spaces .* within 0\.1 s"):
+        with pytest.raises(
+            SpaceTimeoutError, match=r"None of the Spaces .* room .*total_timeout=0\.1"
+        ):
             await hasty.ainvoke("hi")
         for waiting in calls:
             waiting.cancel()
         await asyncio.wait(calls)
-        assert not any(space.failures or space.places for space in standings())
+        assert not any(space.failures or space.slots for space in standings())
 
     async def test_the_time_of_a_call_goes_on_with_it_to_another_space(self, servers):
-        servers[0].on("join", late(reply("busy", 503), 0.2))
+        servers[0].on("join", late(reply("busy", 429), 0.2))
         servers[1].on("data", silence)
         began = time.monotonic()
         with pytest.raises(SpaceTimeoutError, match=r"within 0\.3 seconds"):
@@ -283,7 +285,7 @@ class TestASpaceThatFails:
         looks = asleep(monkeypatch, {servers[0].url: 1000, servers[1].url: 5})
         model = model_for(*servers, max_retries=0)
         assert await space_of(model) == servers[1].url
-        assert looks == {servers[0].url: 1, servers[1].url: 6}
+        assert looks[servers[1].url] == 6
 
 
 def asleep(monkeypatch, spaces: dict[str, int]) -> Counter[str]:
@@ -385,7 +387,7 @@ class TestSettings:
         assert several._get_ls_params() == one._get_ls_params()
 
     async def test_copies_share_what_is_known(self, servers):
-        servers[0].on("join", reply("busy", 503))
+        servers[0].on("join", reply("busy", 429))
         model = model_for(*servers)
         assert await space_of(model) == servers[1].url
         count = len(servers[0].requests)
@@ -399,6 +401,5 @@ class TestSettings:
         await model.ainvoke("hi")
         assert await space_of(pickle.loads(cloudpickle.dumps(model))) in [s.url for s in servers]
 
-    async def test_one_space_makes_no_choice(self, servers):
+    async def test_one_space_in_a_list_is_that_space(self, servers):
         assert await space_of(ChatQwenSpace(space=[servers[0].url])) == servers[0].url
-        assert not choice._choices

@@ -7,4 +7,4 @@ from tests.surroundings import _no_settings_of_the_user  # noqa: F401
 @pytest.fixture(autouse=True)
 def _no_known_endpoints():
     """Each test meets its Space for the first time: ports are used again by other servers."""
-    client._endpoints.clear()
+    client._pages.clear()

@@ -170,10 +170,7 @@ class Reply:
                 return self._replace(output) or []
             return self._edit(output)
         except (LookupError, TypeError, ValueError, OverflowError):
-            logger.warning(
-                "A change of the answer cannot be read; waiting for its final text: %s",
-                reprlib.repr(output),
-            )
+            logger.warning("A change of the answer cannot be read; waiting for its final text.")
             self._broken = True
             self.tail = None
             return []

@@ -2,6 +2,7 @@
 
 import re
 import reprlib
+from contextlib import suppress
 from functools import cached_property
 from typing import Annotated, Any
 
@@ -174,13 +175,16 @@ class SpaceConfig(_Wire):
     def api(self, path: str) -> URL:
         """The URL of a route of the app's queue.
 
-        `root` may name one replica of the Space by its path; a root on another host is ignored.
+        `root` may name one replica of the Space by its path. A root on another host is ignored, and
+        so is one that does not extend the path of the base: a proxy that takes a path off does not
+        tell the app of it.
         """
-        try:
+        base = self.base
+        with suppress(ValueError):
             root = URL(self.root)
-        except ValueError:
-            root = self.base
-        base = self.base.with_path(root.path) if root.host == self.base.host else self.base
+            given = base.path.rstrip("/") + "/"
+            if root.host == base.host and (root.path.rstrip("/") + "/").startswith(given):
+                base = base.with_path(root.path)
         return (
             base.joinpath(*self.api_prefix.strip("/").split("/"), path)
             if self.api_prefix

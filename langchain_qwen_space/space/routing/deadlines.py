@@ -1,101 +1,84 @@
-"""How long a call waits for what. One timer watches all of it, so that an event costs none."""
+"""How long a call waits for what: when a read of the Space's stream is given up, and why."""
 
 import asyncio
-from collections.abc import Callable
+
+from langchain_qwen_space.space.routing.options import SpaceOptions
 
 _PATIENCE = 3600.0  # seconds that a Space may keep a call alive without moving it on
 
 
 class Deadlines:
-    """The limits of one call, in seconds; None is no limit.
+    """The limits of one call on one Space. Only time that is spent waiting for the Space counts.
 
-    Heartbeats count as data, and a Space may send them forever. So where no time was set for the
+    Heartbeats end a silence, and a Space may send them for ever. So where no time was set for the
     whole call, it also has to move on within an hour: to begin, or to bring more of the answer.
 
     Args:
-        silence: The longest time without a byte from the Space while one is waited for.
-        queue: The longest wait in the Space's queue.
-        total: The longest that the whole call may take.
-        end: When that time is up, as the loop reckons.
-        expire: Called once, with a sentence's rest that says what took too long, and whether that
-            was a silence, after which another try may fare better.
+        options: The limits in seconds; None is no limit.
+        end: The loop's time at which the whole call is given up.
+        waited: Seconds that the call has waited for its slot, which count as the queue's.
     """
 
-    def __init__(
-        self,
-        silence: float | None,
-        queue: float | None,
-        total: float | None,
-        end: float | None,
-        expire: Callable[[str, bool], None],
-    ) -> None:
+    def __init__(self, options: SpaceOptions, end: float | None, waited: float) -> None:
+        self._options = options
         self._loop = asyncio.get_running_loop()
-        self._silence, self._queue, self._total = silence, queue, total
-        self._expire = expire
-        self._timer: asyncio.TimerHandle | None = None
-        self._queued: float | None = None
-        self._moved = False  # the call has moved on since the last look
-        self._since = 0.0  # when it last had, as far as was looked
-        self.waiting: float | None = None  # since when the Space is waited for, in loop time
+        self._waited = waited
+        self._queued: float | None = None  # since when the call stands in the Space's queue
+        self._began = 0.0  # when the present read began
+        self._idle = 0.0  # seconds in which the call has not moved on
         self.end = end
 
-    def start(self) -> None:
-        """The call stands in the queue, and its stream is open."""
-        if any(limit is not None for limit in (self._silence, self._queue, self.end)):
-            self._queued = self._since = self._loop.time()
-            self._watch()
+    def joined(self) -> None:
+        """The call stands in the queue."""
+        self._queued = self._loop.time() - self._waited
 
-    def begun(self) -> None:
+    def moved(self) -> None:
         """The Space works on the call, or brings more of the answer: it waits in no queue."""
         self._queued = None
-        self._moved = True
+        self._idle = 0.0
 
-    def stop(self) -> None:
-        """Watch no longer."""
-        self.waiting = self._queued = None
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+    def begin_read(self) -> float | None:
+        """When the read that begins now is given up, in the loop's time."""
+        options = self._options
+        now = self._began = self._loop.time()
+        when = self.end
+        if options.timeout is not None:
+            latest = now + options.timeout
+            if when is None:
+                latest = min(latest, now + max(0.0, self._patience - self._idle))
+            when = latest if when is None else min(when, latest)
+        if self._queued is not None and options.queue_timeout is not None:
+            latest = self._queued + options.queue_timeout
+            when = latest if when is None else min(when, latest)
+        return when
 
-    def _watch(self) -> None:
-        now = self._loop.time()
-        limits: list[tuple[float, str, bool]] = []
-        if self._silence is not None:
-            # While nobody reads, the silence is the caller's.
-            since = now if self.waiting is None else self.waiting
-            what = f"sent nothing, not even a sign of life, within {self._silence} seconds."
-            limits.append((since + self._silence, f"{what} Raise timeout=… or try later.", True))
-        if self._queue is not None and self._queued is not None:
-            what = f"kept the call in its queue for more than {self._queue} seconds."
-            until = self._queued + self._queue
-            limits.append((until, f"{what} Raise queue_timeout=… or try later.", False))
-        if self.end is not None:
-            limits.append((self.end, self.too_long, False))
-        elif self._silence is not None:
-            if self._moved or self.waiting is None:
-                self._moved, self._since = False, now
-            patience = max(_PATIENCE, (self._queued and self._queue) or 0.0)
-            limits.append((self._since + patience, _stands_still(patience), False))
-        if not limits:
-            return
-        when, what, silence = min(limits)
-        if when <= now:
-            self._timer = None
-            self._expire(what, silence)
-        else:
-            self._timer = self._loop.call_at(when, self._watch)
+    def end_read(self) -> None:
+        """The read has brought something."""
+        self._idle += self._loop.time() - self._began
+
+    def reason(self) -> tuple[str, bool]:
+        """Why the present read was given up, and whether another try may fare better."""
+        options, now = self._options, self._loop.time()
+        if self.end is not None and now >= self.end:
+            return self.too_long, False
+        queued = 0.0 if self._queued is None else now - self._queued
+        if options.queue_timeout is not None and queued >= options.queue_timeout:
+            what = f"kept the call in its queue for more than {options.queue_timeout} seconds."
+            return f"{what} Raise queue_timeout=… or try later.", False
+        if self.end is None and self._idle + now - self._began >= self._patience:
+            what = f"sent signs of life for {self._patience:g} seconds, but nothing of the answer."
+            return f"{what} If answers take that long, give total_timeout=…", False
+        what = f"sent nothing, not even a sign of life, within {options.timeout} seconds."
+        return f"{what} Raise timeout=… or try later.", True
 
     @property
     def too_long(self) -> str:
-        """The message if the whole call takes too long."""
+        """What the caller reads when the whole call takes too long."""
         return (
-            f"did not complete the answer within {self._total} seconds in all. Raise "
-            "total_timeout=… or ask for less."
+            f"did not complete the answer within {self._options.total_timeout} seconds in all. "
+            "Raise total_timeout=… or ask for less."
         )
 
-
-def _stands_still(patience: float) -> str:
-    return (
-        f"sent signs of life for {patience:g} seconds, but nothing of the answer. If answers take "
-        "that long, give total_timeout=…"
-    )
+    @property
+    def _patience(self) -> float:
+        return max(_PATIENCE, (self._queued and self._options.queue_timeout) or 0.0)

@@ -9,7 +9,7 @@ import re
 
 from yarl import URL
 
-from langchain_qwen_space.errors import SpaceUnavailableError
+from langchain_qwen_space.errors import InvalidInputError, SpaceUnavailableError
 
 _STARTING = {
     "SLEEPING": "is asleep",
@@ -38,8 +38,20 @@ class SpaceAsleepError(SpaceUnavailableError):
 
 
 def hub_url(space_id: str, question: str) -> URL:
-    """Where the Hub API answers `question` ("host" or "runtime") about a Space."""
-    hub = URL(os.environ.get("HF_ENDPOINT") or "https://huggingface.co")
+    """Where the Hub API answers `question` ("host" or "runtime") about a Space.
+
+    Raises:
+        InvalidInputError: `HF_ENDPOINT` is not a URL.
+    """
+    named = os.environ.get("HF_ENDPOINT") or "https://huggingface.co"
+    try:
+        hub = URL(named)
+        if hub.scheme not in ("http", "https") or not hub.host:
+            raise ValueError("it is not an http URL")
+    except ValueError as error:
+        shown = named.rpartition("@")[2]  # what stands before may be a password
+        msg = f"HF_ENDPOINT={shown!r} cannot be used: {error}. Correct it or unset it."
+        raise InvalidInputError(msg) from None
     return hub / "api" / "spaces" / space_id / question
 
 

@@ -23,11 +23,11 @@ from langchain_qwen_space.space.chat.endpoint import Endpoint, Opening
 from langchain_qwen_space.space.chat.finding import find_endpoint
 from langchain_qwen_space.space.page.config import Dependency, SpaceConfig
 from langchain_qwen_space.space.page.values import new_values
-from langchain_qwen_space.space.routing.client import SpaceClient
+from langchain_qwen_space.space.routing.options import SpaceOptions
 from langchain_qwen_space.space.wire.faults import from_output
-from langchain_qwen_space.space.wire.pool import Pool
 from langchain_qwen_space.space.wire.session import Session
 from langchain_qwen_space.space.wire.sse import SSEDecoder
+from langchain_qwen_space.space.wire.visitor import Visitor
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +52,8 @@ class OpenedPage:
 
 
 async def load_page(
-    client: SpaceClient,
-    pool: Pool,
+    visitor: Visitor,
+    options: SpaceOptions,
     endpoint: Endpoint,
     session_hash: str,
     openings: Sequence[Opening],
@@ -68,16 +68,16 @@ async def load_page(
     for step, given, event_data in openings:
         known = {**values, **given}
         data = [known.get(number, config.component(number).initial) for number in step.inputs]
-        output = await _run(client, pool, config, step, session_hash, data, event_data)
+        output = await _run(visitor, options, config, step, session_hash, data, event_data)
         values.update(new_values(config, step, output.get("data")))
         if endpoint.rendered:
-            config = _with_rendered(client, config, output)
+            config = _with_rendered(visitor.where, config, output)
     if endpoint.rendered:
-        endpoint = _rendered(client, config, endpoint.loads)
+        endpoint = _rendered(visitor.where, config, endpoint.loads, options)
     return OpenedPage(endpoint, values)
 
 
-async def find_chat(client: SpaceClient, pool: Pool, config: SpaceConfig) -> Endpoint:
+async def find_chat(visitor: Visitor, options: SpaceOptions, config: SpaceConfig) -> Endpoint:
     """The chat of a page.
 
     Where `/config` does not say enough, more is asked for: the names of the functions' parameters
@@ -86,41 +86,45 @@ async def find_chat(client: SpaceClient, pool: Pool, config: SpaceConfig) -> End
     Raises:
         QwenSpaceError: There is no chat, or the Space cannot be reached.
     """
-    where, wanted = client.where, client.options.wanted
+    where, wanted = visitor.where, options.wanted
     try:
         found = find_endpoint(config, where, wanted)
     except UnsupportedSpaceError:
-        rendered = await _find_rendered(client, pool, config)
+        rendered = await _find_rendered(visitor, options, config)
         if rendered is None:
             raise
         return rendered
     except InvalidInputError:  # an input may be named by its parameter
-        config = await _with_parameters(client, pool, config)
+        config = await _with_parameters(visitor, options, config)
         found = find_endpoint(config, where, wanted)
     if found.has_nameless:
-        config = await _with_parameters(client, pool, config)
+        config = await _with_parameters(visitor, options, config)
         found = find_endpoint(config, where, wanted)
     if found.loads and any(item.filled_on_load for item in found.inputs):
         session_hash = secrets.token_hex(8)
         for step in found.loads:
             data = [config.component(number).initial for number in step.inputs]
-            output = await _run(client, pool, config, step, session_hash, data)
+            output = await _run(visitor, options, config, step, session_hash, data)
             config = config.with_loaded(step, output.get("data"))
         found = find_endpoint(config, where, wanted)
     return found
 
 
-async def _with_parameters(client: SpaceClient, pool: Pool, config: SpaceConfig) -> SpaceConfig:
+async def _with_parameters(
+    visitor: Visitor, options: SpaceOptions, config: SpaceConfig
+) -> SpaceConfig:
     """The page with the names that the app's API page has for inputs; as it was where it has none."""
-    limit = client.options.max_config_bytes
+    url, limit = config.api("info"), options.max_config_bytes
     try:
-        status, _, body = await client.fetch(pool, "GET", config.api("info"), limit)
+        status, _, body = await visitor.fetch("GET", url, limit, options.timeout)
         return config.with_parameters(orjson.loads(body)) if status == 200 else config
     except (QwenSpaceError, ValueError):
         return config
 
 
-async def _find_rendered(client: SpaceClient, pool: Pool, config: SpaceConfig) -> Endpoint | None:
+async def _find_rendered(
+    visitor: Visitor, options: SpaceOptions, config: SpaceConfig
+) -> Endpoint | None:
     """The chat that `gr.render` puts on a page when it is opened, or None.
 
     Raises:
@@ -132,31 +136,53 @@ async def _find_rendered(client: SpaceClient, pool: Pool, config: SpaceConfig) -
     session_hash, page = secrets.token_hex(8), config
     for step in loads:
         data = [page.component(number).initial for number in step.inputs]
-        page = _with_rendered(
-            client, page, await _run(client, pool, config, step, session_hash, data)
-        )
-    return None if page is config else _rendered(client, page, loads)
+        output = await _run(visitor, options, config, step, session_hash, data)
+        page = _with_rendered(visitor.where, page, output)
+    return None if page is config else _rendered(visitor.where, page, loads, options)
 
 
-def _with_rendered(client: SpaceClient, config: SpaceConfig, output: Any) -> SpaceConfig:
+def _with_rendered(where: str, config: SpaceConfig, output: Any) -> SpaceConfig:
     rendered = output.get("render_config")
     if rendered is None:
         return config
     try:
         return config.with_rendered(rendered)
     except ValidationError:
-        msg = f"What {client.where} renders when its page is opened cannot be read."
+        msg = f"What {where} renders when its page is opened cannot be read."
         raise ProtocolError(msg, is_retryable=False) from None
 
 
-def _rendered(client: SpaceClient, config: SpaceConfig, loads: tuple[Dependency, ...]) -> Endpoint:
-    found = find_endpoint(config, client.where, client.options.wanted)
-    return replace(found.with_history(client.options.history), loads=loads, rendered=True)
+def _rendered(
+    where: str, config: SpaceConfig, loads: tuple[Dependency, ...], options: SpaceOptions
+) -> Endpoint:
+    found = find_endpoint(config, where, options.wanted)
+    return replace(found.with_history(options.history), loads=loads, rendered=True)
+
+
+def session_for(
+    visitor: Visitor,
+    options: SpaceOptions,
+    config: SpaceConfig,
+    step: Dependency,
+    session_hash: str,
+    event_data: Any = None,
+) -> Session:
+    """What calls a function of a page."""
+    return Session(
+        visitor,
+        config.api,
+        step.id,
+        session_hash,
+        options.timeout,
+        trigger_id=config.trigger_of(step),
+        event_data=event_data,
+        closing_is_enough=config.release < (5,) and step.types.generator,
+    )
 
 
 async def _run(
-    client: SpaceClient,
-    pool: Pool,
+    visitor: Visitor,
+    options: SpaceOptions,
     config: SpaceConfig,
     step: Dependency,
     session_hash: str,
@@ -164,10 +190,11 @@ async def _run(
     event_data: Any = None,
 ) -> dict[str, Any]:
     """Call a function and return the `output` of its last event."""
-    session = Session(client, pool, config, step, session_hash, event_data)
-    decoder = SSEDecoder(client.options.max_config_bytes)
+    where = visitor.where
+    session = session_for(visitor, options, config, step, session_hash, event_data)
+    decoder = SSEDecoder(options.max_config_bytes)
     try:
-        async with asyncio.timeout(client.options.timeout):
+        async with asyncio.timeout(options.timeout):
             await session.open(data)
             assert session.stream is not None  # noqa: S101
             while chunk := await session.stream.content.readany():
@@ -178,22 +205,23 @@ async def _run(
                     output = event.body.get("output")
                     if not event.body.get("success", True) or not isinstance(output, dict):
                         quoted = config.release < (5, 2)
-                        title = event.body.get("title")
-                        raise from_output(output, title, client.where, "", quoted=quoted)
+                        raise from_output(output, event.body.get("title"), where, "", quoted=quoted)
                     await session.drain()
                     return output
+    except QwenSpaceError:
+        raise
+    except TimeoutError:
+        msg = (
+            f"The page of {where} did not open within {options.timeout} seconds (function "
+            f"{step.id}). Raise timeout=… or try later."
+        )
+        raise SpaceTimeoutError(msg) from None
     except (aiohttp.ClientError, OSError, ValueError) as error:
-        if isinstance(error, TimeoutError):
-            msg = (
-                f"The page of {client.where} did not open within {client.options.timeout} seconds "
-                f"(function {step.id}). Raise timeout=… or try later."
-            )
-            raise SpaceTimeoutError(msg) from None
-        raise StreamInterruptedError(_broke_off(client, step)) from error
+        raise StreamInterruptedError(_broke_off(where, step)) from error
     finally:
         session.end()
-    raise StreamInterruptedError(_broke_off(client, step))
+    raise StreamInterruptedError(_broke_off(where, step))
 
 
-def _broke_off(client: SpaceClient, step: Dependency) -> str:
-    return f"The page of {client.where} could not be opened: function {step.id} broke off."
+def _broke_off(where: str, step: Dependency) -> str:
+    return f"The page of {where} could not be opened: function {step.id} broke off."

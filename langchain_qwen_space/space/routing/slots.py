@@ -1,132 +1,310 @@
-"""How many calls may be on one Space at a time, over all threads and event loops."""
+"""Who may call which Space when: the one line of waiting, for one Space or any of several.
+
+It knows no network: it is told what happens. All threads and event loops of the process share it.
+"""
 
 import asyncio
 import os
+import random
 import threading
-from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Generic, TypeVar
-from weakref import WeakValueDictionary
+import time
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+from weakref import WeakSet
 
-T = TypeVar("T")
+from langchain_qwen_space.errors import QwenSpaceError
+from langchain_qwen_space.events import QueueEvent
+
+_FIRST_PAUSE = 1.0  # seconds that a Space is set aside when it fails; each further time doubles it
+_LONGEST_PAUSE = 60.0  # seconds, unless the Space itself asks for more
+_AHEAD = 2  # calls that are sent to a busy Space for each that it works on, so that none is idle
+_LOOK = 1.0  # seconds between two looks of a call that waits, should nothing else wake it
+_NEWEST = 0.3  # the weight of the newest answer's time beside those before it
+_MOST_SPACES = 1024  # of which something is remembered
+
+
+@dataclass(eq=False)
+class Slot:
+    """One call's place on one Space.
+
+    Attributes:
+        space: Where it is.
+        limit: How many calls with the same limit may be there; None is any number.
+        loop: The event loop of the call.
+        since: When it was taken, in seconds of the line's clock.
+        started: When the Space began to work on the call, as far as that is known.
+        queued: What the Space's queue said of it last.
+        spoke: Whether a fragment of its answer has come.
+    """
+
+    space: "SpaceState"
+    limit: int | None
+    loop: asyncio.AbstractEventLoop
+    since: float
+    started: float | None = None
+    queued: QueueEvent | None = None
+    spoke: bool = False
+
+
+@dataclass(eq=False)
+class SpaceState:
+    """What is known of one Space.
+
+    Attributes:
+        name: Its id or URL.
+        slots: Our calls on it.
+        works_on: How many of our calls it works on at once; None while it let none wait.
+        seconds: How long it works on an answer, of late; 0 while unknown.
+        failures: How often in a row it was set aside.
+        until: When it is to be tried again, if it is set aside.
+    """
+
+    name: str
+    slots: "WeakSet[Slot]" = field(default_factory=WeakSet)
+    works_on: int | None = None
+    seconds: float = 0.0
+    failures: int = 0
+    until: float = 0.0
+
+    @property
+    def running(self) -> int:
+        """How many of our calls it works on."""
+        return sum(slot.started is not None for slot in self.slots)
+
+    def is_full(self, limit: int | None) -> bool:
+        """Whether as many calls with that limit are on it as may be."""
+        if limit is None or len(self.slots) < limit:
+            return False
+        # A loop that does not run lets no call go on, and may never run again.
+        alive = (slot for slot in self.slots if slot.limit == limit and slot.loop.is_running())
+        return sum(1 for _ in alive) >= limit
+
+    def has_room(self, limit: int | None) -> bool:
+        """Whether a further call there may gain anything, where there are other Spaces.
+
+        A Space that was set aside is tried with one call. A call that would wait in a queue behind
+        our own calls only is better kept here, where it can still go to another Space.
+        """
+        if self.is_full(limit):
+            return False
+        if self.failures:
+            return not any(slot.since >= self.until for slot in self.slots)
+        return self.works_on is None or len(self.slots) < _AHEAD * self.works_on or self._shared()
+
+    def _shared(self) -> bool:
+        """Whether calls of others wait there too."""
+        sizes = [slot.queued.queue_size for slot in self.slots if slot.queued is not None]
+        return bool(sizes) and max(sizes) > len(self.slots) - self.running
+
+    def expected(self, usual: float) -> float:
+        """Seconds until a call that is sent now is answered: by our calls there, and as it says.
+
+        Of a Space that is not known nothing is expected until it has a call, to learn from, and
+        then what is `usual`.
+        """
+        seconds = self.seconds or (usual if self.slots else 0.0)
+        rounds = max(1.0, (len(self.slots) + 1) / self.works_on) if self.works_on else 1.0
+        said = (slot.queued.eta or 0.0 for slot in self.slots if slot.queued is not None)
+        return max(seconds * rounds, max(said, default=0.0))
 
 
 @dataclass(eq=False, slots=True)
-class _Waiter(Generic[T]):
-    """A call that waits. Once something is `given`, it is its own, to use or to give back."""
+class _Waiter:
+    """A call that waits. Once a slot is `given`, it is its own, to use or to release."""
 
     loop: asyncio.AbstractEventLoop
     turn: "asyncio.Future[None]"
-    take: Callable[[], T | None]
-    given: T | None = None
+    wants: tuple[tuple[str, ...], int | None, frozenset[str]]
+    given: Slot | None = None
 
 
-class Line(Generic[T]):
-    """Those who wait for their turn, in different event loops; first come, first served."""
+class Line:
+    """Where calls wait for a slot; first come, first served among those that want the same.
 
-    def __init__(self) -> None:
-        self._waiters: deque[_Waiter[T]] = deque()
-        # Reentrant, because a garbage collection may end a waiter anywhere in here.
+    Args:
+        clock: The time in seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._spaces: dict[str, SpaceState] = {}
+        self._waiters: dict[_Waiter, None] = {}
+        # Reentrant, because a garbage collection may release a slot anywhere in here.
         self._lock = threading.RLock()
+        self._looked = 0.0
 
-    async def _wait(self, take: Callable[[], T | None]) -> T:
-        """Wait until this is first in the line and `take` gives something; it is given back.
+    async def slot(
+        self, spaces: Sequence[str], limit: int | None, tried: Collection[str] = ()
+    ) -> Slot:
+        """Wait for room on one of the Spaces and take it; `release` gives it back.
 
-        `take` is called under the lock, in any thread.
+        Args:
+            spaces: Their ids or URLs.
+            limit: How many calls with this limit may be on each at a time; None is any number.
+            tried: Spaces that the call has failed on. Others with room are preferred to them, and
+                others at all while such a one has not answered again.
         """
         loop = asyncio.get_running_loop()
-        waiter = _Waiter(loop, loop.create_future(), take)
+        waiter = _Waiter(loop, loop.create_future(), (tuple(spaces), limit, frozenset(tried)))
         with self._lock:
-            if not self._waiters and (given := take()) is not None:
-                return given
-            self._waiters.append(waiter)
+            if not self._waiters and (slot := self._take(waiter)) is not None:
+                return slot
+            self._waiters[waiter] = None
+            self._advance()
         try:
-            await waiter.turn
+            while not waiter.turn.done():
+                await asyncio.wait([waiter.turn], timeout=_LOOK)
+                self._look()
         except BaseException:
             with self._lock:
-                if waiter in self._waiters:
-                    self._waiters.remove(waiter)
-                    self._advance()  # those behind may ask for something else
+                self._waiters.pop(waiter, None)
             if waiter.given is not None:
-                self._give_back(waiter.given)
+                self.release(waiter.given)
             raise
         assert waiter.given is not None  # noqa: S101
         return waiter.given
 
-    def _advance(self) -> None:
-        """Call those who have waited longest, as long as there is something for them."""
+    def release(self, slot: Slot) -> None:
+        """The call is over, however it ended. Does nothing for a slot that was released."""
         with self._lock:
-            while self._waiters:
-                waiter = self._waiters[0]
-                if not waiter.loop.is_closed():
-                    waiter.given = waiter.take()
-                    if waiter.given is None:
-                        return
-                self._waiters.popleft()
-                try:
-                    waiter.loop.call_soon_threadsafe(_call, waiter.turn)
-                except RuntimeError:  # that loop is closed, and its waiters are gone with it
-                    given, waiter.given = waiter.given, None
-                    if given is not None:
-                        self._give_back(given)
-
-    def _give_back(self, given: T) -> None:
-        """Take back what was given to a call, and advance."""
-        raise NotImplementedError
-
-
-class Slots(Line[bool]):
-    """A semaphore whose waiters may be in different event loops; first come, first served."""
-
-    def __init__(self, count: int) -> None:
-        super().__init__()
-        self._free = count
-
-    async def acquire(self) -> None:
-        """Wait for a free slot and take it."""
-        await self._wait(self._take)
-
-    def release(self) -> None:
-        """Give the slot back; the call that has waited longest takes it."""
-        with self._lock:
-            self._free += 1
+            space = slot.space
+            if slot not in space.slots:
+                return
+            space.slots.discard(slot)
+            if slot.spoke and slot.started is not None:
+                took = self._clock() - slot.started
+                space.seconds += (took - space.seconds) * (_NEWEST if space.seconds else 1.0)
             self._advance()
 
-    def _take(self) -> bool | None:
-        if not self._free:
+    def others(self, spaces: Sequence[str], name: str) -> bool:
+        """Whether another Space than this is not set aside."""
+        now = self._clock()
+        with self._lock:
+            return any(other != name and self._state(other).until <= now for other in spaces)
+
+    def queued(self, slot: Slot, event: QueueEvent) -> None:
+        """The call waits in the Space's queue."""
+        with self._lock:
+            if event.rank > 0 and slot.queued is None:  # it was sent while others waited
+                slot.space.works_on = max(1, slot.space.running)
+            slot.queued = event
+            self._advance()
+
+    def started(self, slot: Slot) -> None:
+        """The Space works on the call."""
+        with self._lock:
+            slot.queued, space = None, slot.space
+            if slot.started is None:
+                slot.started = self._clock()
+            if space.works_on is not None:
+                space.works_on = max(space.works_on, space.running)
+            self._advance()
+
+    def spoke(self, slot: Slot) -> None:
+        """The first fragment has come: whatever was wrong with the Space is over."""
+        with self._lock:
+            self.started(slot)
+            slot.spoke = True
+            slot.space.failures, slot.space.until = 0, 0.0
+            self._advance()
+
+    def failed(self, slot: Slot, error: QwenSpaceError) -> None:
+        """Set the Space aside for a while: for longer each time, until it answers again.
+
+        Calls that fail while it is set aside were sent before, and say nothing new.
+        """
+        with self._lock:
+            now, space = self._clock(), slot.space
+            asked = now + (error.retry_after or 0.0)
+            if space.until <= now and slot.since >= space.until:
+                pause = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0**space.failures)
+                space.failures += 1
+                space.until = now + pause * random.uniform(0.5, 1.0)  # noqa: S311
+                space.works_on = None  # it may come back as another
+            space.until = max(space.until, asked)
+
+    def _look(self) -> None:
+        """Advance, at most once in a while: a loop may have stopped that holds slots."""
+        now = self._clock()
+        if now >= self._looked + _LOOK:
+            self._looked = now
+            self._advance()
+
+    def _advance(self) -> None:
+        """Give slots to those who have waited longest, as long as there is room for them."""
+        with self._lock:
+            waits_on = set()
+            for waiter in list(self._waiters):
+                if waiter.loop.is_closed():
+                    self._waiters.pop(waiter, None)
+                elif waiter.wants not in waits_on and waiter.loop.is_running():
+                    slot = self._take(waiter)
+                    if slot is None:
+                        waits_on.add(waiter.wants)
+                        continue
+                    self._waiters.pop(waiter, None)
+                    waiter.given = slot
+                    try:
+                        waiter.loop.call_soon_threadsafe(_wake, waiter.turn)
+                    except RuntimeError:  # that loop was closed meanwhile, and its waiters with it
+                        waiter.given = None
+                        slot.space.slots.discard(slot)
+
+    def _take(self, waiter: _Waiter) -> Slot | None:
+        names, limit, tried = waiter.wants
+        now = self._clock()
+        best = self._best([self._state(name) for name in names], limit, tried, now)
+        if best is None:
             return None
-        self._free -= 1
-        return True
+        slot = Slot(best, limit, waiter.loop, now)
+        best.slots.add(slot)
+        return slot
 
-    def _give_back(self, given: bool) -> None:
-        self.release()
+    def _best(
+        self, spaces: list[SpaceState], limit: int | None, tried: frozenset[str], now: float
+    ) -> SpaceState | None:
+        if len(spaces) == 1:
+            return None if spaces[0].is_full(limit) else spaces[0]
+        fit = [space for space in spaces if space.until <= now]
+        if not fit:
+            free = (space for space in spaces if not space.is_full(limit))
+            return min(free, key=lambda space: space.until, default=None)
+        # Whether a Space is back is for other calls to try than those that failed on it.
+        sound = [space for space in fit if not (space.failures and space.name in tried)]
+        usual = max(space.seconds for space in fit)
+        return min(
+            (space for space in sound or fit if space.has_room(limit)),
+            key=lambda space: (space.name in tried, space.expected(usual), len(space.slots)),
+            default=None,
+        )
+
+    def _state(self, name: str) -> SpaceState:
+        state = self._spaces.get(name)
+        if state is None:
+            if len(self._spaces) >= _MOST_SPACES:
+                self._spaces = {n: space for n, space in self._spaces.items() if space.slots}
+            state = self._spaces[name] = SpaceState(name)
+        return state
 
 
-def _call(turn: "asyncio.Future[None]") -> None:
+def _wake(turn: "asyncio.Future[None]") -> None:
     if not turn.done():
         turn.set_result(None)
 
 
-_slots: WeakValueDictionary[tuple[str, int], Slots] = WeakValueDictionary()
-_lock = threading.Lock()
+_line = Line()
 
 
 def _after_fork() -> None:
-    """A forked child makes none of the calls that its parent's slots are held by."""
-    global _slots, _lock
-    _slots = WeakValueDictionary()
-    _lock = threading.Lock()
+    """A forked child makes none of the calls that hold its parent's slots."""
+    global _line
+    _line = Line()
 
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
-def slots_for(space: str, count: int) -> Slots:
-    """The slots that all calls with the same limit on the same Space share."""
-    with _lock:
-        slots = _slots.get((space, count))
-        if slots is None:
-            slots = _slots[space, count] = Slots(count)
-        return slots
+def current_line() -> Line:
+    """The line of this process."""
+    return _line

@@ -1,15 +1,31 @@
-"""Where a Space is and what may be shown to it: URL, token, proxy, login."""
+"""Where a Space is and what may be shown to it: URL, token, proxy, login.
 
+Every word of a Space that leaves the package (errors, events, logs, metadata, `describe()`) goes
+through `Access.redacted`, since a Space may repeat what was shown to it.
+"""
+
+import base64
+import html
+import json
 import re
-from dataclasses import dataclass, field
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from hashlib import blake2b
 from ipaddress import ip_address
+from typing import Any, TypeVar
+from urllib.parse import quote, quote_plus
 from urllib.request import getproxies, proxy_bypass
 
 from yarl import URL
 
 from langchain_qwen_space.errors import InvalidInputError
 
+T = TypeVar("T")
+
 HUB = URL("https://huggingface.co")
+_SALT = secrets.token_bytes(16)
+_SHORTEST = 4  # characters of a secret that is redacted; shorter ones stand in any text
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +51,33 @@ class Access:
         """Whether `space` is a URL rather than an id."""
         return "://" in self.space
 
+    @property
+    def key(self) -> str:
+        """The same for equal ones, and without secrets, so that it may outlive a call."""
+        shown = repr((self.token, self.token_is_explicit, self.proxy, self.auth)).encode()
+        return f"{self.space} {blake2b(shown, key=_SALT, digest_size=16).hexdigest()}"
+
+    def redacted(self, value: T) -> T:
+        """`value` without secrets: a text, or what holds texts, an error also.
+
+        A token or password is taken out in each spelling that JSON, URLs, HTML, Python's `repr`
+        and basic authentication have for it.
+        """
+        spellings = self._spellings()
+        return _redacted(value, spellings) if spellings else value
+
+    def _spellings(self) -> list[str]:
+        proxy = URL(self.proxy) if self.proxy and "://" in self.proxy else URL()
+        user, password = self.auth or ("", None)
+        found: set[str] = set()
+        for secret in (self.token, password, proxy.password):
+            if secret and len(secret) >= _SHORTEST:
+                found.update(_written(secret))
+        for name, word in ((user, password), (proxy.user, proxy.password)):
+            if word:
+                found.add(base64.b64encode(f"{name}:{word}".encode()).decode())
+        return sorted(found, key=len, reverse=True)
+
     def token_headers(self, url: URL) -> dict[str, str]:
         """The headers that show the token to `url`, or none where it must not go.
 
@@ -52,16 +95,24 @@ class Access:
             return {}
         if not re.fullmatch(r"[!-~]+", self.token):
             raise InvalidInputError("The Hugging Face token holds blanks or letters that none has.")
-        if url.scheme != "https" and not is_loopback(host):
-            msg = (
-                f"The Hugging Face token is not sent to {url.origin()}: it would cross the network "
-                "unencrypted. Use an https URL, or give no token."
-            )
-            raise InvalidInputError(msg)
+        self.check_encrypted(url, "The Hugging Face token")
         headers = {"Authorization": f"Bearer {self.token}"}
         if host != HUB.host:
             headers["x-hf-authorization"] = headers["Authorization"]
         return headers
+
+    def check_encrypted(self, url: URL, secret: str) -> None:
+        """Refuse to send a secret unencrypted to another machine.
+
+        Raises:
+            InvalidInputError: It would be.
+        """
+        if url.scheme != "https" and not is_loopback(url.host or ""):
+            msg = (
+                f"{secret} is not sent to {url.origin()}: it would cross the network unencrypted. "
+                "Use an https URL, or leave it out."
+            )
+            raise InvalidInputError(msg)
 
     def proxy_for(self, url: URL) -> URL | None:
         """The proxy for requests to `url`.
@@ -83,6 +134,39 @@ class Access:
             if not proxy:
                 return None
         return parse_proxy(proxy)
+
+
+def _written(secret: str) -> Iterator[str]:
+    """How a secret is written in a text, in JSON, in a URL, in HTML and by `repr`."""
+    yield secret
+    yield json.dumps(secret)[1:-1]
+    yield json.dumps(secret, ensure_ascii=False)[1:-1]
+    yield repr(secret)[1:-1]
+    yield quote(secret, safe="")
+    yield quote_plus(secret)
+    yield html.escape(secret)
+
+
+def _redacted(value: Any, spellings: list[str]) -> Any:
+    if isinstance(value, str):
+        for spelling in spellings:
+            value = value.replace(spelling, "…")
+        return value
+    if isinstance(value, BaseException):
+        chain: list[BaseException] = [value]
+        for error in chain:
+            error.args = _redacted(error.args, spellings)
+            linked = (error.__cause__, error.__context__)
+            chain += [item for item in linked if item is not None and item not in chain]
+        return value
+    if isinstance(value, dict):
+        return {_redacted(k, spellings): _redacted(v, spellings) for k, v in value.items()}
+    if type(value) in (list, tuple):
+        return type(value)(_redacted(item, spellings) for item in value)
+    if is_dataclass(value) and not isinstance(value, type):
+        changed = {f.name: _redacted(getattr(value, f.name), spellings) for f in fields(value)}
+        return replace(value, **changed)
+    return value
 
 
 def _origin(url: URL) -> tuple[str, str | None, int | None]:

@@ -24,6 +24,7 @@ from langchain_qwen_space.errors import (
 
 _SHOWN = 300  # characters of a foreign text that a message quotes
 _TOLD = 2000  # characters of what an app says, which may end with the reason
+_LONGEST_WAIT = 366 * 24 * 3600.0  # seconds that a Space may ask to be left alone
 _SEARCHED = 4096  # characters of an answer in which words are looked for
 _LITERAL = re.compile(  # what `repr` makes of a string, and no other expression
     r"""'[^'\\\n]*(?:\\[\\'nrtxuU][^'\\\n]*)*'|"[^"\\\n]*(?:\\[\\nrtxuU][^"\\\n]*)*\""""
@@ -64,6 +65,12 @@ def from_status(
     if status == 403:
         hint = "The token or login may not use this Space."
         return SpacePermissionError(f"{text} {hint}", status=status)
+    if status == 404 and step == "GET queue/data":
+        hint = (
+            "It does not know the session that was just opened: it has restarted, or another replica "
+            "of it has answered. Try again."
+        )
+        return SpaceUnavailableError(f"{text} {hint}", status=status, retry_after=again)
     if status == 404:
         hint = "Check the id or URL of the Space; if it is private, give hf_token=…"
         return SpaceNotFoundError(f"{text} {hint}", status=status)
@@ -145,13 +152,14 @@ def _detail(body: str, headers: Mapping[str, str]) -> str:
 def _retry_after(headers: Mapping[str, str]) -> float | None:
     """Seconds to wait, from `Retry-After` in seconds or as a date (RFC 9110, 10.2.3)."""
     value = headers.get("Retry-After", "").strip()
-    if value.isascii() and value.isdigit():
-        return float(value)
     try:
+        if value.isascii() and value.isdigit():
+            return min(_LONGEST_WAIT, float(value))
         date = parsedate_to_datetime(value)
-    except (TypeError, ValueError):
+        seconds = date.replace(tzinfo=date.tzinfo or UTC).timestamp() - time.time()
+    except (TypeError, ValueError, OverflowError):
         return None
-    return max(0.0, date.replace(tzinfo=date.tzinfo or UTC).timestamp() - time.time())
+    return min(_LONGEST_WAIT, max(0.0, seconds))
 
 
 def _unquoted(text: str) -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -13,56 +14,69 @@ from yarl import URL
 from langchain_qwen_space.errors import (
     InvalidInputError,
     ProtocolError,
+    QueueFullError,
     QwenSpaceError,
     SpaceConnectionError,
     SpaceTimeoutError,
+    SpaceUnavailableError,
 )
-from langchain_qwen_space.space.page.config import Dependency, SpaceConfig
-from langchain_qwen_space.space.routing.client import ERROR_BYTES, SpaceClient, read_body
 from langchain_qwen_space.space.wire.faults import from_status
-from langchain_qwen_space.space.wire.pool import Pool
+from langchain_qwen_space.space.wire.visitor import ERROR_BYTES, Visitor, read_body, text_of
 
 _DRAIN = 1.0  # seconds that the end of a finished answer's body is waited for
-_FAREWELL = 5.0  # seconds that a Space has to answer each request of a call that was left
+_CANCELLING = 5.0  # seconds that a Space has to answer each request of a call that is cancelled
 
 
 class Session:
-    """One attempt at a call, from the place in the queue to the end of its stream.
+    """One function's run, from the place in the queue to the end of its stream.
+
+    Args:
+        visitor: Who asks.
+        url_of: The URL of a route of the app's queue.
+        fn_index: The function.
+        session_hash: The visitor's session.
+        timeout: Seconds that the Space may take to answer a request.
+        trigger_id: The component whose event called it.
+        event_data: What came with that event.
+        closing_is_enough: Whether a run is cancelled by closing its stream alone. On Gradio 4 a
+            generator is closed so, and `/cancel` besides would leave it suspended for good, its
+            `finally` not run.
 
     Attributes:
         event_id: The Space's id of the call; None until it is known.
         stream: The open stream of the call's events.
         complete: The Space has completed the call.
-        generating: The function is a generator that has yielded.
         lost: The error that the answer to the join was lost to; the Space may have the call or not.
     """
 
     def __init__(
         self,
-        client: SpaceClient,
-        pool: Pool,
-        config: SpaceConfig,
-        step: Dependency,
+        visitor: Visitor,
+        url_of: Callable[[str], URL],
+        fn_index: int,
         session_hash: str,
+        timeout: float | None,
+        *,
+        trigger_id: int | None = None,
         event_data: Any = None,
+        closing_is_enough: bool = False,
     ) -> None:
-        self._config = config
-        self._step = step
-        self._event_data = event_data
+        self._visitor, self._url_of = visitor, url_of
+        self._fn_index, self._hash = fn_index, session_hash
+        self._timeout = timeout
+        self._trigger_id, self._event_data = trigger_id, event_data
+        self._closing_is_enough = closing_is_enough
         self.event_id: str | None = None
         self.stream: aiohttp.ClientResponse | None = None
         self.complete = False
-        self.generating = False
-        self.lost: SpaceConnectionError | None = None
-        self._client, self._pool = client, pool
-        self._hash = session_hash
+        self.lost: QwenSpaceError | None = None
         self._joining: asyncio.Task[str] | None = None
 
     async def open(self, arguments: list[Any], before: tuple[int, list[Any]] | None = None) -> None:
         """Join the queue and open the stream.
 
-        If the answer to the join is lost, the call may stand in the queue all the same. Its stream
-        tells, for a session holds one call only.
+        If the answer to the join is lost, or comes from a proxy that cannot know, the call may stand
+        in the queue all the same. Its stream shows it, for a session holds one call only.
 
         Args:
             arguments: The function's arguments.
@@ -78,7 +92,9 @@ class Session:
             await self._post("run/predict", body)
         try:
             await self._join(arguments)
-        except SpaceConnectionError as lost:
+        except (SpaceConnectionError, SpaceUnavailableError) as lost:
+            if self.complete:
+                raise
             self.lost = lost
             try:
                 await self._listen()
@@ -98,19 +114,14 @@ class Session:
             self.stream.close()
 
     def end(self) -> None:
-        """Close the stream at once, and cancel the call on the Space, unless it is complete.
-
-        Gradio 4 closes a generator that has yielded when its stream closes. A cancellation besides
-        would leave it suspended there, and its `finally` would never run.
-        """
-        self.hang_up()
+        """Close the stream at once, and cancel the call on the Space, unless it is complete."""
+        self._hang_up()
         if self._joining is not None and not self.complete:
             self.complete = True
-            if self.generating and self.stream is not None and self._config.release < (5,):
-                return
-            self._pool.spawn(partial(self._say_goodbye, self._joining))
+            if self.stream is None or not self._closing_is_enough:
+                self._visitor.spawn(partial(self._cancel, self._joining))
 
-    def hang_up(self) -> None:
+    def _hang_up(self) -> None:
         """Close the stream's connection at once, unless the body was read to its end."""
         if self.stream is None:
             return
@@ -126,8 +137,8 @@ class Session:
         body = {
             "data": arguments,
             "event_data": self._event_data,
-            "fn_index": self._step.id,
-            "trigger_id": self._config.trigger_of(self._step),
+            "fn_index": self._fn_index,
+            "trigger_id": self._trigger_id,
             "session_hash": self._hash,
         }
         # In a task of its own, so that a caller who leaves meanwhile does not leave behind a
@@ -144,75 +155,83 @@ class Session:
         except (ValueError, LookupError, TypeError):
             pass
         what = "took the call, but its answer to POST queue/join holds no event_id."
-        raise ProtocolError(f"{self._client.where} {what}")
+        raise ProtocolError(f"{self._visitor.where} {what}")
 
     async def _post(self, path: str, body: dict[str, Any]) -> bytes:
         try:
             data = orjson.dumps(body)
         except TypeError as error:
             self.complete = True  # nothing was sent
-            msg = f"The values for {self._client.where} cannot be sent as JSON: {error}."
+            msg = f"The values for {self._visitor.where} cannot be sent as JSON: {error}."
             raise InvalidInputError(msg) from None
-        status, headers, answer = await self._client.fetch(
-            self._pool,
+        status, headers, answer = await self._visitor.fetch(
             "POST",
-            self._config.api(path),
+            self._url_of(path),
             ERROR_BYTES,
+            self._timeout,
             data=data,
             headers={"Content-Type": "application/json"},
         )
         if status != 200:
+            where, step = self._visitor.where, f"POST {path}"
+            refused = from_status(status, headers, text_of(answer), where, step)
             if path == "queue/join":
-                self.complete = True  # it was not taken
-            text = self._client.quoted(answer)
-            raise from_status(status, headers, text, self._client.where, f"POST {path}")
+                self.complete = _is_refusal(status, refused)
+            raise refused
         return answer
 
     @property
     def _stream_url(self) -> URL:
-        return self._config.api("queue/data").with_query(session_hash=self._hash)
+        return self._url_of("queue/data").with_query(session_hash=self._hash)
 
     async def _listen(self) -> None:
-        client, timeout = self._client, self._client.options.timeout
-        headers = {"Accept": "text/event-stream"}
+        where = self._visitor.where
         try:
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout(self._timeout):
                 # Opened again it would have heartbeats only, or share its events with the first.
-                stream = await self._pool.request(
-                    "GET", self._stream_url, client.access, once=True, headers=headers
+                stream = await self._visitor.request(
+                    "GET", self._stream_url, once=True, headers={"Accept": "text/event-stream"}
                 )
                 if stream.status != 200:
-                    text = client.quoted(await read_body(stream, ERROR_BYTES))
-                    raise from_status(
-                        stream.status, stream.headers, text, client.where, "GET queue/data"
-                    )
+                    async with stream:
+                        text = text_of(await read_body(stream, ERROR_BYTES))
+                    raise from_status(stream.status, stream.headers, text, where, "GET queue/data")
         except QwenSpaceError:
             raise
         except TimeoutError:
-            what = f"did not open the stream of its answer within {timeout} seconds."
-            raise SpaceTimeoutError(f"{client.where} {what}") from None
+            what = f"did not open the stream of its answer within {self._timeout} seconds."
+            raise SpaceTimeoutError(f"{where} {what}") from None
         self.stream = stream
 
-    async def _say_goodbye(self, joining: "asyncio.Task[str]") -> None:
-        """Tell the Space that nobody listens to the call any more."""
-        access = self._client.access
-        # Its answer may be lost, or never come, while the call is queued.
-        await asyncio.wait([joining], timeout=_FAREWELL)
+    async def _cancel(self, joining: "asyncio.Task[str]") -> None:
+        """Let the Space know that nobody listens to the call any more."""
+        # The answer to the join may be lost, or never come, while the call is queued.
+        await asyncio.wait([joining], timeout=_CANCELLING)
         joining.cancel()
         if joining.done() and not joining.cancelled() and joining.exception() is None:
             self.event_id = joining.result()
-        async with self._pool.turn(access):
+        async with self._visitor.cancelling:
             if self.stream is None:
                 # Only closing a stream takes a waiting call out of the queue before Gradio 6.14.
                 with suppress(QwenSpaceError, TimeoutError):
-                    async with asyncio.timeout(_FAREWELL):
-                        (await self._pool.request("GET", self._stream_url, access)).close()
+                    async with asyncio.timeout(_CANCELLING):
+                        (await self._visitor.request("GET", self._stream_url)).close()
+                if self._closing_is_enough:
+                    return
             body = {
                 "session_hash": self._hash,
-                "fn_index": self._step.id,
+                "fn_index": self._fn_index,
                 "event_id": self.event_id or "",
             }
-            url = self._config.api("cancel")
-            async with asyncio.timeout(_FAREWELL):
-                told = await self._pool.request("POST", url, access, json=body)
-                await read_body(told, ERROR_BYTES)
+            async with asyncio.timeout(_CANCELLING):
+                url = self._url_of("cancel")
+                async with await self._visitor.request("POST", url, json=body) as answer:
+                    await read_body(answer, ERROR_BYTES)
+
+
+def _is_refusal(status: int, error: QwenSpaceError) -> bool:
+    """Whether an answer to the join proves that the call was not taken.
+
+    A proxy that waited in vain (408, 502, 504) does not know whether it was.
+    """
+    return isinstance(error, QueueFullError) or (300 <= status < 500 and status != 408)

@@ -3,17 +3,15 @@
 import asyncio
 import secrets
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import replace
 
 import orjson
+from yarl import URL
 
 from langchain_qwen_space.attachments import Attachment
 from langchain_qwen_space.errors import InvalidInputError, ProtocolError, SpaceTimeoutError
 from langchain_qwen_space.events import UploadEvent
-from langchain_qwen_space.space.page.config import SpaceConfig
-from langchain_qwen_space.space.routing.client import ERROR_BYTES, SpaceClient
 from langchain_qwen_space.space.wire.faults import from_status
-from langchain_qwen_space.space.wire.pool import Pool
+from langchain_qwen_space.space.wire.visitor import ERROR_BYTES, Visitor, text_of
 
 _PIECE = 256 * 1024  # bytes that are handed to the connection at a time
 _LOOK = 0.1  # seconds between two looks at how much was sent
@@ -58,16 +56,21 @@ class Body:
 class Upload:
     """Sends files, one after another. `end()` stops it at any time, at once.
 
+    Args:
+        visitor: Who sends them.
+        url: Where to.
+        files: What is sent.
+        timeout: Seconds in which the Space has to take more.
+
     Attributes:
         paths: Where the Space keeps each file that was sent.
     """
 
     def __init__(
-        self, client: SpaceClient, pool: Pool, config: SpaceConfig, files: Sequence[Attachment]
+        self, visitor: Visitor, url: URL, files: Sequence[Attachment], timeout: float | None
     ) -> None:
         self.paths: dict[Attachment, str] = {}
-        self._client, self._pool = client, pool
-        self._url = config.api("upload")
+        self._visitor, self._url, self._timeout = visitor, url, timeout
         self._files = list(files)
         self._body: Body | None = None
         self._task: asyncio.Task[str] | None = None
@@ -87,7 +90,7 @@ class Upload:
             self._task = asyncio.get_running_loop().create_task(self._send(file, self._body))
             return UploadEvent(file.name, 0, len(data))
         assert self._task is not None  # noqa: S101
-        before, patience = self._body.sent, self._client.options.timeout
+        before, patience = self._body.sent, self._timeout
         loop = asyncio.get_running_loop()
         start = loop.time()
         while not self._task.done():
@@ -96,7 +99,7 @@ class Upload:
                 return UploadEvent(file.name, self._body.sent, len(data))
             if patience is not None and loop.time() > start + patience:
                 self.end()
-                msg = f"{self._client.where} took no more of {file.name!r} for {patience} seconds."
+                msg = f"{self._visitor.where} took no more of {file.name!r} for {patience} seconds."
                 raise SpaceTimeoutError(msg)
         self.paths[file] = self._task.result()
         self._files.pop(0)
@@ -109,22 +112,20 @@ class Upload:
             self._task.exception()  # nobody asks for it any more
 
     async def _send(self, file: Attachment, body: Body) -> str:
-        client = self._client
         # Only `progress` can tell a slow upload from one that stalls.
-        patient = SpaceClient(client.access, replace(client.options, timeout=None))
-        status, headers, answer = await patient.fetch(
-            self._pool, "POST", self._url, ERROR_BYTES, data=body, headers=body.headers
+        status, headers, answer = await self._visitor.fetch(
+            "POST", self._url, ERROR_BYTES, None, data=body, headers=body.headers
         )
-        said = client.quoted(answer)
+        said, where = text_of(answer), self._visitor.where
         if status == 413:
-            msg = f"{file.origin} that {client.where} finds too large: {said:.300}"
+            msg = f"{file.origin} that {where} finds too large: {said:.300}"
             raise InvalidInputError(msg, status=status)
         if status != 200:
-            raise from_status(status, headers, said, client.where, "POST upload")
+            raise from_status(status, headers, said, where, "POST upload")
         try:
             (path,) = orjson.loads(answer)
         except (ValueError, TypeError):
             path = None
         if not isinstance(path, str):
-            raise ProtocolError(f"{client.where} took a file, but does not say where it keeps it.")
+            raise ProtocolError(f"{where} took a file, but does not say where it keeps it.")
         return path

@@ -17,4 +17,4 @@ def narrow_space() -> Iterator[LocalSpace]:
 @pytest.fixture(autouse=True)
 def _no_known_endpoints():
     """A command is a process of its own, which meets its Space for the first time."""
-    client._endpoints.clear()
+    client._pages.clear()

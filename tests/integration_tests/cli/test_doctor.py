@@ -47,7 +47,7 @@ def test_json_tells_steps_understanding_and_answer(space_url):
 def test_the_times_are_those_of_the_call(narrow_space, tmp_path):
     others = ChatQwenSpace(space=narrow_space.url).stream(f"run {tmp_path / 'marker'}")
     next(others)
-    client._endpoints.clear()  # the command would be a process of its own
+    client._pages.clear()  # the command would be a process of its own
     waited = json.loads(doctor("--space", narrow_space.url, "--json", "--timeout", "6").stdout)
     others.close()
     assert waited["error"]["type"] == "SpaceTimeoutError", waited

@@ -22,9 +22,8 @@ def _no_token(monkeypatch, tmp_path):
 @pytest.fixture(autouse=True)
 def _quick_retries(monkeypatch):
     """Pauses between tries are counted in milliseconds here."""
-    import tenacity
+    from langchain_qwen_space.space.routing import call
 
-    from langchain_qwen_space.space.routing import call, retries
-
-    monkeypatch.setattr(retries, "_backoff", tenacity.wait_fixed(0.01))
+    monkeypatch.setattr(call, "_LONGEST_PAUSE", 0.01)
+    monkeypatch.setattr(call, "_JITTER", 0.0)
     monkeypatch.setattr(call, "_WAKE_POLL", 0.02)

@@ -205,6 +205,9 @@ def page(status: int, headers: dict[str, str] | None = None) -> Answer:
     return reply(body, status, headers)
 
 
+UNKNOWN = reply('{"detail": "Session not found."}', 404)  # what a stream of another's session is
+
+
 async def close(exchange: Exchange) -> None:
     """Close the connection without an answer."""
     exchange.writer.close()

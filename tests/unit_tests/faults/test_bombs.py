@@ -42,7 +42,7 @@ MB = 10**6
 async def _warm(space):
     """What a first call loads is no part of any bomb."""
     await ask(model_for(space))
-    client._endpoints.clear()
+    client._pages.clear()
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from langchain_qwen_space.space.wire import pool
+from langchain_qwen_space.space.wire import visitor
 from tests.unit_tests.faults import ways_to_leave
 from tests.unit_tests.faults.calls import ask, model_for
 from tests.unit_tests.faults.server import ANSWER, answer_events, reply, silence, stream
@@ -118,7 +118,7 @@ def count_farewells(space) -> list[int]:
     return at_a_time
 
 
-CROWD = 4 * pool._FAREWELLS
+CROWD = 4 * visitor._MOST_CANCELLING
 
 
 async def leave_at_once(url: str) -> None:
@@ -143,7 +143,7 @@ async def test_a_crowd_that_leaves_at_once_says_farewell_in_turn(space):
     at_a_time = count_farewells(space)
     await leave_at_once(space.url)
     await space.quiet(cancels=CROWD)
-    assert max(at_a_time) == pool._FAREWELLS
+    assert max(at_a_time) == visitor._MOST_CANCELLING
 
 
 async def test_a_crowd_whose_loop_ends_says_farewell_all_the_same(space):
@@ -151,7 +151,9 @@ async def test_a_crowd_whose_loop_ends_says_farewell_all_the_same(space):
     at_a_time = count_farewells(space)
     await asyncio.to_thread(asyncio.run, leave_at_once(space.url))
     await space.quiet(cancels=CROWD)
-    assert max(at_a_time) <= 2 * pool._FAREWELLS, "those of the loop's end, and those before"
+    assert max(at_a_time) <= 2 * visitor._MOST_CANCELLING, (
+        "those of the loop's end, and those before"
+    )
 
 
 async def test_a_call_that_is_complete_is_not_cancelled(space):

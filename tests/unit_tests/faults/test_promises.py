@@ -16,6 +16,7 @@ from tests.unit_tests.faults.server import (
     ANSWER,
     CLOSE,
     CONFIG,
+    UNKNOWN,
     answer_events,
     completed,
     event,
@@ -121,7 +122,7 @@ async def test_anything_missing_in_the_description_is_harmless_or_an_error_of_ou
 async def _ask_anew(space):
     from langchain_qwen_space.space.routing import client
 
-    client._endpoints.clear()
+    client._pages.clear()
     return await ask(model_for(space, timeout=1))
 
 
@@ -130,6 +131,7 @@ async def test_a_description_nested_deeply_is_harmless_or_an_error_of_ours(space
     document = json.dumps(CONFIG).replace('"Input"', f'"Input", "value": {nested(depth)}')
     document = document.replace('"tuples"', f'"tuples", "other": {nested(depth)}')
     space.on("config", reply(document))
+    space.on("data", UNKNOWN)
     space.on("join", reply("", 500))  # makes the description be read again, and compared
     assert (await ask(model_for(space))).error is not None
 

@@ -17,13 +17,20 @@ from langchain_qwen_space.errors import QwenSpaceError
 from langchain_qwen_space.space.routing import client, hub
 from tests.unit_tests.faults.calls import ask, model_for
 from tests.unit_tests.faults.server import (
+    CLOSE,
+    CONFIG,
+    UNKNOWN,
     close,
+    completed,
+    event,
     fault_server,
+    generating,
     page,
     reply,
     reset,
     silence,
     stream,
+    value,
 )
 
 TOKEN = "hf_TokenOfAnn"
@@ -148,7 +155,7 @@ async def test_secrets_show_in_no_form_of_the_model(space):
         json.dumps(model.config_schema().model_json_schema()),
         repr(model._client()),
         repr(model._client().access),
-        repr(client._endpoints),
+        repr(client._pages),
     ]
     for form in forms:
         assert not found_in(form), form
@@ -210,10 +217,58 @@ async def test_an_https_proxy_that_fails_keeps_its_password(emitted):
 @pytest.mark.parametrize("step", ["config", "join", "data", "login"])
 async def test_a_space_that_says_our_secrets_back_is_not_quoted(space, step, status, emitted):
     space.on(step, reply(json.dumps({"detail": f"Bearer {TOKEN} / {PASSWORD} is wrong"}), status))
+    if step == "join":
+        space.on("data", UNKNOWN)
     outcome = await ask(model_for(space, **SETTINGS))
     assert outcome.error is not None
     assert not found_in(all_of(outcome.error))
     assert not found_in(emitted.text)
+
+
+def echoes(secret):
+    """What a Space may send in mid-call that repeats a secret."""
+    failed = {"error": f"upstream refused {secret}", "title": secret}
+    return {
+        "error": [event("process_completed", success=False, output=failed, title=secret)],
+        "log": [event("log", log=f"got {secret}", level="info", title=secret), CLOSE],
+        "progress": [event("progress", progress_data=[{"desc": secret, "unit": secret}]), CLOSE],
+        "value": [completed({"not a conversation": secret})],
+        "given up": [event("unexpected_error", None, message=f"no {secret}")],
+        "garbage": [b'data: {"msg": "' + secret.encode() + b"\n\n", CLOSE],
+        "edit": [
+            generating(value("a")),
+            event("process_generating", output={"data": [[[secret]]]}),
+        ],
+    }
+
+
+@pytest.mark.parametrize("name", echoes(""))
+@pytest.mark.parametrize("secret", [TOKEN, "pass\"word'ö <&> 12", "back\\slash%20"])
+async def test_an_event_that_repeats_a_secret_is_told_without_it(space, name, secret, emitted):
+    space.on("data", stream(echoes(secret)[name]))
+    told, listener = [], Listener()
+    settings = {"hf_token": TOKEN, "auth": ("ann", secret)}
+    model = model_for(space, **settings, on_event=told.append)
+    with pytest.raises(QwenSpaceError) as caught:
+        await model.ainvoke("hi", config={"callbacks": [listener]})
+    written = [secret, json.dumps(secret)[1:-1], repr(secret)[1:-1]]
+    shown = all_of(caught.value) + repr(told) + repr(listener.told) + emitted.text
+    shown += "".join(record.getMessage() for record in emitted.records)
+    assert told or name not in ("log", "progress")
+    assert not [form for form in written if form in shown]
+
+
+async def test_a_redirect_and_a_description_that_repeat_a_secret_are_told_without_it(space):
+    space.on("join", reply("", 302, {"Location": f"http://evil.example/?t={TOKEN}"}))
+    outcome = await ask(model_for(space, **SETTINGS))
+    assert "evil.example" in str(outcome.error)
+    assert not found_in(all_of(outcome.error))
+    config = json.dumps(CONFIG).replace('"Input"', json.dumps(f"Input {TOKEN}"))
+    client._pages.clear()
+    space.on("config", reply(config))
+    description = await model_for(space, **SETTINGS).adescribe()
+    assert "Input …" in str(description)
+    assert not found_in(repr(description))
 
 
 async def test_the_hub_s_refusal_keeps_the_token(space, monkeypatch, emitted):

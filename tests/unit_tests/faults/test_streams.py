@@ -15,8 +15,9 @@ from langchain_qwen_space.errors import (
     SpaceTimeoutError,
     StreamInterruptedError,
 )
-from langchain_qwen_space.space.routing.call import Call, Finished
-from langchain_qwen_space.space.routing.client import Ask
+from langchain_qwen_space.space.routing.attempt import Finished
+from langchain_qwen_space.space.routing.call import Call
+from langchain_qwen_space.space.routing.options import Ask
 from langchain_qwen_space.space.wire.session import Session
 from tests.replay import config, load
 from tests.unit_tests.faults.calls import ask, model_for
@@ -25,6 +26,7 @@ from tests.unit_tests.faults.server import (
     CLOSE,
     CONFIG,
     STARTS,
+    UNKNOWN,
     answer_events,
     appended,
     close,
@@ -65,6 +67,9 @@ class Wire:
             raise ConnectionResetError
         return b""
 
+    def on_eof(self, callback) -> None:
+        """Not told: the call reads the end itself."""
+
     def close(self) -> None:
         pass
 
@@ -88,7 +93,7 @@ async def test_a_stream_cut_at_any_byte_gives_the_exact_text_or_says_that_it_bro
     whole = case.body.index(b"\n\n", case.body.index(b"process_completed")) + 2
     for cut in range(len(case.body)):
         wire = Wire(case.body[:cut], breaks=breaks)
-        call = Call(client, lambda _: ask)
+        call = Call([client], lambda _: ask)
         texts, items, error = [], [], None
         try:
             async for batch in call.run():
@@ -98,14 +103,14 @@ async def test_a_stream_cut_at_any_byte_gives_the_exact_text_or_says_that_it_bro
         texts = [item for item in items if isinstance(item, str)]
         if cut < whole:
             assert type(error) is StreamInterruptedError, cut
-            assert error.partial == call.text, cut
-            if call.exact is None:
+            assert error.partial == call.attempt.text, cut
+            if call.attempt.exact is None:
                 assert error.partial == "".join(texts), cut
                 assert case.reply.startswith(error.partial) or name == "revised", cut
         else:
             assert error is None, cut
             assert isinstance(items[-1], Finished)
-            assert call.text == case.reply
+            assert call.attempt.text == case.reply
 
 
 def _turns(history):
@@ -186,6 +191,7 @@ async def test_total_timeout_bounds_every_request(space, step):
 async def test_total_timeout_bounds_the_second_look_at_a_changed_space(space):
     await ask(model_for(space))
     space.on("join", reply("", 500))
+    space.on("data", UNKNOWN)
     space.on("config", silence)
     async with asyncio.timeout(1.5):
         outcome = await ask(model_for(space, timeout=30, total_timeout=0.2))

@@ -23,6 +23,7 @@ from tests.unit_tests.faults.server import (
     CLOSE,
     HEARTBEAT,
     STARTS,
+    UNKNOWN,
     answer_events,
     appended,
     close,
@@ -70,6 +71,7 @@ async def test_a_description_that_was_not_had_is_asked_for_again(space, fault):
 @pytest.mark.parametrize("count", [0, 1, 3])
 async def test_max_retries_is_how_often_a_call_is_made_again(space, count):
     space.on("join", page(503))
+    space.on("data", UNKNOWN)
     await failure(model_for(space, max_retries=count), SpaceUnavailableError)
     assert len(space.asked("join")) == count + 1
 
@@ -147,6 +149,22 @@ async def test_a_pause_that_outlasts_total_timeout_is_not_made(space):
 # A join whose answer was lost
 
 
+@pytest.mark.parametrize("status", [408, 500, 502, 503, 504])
+async def test_a_join_that_a_proxy_gave_up_is_recognised_on_the_stream(space, status):
+    space.on("join", page(status))
+    outcome = await ask(model_for(space, max_retries=0))
+    assert (outcome.text, outcome.error) == (ANSWER, None)
+    assert len(space.asked("join")) == 1, "it may run, so no other is made"
+
+
+async def test_a_session_that_a_replica_does_not_know_is_opened_anew(space):
+    space.on("data", UNKNOWN, stream(answer_events()))
+    outcome = await ask(model_for(space, max_retries=1))
+    assert (outcome.text, outcome.error) == (ANSWER, None)
+    first, second = [request.json()["session_hash"] for request in space.asked("join")]
+    assert first != second
+
+
 @pytest.mark.parametrize("lost", [reset, close])
 async def test_a_join_whose_answer_was_lost_is_recognised_on_the_stream(space, lost):
     space.on("join", lost)
@@ -191,7 +209,7 @@ async def test_a_join_that_is_never_answered_leaves_no_orphan(space):
 async def test_a_caller_who_leaves_a_join_that_is_never_answered_leaves_no_orphan(
     space, monkeypatch
 ):
-    monkeypatch.setattr(session, "_FAREWELL", 0.2)
+    monkeypatch.setattr(session, "_CANCELLING", 0.2)
     space.on("join", silence)
     task = asyncio.create_task(model_for(space, timeout=30).ainvoke("hi"))
     await _until(lambda: space.asked("join"))
@@ -205,7 +223,7 @@ async def test_a_caller_who_leaves_a_join_that_is_never_answered_leaves_no_orpha
 async def test_a_farewell_whose_stream_does_not_open_is_said_all_the_same(
     space, monkeypatch, answer
 ):
-    monkeypatch.setattr(session, "_FAREWELL", 0.2)
+    monkeypatch.setattr(session, "_CANCELLING", 0.2)
     space.on("join", silence)
     space.on("data", answer)
     await failure(model_for(space, timeout=0.1), SpaceTimeoutError)
