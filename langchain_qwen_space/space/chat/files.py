@@ -153,11 +153,13 @@ def _check(file: Attachment, known: Sequence[Slot], config: SpaceConfig) -> None
 
 def within(value: object) -> Iterator[Attachment]:
     """The files that stand in a value, each as often as it does."""
-    if isinstance(value, Attachment):
-        yield value
-    elif isinstance(value, dict | list | tuple):
-        for inner in value.values() if isinstance(value, dict) else value:
-            yield from within(inner)
+    waiting = [value]  # a page's own values may be nested more deeply than Python calls
+    while waiting:
+        inner = waiting.pop()
+        if isinstance(inner, Attachment):
+            yield inner
+        elif isinstance(inner, dict | list | tuple):
+            waiting += reversed(list(inner.values() if isinstance(inner, dict) else inner))
 
 
 def filled(value: Any, sent: Mapping[Attachment, Any]) -> Any:

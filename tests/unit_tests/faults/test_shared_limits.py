@@ -18,6 +18,7 @@ from tests.unit_tests.faults.server import (
     ANSWER,
     CONFIG,
     STARTS,
+    UNKNOWN,
     answer_events,
     fault_server,
     late,
@@ -143,6 +144,7 @@ async def test_a_rate_limiter_counts_going_on_to_another_space(space, refusal, s
     limiter, heard = Counter(), []
     async with fault_server() as other:
         space.on("join", refusal)
+        space.on("data", UNKNOWN)
         urls = [space.url, other.url]
         model = ChatQwenSpace(space=urls, rate_limiter=limiter, on_event=heard.append)
         answer = await (asyncio.to_thread(model.invoke, "hi") if sync else model.ainvoke("hi"))
@@ -160,6 +162,7 @@ async def test_a_rate_limiter_counts_asking_a_space_that_was_changed(space):
     components = [*CONFIG["components"], {"id": 3, "type": "textbox", "props": {"label": "More"}}]
     space.on("config", reply(json.dumps({**CONFIG, "components": components})))
     space.on("join", reply("", 500), reply('{"event_id": "e1"}'))
+    space.on("data", UNKNOWN, stream(answer_events()))
     assert (await model.ainvoke("hi")).content == ANSWER
     assert limiter.given == len(space.asked("join")) == 3
 
