@@ -16,9 +16,11 @@ _NAMES = (
 @pytest.fixture(scope="session", autouse=True)
 def _no_settings_of_the_user() -> Iterator[None]:
     """Takes out of the environment what the person who runs the tests has set for themselves:
-    a Space, tokens, proxies, the width of the terminal and its colours."""
+    a Space, tokens, proxies, the width of the terminal and its colours; nothing is added to their
+    log of conversations."""
     with pytest.MonkeyPatch.context() as patch:
         for name in [*os.environ]:
             if name.upper().startswith(_PREFIXES) or name.upper() in _NAMES:
                 patch.delenv(name)
+        patch.setenv("QWEN_SPACE_LOG", "off")
         yield

@@ -45,7 +45,10 @@ _ADVICE: tuple[tuple[type[QwenSpaceError], str], ...] = (
         ),
     ),
     (errors.StreamInterruptedError, "Ask again."),
-    (errors.SpaceTimeoutError, "The Space may be overloaded. Try again later, or raise --timeout."),
+    (
+        errors.SpaceTimeoutError,
+        "The Space may be overloaded. Try again later, or allow more time (--timeout, --total-timeout).",
+    ),
     (errors.ContextTooLongError, "Begin a new conversation, or ask something shorter."),
     (
         errors.GenerationError,

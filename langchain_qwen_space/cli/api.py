@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from langchain_qwen_space.cli import common
+from langchain_qwen_space.cli import common, parameters
 from langchain_qwen_space.errors import InvalidInputError
 from langchain_qwen_space.local.serving import listen
 
@@ -15,16 +15,15 @@ def api(
         list[str] | None,
         typer.Option(
             "--space",
-            "-s",
             metavar="ID|URL",
             help="Id of the Space, or URL of its app; several, separated by commas or given "
             "one by one, share the work. Default: `QWEN_SPACE`, else `Qwen/Qwen2.5`.",
         ),
     ] = None,
-    model: common.ModelOption = None,
-    token: common.TokenOption = None,
-    proxy: common.ProxyOption = None,
-    auth: common.AuthOption = None,
+    model: parameters.ModelOption = None,
+    token: parameters.TokenOption = None,
+    proxy: parameters.ProxyOption = None,
+    auth: parameters.AuthOption = None,
     host: Annotated[
         str, typer.Option(help="The address to listen on; others than loopback need a key.")
     ] = "127.0.0.1",

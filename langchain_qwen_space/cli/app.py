@@ -9,6 +9,7 @@ from langchain_qwen_space.cli.api import api
 from langchain_qwen_space.cli.batch import batch
 from langchain_qwen_space.cli.chat import chat
 from langchain_qwen_space.cli.doctor import doctor
+from langchain_qwen_space.cli.log import log
 from langchain_qwen_space.cli.models import models
 from langchain_qwen_space.cli.serve import serve
 
@@ -52,6 +53,7 @@ def _qwen_space(
 
 
 app.command()(chat)
+app.command()(log)
 app.command()(models)
 app.command()(doctor)
 app.command()(serve)

@@ -15,16 +15,22 @@ import typer
 from langchain_qwen_space.cli.common import (
     FAILED,
     INTERRUPTED,
-    AuthOption,
-    ModelOption,
-    ProxyOption,
-    SpaceOption,
-    SystemOption,
-    TokenOption,
     chat_model,
     error_console,
     exit_codes,
     printable,
+)
+from langchain_qwen_space.cli.parameters import (
+    AuthOption,
+    MaxTokensOption,
+    ModelOption,
+    ProxyOption,
+    SpaceOption,
+    StopOption,
+    SystemOption,
+    TemperatureOption,
+    TimeoutOption,
+    TokenOption,
 )
 from langchain_qwen_space.errors import InvalidInputError
 
@@ -84,25 +90,14 @@ def batch(
     prefix: Annotated[
         str, typer.Option(metavar="TEXT", help="Put before the names of the answers' columns.")
     ] = "",
-    max_tokens: Annotated[
-        int | None, typer.Option(min=1, help="The most tokens of an answer.")
-    ] = None,
-    temperature: Annotated[
-        float | None, typer.Option(min=0, help="How much answers vary; where the Space takes it.")
-    ] = None,
-    stop: Annotated[
-        list[str] | None,
-        typer.Option(metavar="TEXT", help="End an answer before this text; may be repeated."),
-    ] = None,
-    timeout: Annotated[
-        float | None, typer.Option(min=0.001, help="Seconds that the Space may be silent.")
-    ] = None,
+    max_tokens: MaxTokensOption = None,
+    temperature: TemperatureOption = None,
+    stop: StopOption = None,
+    timeout: TimeoutOption = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many rows.")] = None,
     concurrency: Annotated[
         int | None,
         typer.Option(
-            "--concurrency",
-            "-c",
             min=1,
             help="Calls under way at a time. Default: 4, or 8 if the Space is on this machine.",
         ),

@@ -1,11 +1,11 @@
-"""What the commands share: options, consoles, errors and their exit codes."""
+"""What the commands share: the model that they ask, output, errors and their exit codes."""
 
 import json
 import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 from rich.console import Console
@@ -19,55 +19,6 @@ if TYPE_CHECKING:
 FAILED = 1
 USAGE = 2
 INTERRUPTED = 130
-
-SpaceOption = Annotated[
-    str | None,
-    typer.Option(
-        "--space",
-        "-s",
-        metavar="ID|URL",
-        help="Id of the Space, or URL of its app; several, separated by commas, share the work. "
-        "Default: `QWEN_SPACE`, else `Qwen/Qwen2.5`.",
-    ),
-]
-ModelOption = Annotated[
-    str | None,
-    typer.Option(
-        "--model",
-        "-m",
-        metavar="NAME",
-        help="The model; `qwen-space models` lists them. Default: the Space's own.",
-    ),
-]
-SystemOption = Annotated[
-    str | None,
-    typer.Option("--system", metavar="TEXT", help="The system prompt. Default: Qwen's own."),
-]
-TokenOption = Annotated[
-    str | None,
-    typer.Option(
-        "--token",
-        metavar="HF_TOKEN",
-        help="Hugging Face token, for private Spaces. Others on this machine may see it here; "
-        "better set `HF_TOKEN`.",
-    ),
-]
-ProxyOption = Annotated[
-    str | None,
-    typer.Option(
-        "--proxy", metavar="URL", help="HTTP proxy for every request. Default: `QWEN_SPACE_PROXY`."
-    ),
-]
-AuthOption = Annotated[
-    str | None,
-    typer.Option(
-        "--auth",
-        envvar="QWEN_SPACE_AUTH",
-        metavar="USER:PASSWORD",
-        help="Login of a Space that asks for one. Better set the variable than write it here.",
-    ),
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 
 # Control characters of C0 and C1 but tab and newline: a terminal would obey them.
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")

@@ -10,18 +10,21 @@ import typer
 from langchain_qwen_space.cli.advice import advice
 from langchain_qwen_space.cli.common import (
     FAILED,
-    AuthOption,
-    JsonOption,
-    ModelOption,
-    ProxyOption,
-    SpaceOption,
-    TokenOption,
     chat_model,
     console,
     exit_code,
     exit_codes,
     print_json,
     printable,
+)
+from langchain_qwen_space.cli.parameters import (
+    AuthOption,
+    JsonOption,
+    ModelOption,
+    ProxyOption,
+    SpaceOption,
+    TimeoutOption,
+    TokenOption,
 )
 from langchain_qwen_space.errors import QwenSpaceError
 
@@ -39,8 +42,10 @@ def doctor(
     token: TokenOption = None,
     proxy: ProxyOption = None,
     auth: AuthOption = None,
-    timeout: Annotated[
-        float, typer.Option(help="The longest that the call may take, in seconds.")
+    timeout: TimeoutOption = None,
+    total_timeout: Annotated[
+        float,
+        typer.Option(min=0.001, metavar="SECONDS", help="How long the call may take in all."),
     ] = 60.0,
     probe: Annotated[
         bool,
@@ -75,7 +80,15 @@ def doctor(
 
         def asked(one: str | None) -> "ChatQwenSpace":
             return chat_model(
-                one, model, token, proxy, auth, total_timeout=timeout, max_retries=0, wake_timeout=0
+                one,
+                model,
+                token,
+                proxy,
+                auth,
+                timeout=timeout,
+                total_timeout=total_timeout,
+                max_retries=0,
+                wake_timeout=0,
             )
 
         spaces = asked(space).space

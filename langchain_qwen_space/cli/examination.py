@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from yarl import URL
 
 from langchain_qwen_space.chat_models import ChatQwenSpace
-from langchain_qwen_space.cli.answering import Reply
+from langchain_qwen_space.cli.reply import Reply
 from langchain_qwen_space.errors import ProtocolError, QwenSpaceError
 from langchain_qwen_space.events import QueueEvent, SpaceEvent, WarningEvent
 from langchain_qwen_space.qwen import tokens
@@ -95,10 +95,9 @@ class Examination:
 
     async def _call(self) -> None:
         self._doing = "join the queue"
-        self._model.on_event = self._hear
         reply = Reply()
         try:
-            await reply.read(self._model, [("human", self._question)], self._listen)
+            await reply.read(self._model, [("human", self._question)], self._listen, self._hear)
         finally:
             self.answer = reply.text
         if not self.answer:

@@ -1,145 +1,260 @@
-"""The conversation of `qwen-space chat`: what is typed, and what becomes of it."""
+"""The conversation of `qwen-space chat`: the commands that are typed, and what they do."""
 
 import asyncio
+import json
 import signal
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from prompt_toolkit import PromptSession
-from prompt_toolkit.completion import NestedCompleter, PathCompleter
-from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
-
 from langchain_qwen_space.chat_models import ChatQwenSpace
 from langchain_qwen_space.cli.advice import advice
-from langchain_qwen_space.cli.answering import Reply
 from langchain_qwen_space.cli.common import console, printable
 from langchain_qwen_space.cli.conversation import Conversation, Turn, load, save
+from langchain_qwen_space.cli.conversation_log import LogError, LoggedTalk
+from langchain_qwen_space.cli.keyboard import (
+    block,
+    confirmed,
+    edited,
+    prompt_session,
+    unread_keys_wait,
+)
 from langchain_qwen_space.cli.rendering import show
+from langchain_qwen_space.cli.reply import Reply
 from langchain_qwen_space.errors import InvalidInputError, QwenSpaceError
+from langchain_qwen_space.options import CallOptions
 from langchain_qwen_space.qwen.models import match_model
 
 _LEAVE = {"/bye", "/quit", "/exit", "exit", "quit"}
-HELP = """\
-/system [TEXT]  show or set the system prompt
-/model [NAME]   list the models, or choose one
-/save FILE      save the conversation
-/load FILE      continue a saved one
-/new            start a new one
-/help           this text
-/bye            leave; so do Ctrl-D, /quit, /exit, exit and quit
+_SETTINGS = ("temperature", "top_p", "max_tokens", "stop", "timeout")
+_OLD_QUESTIONS = 1000  # that the arrow keys bring back
+HELP = '''\
+/retry             ask the last question again
+/undo              take back the last question and its answer
+/edit [TEXT]       write a message in your editor
+/system [TEXT]     show or set the system prompt
+/model [NAME]      list the models, or choose one
+/set NAME [VALUE]  temperature, top_p, max_tokens, stop or timeout; verbose on or off
+/show              show the Space, the settings and the log
+/save FILE         save the conversation
+/load FILE         continue a saved one
+/new, /clear       begin a new one
+/help, /?          show this text
+/bye               leave; so do Ctrl-D, /quit, /exit, exit and quit
 
-Enter sends, Alt-Enter begins a new line, the arrow keys bring back what you sent.
-Ctrl-C stops an answer. A message that begins with a slash is sent if you type two."""
+Enter sends, Alt-Enter begins a new line; lines between """ and """ are one message.
+The arrow keys bring back what you sent. Ctrl-C stops an answer.
+A message that begins with a slash is sent if you type two.'''
 
 
-async def converse(model: ChatQwenSpace, conversation: Conversation) -> None:
+async def converse(
+    model: ChatQwenSpace, conversation: Conversation, talk: LoggedTalk | None, *, verbose: bool
+) -> None:
     """Converse until the person leaves.
 
     Args:
-        model: What answers; `conversation` has the say on which of the Space's models.
+        model: What answers; `conversation` decides which of the Space's models.
         conversation: How it begins.
+        talk: The conversation in the log; None keeps none.
+        verbose: Whether each answer's times are shown.
     """
-    with _unread_keys_wait():
-        await _Chat(model, conversation).run()
+    # Prompts and answers have their own Ctrl-C. Between them it must not end the conversation.
+    with unread_keys_wait(), _on_ctrl_c(lambda: None):
+        await _Chat(model, conversation, talk, verbose=verbose).run()
 
 
 class _Chat:
     """A conversation with a person at a terminal."""
 
-    def __init__(self, model: ChatQwenSpace, conversation: Conversation) -> None:
+    def __init__(
+        self,
+        model: ChatQwenSpace,
+        conversation: Conversation,
+        talk: LoggedTalk | None,
+        *,
+        verbose: bool,
+    ) -> None:
         self._model = model
         self._now = self._saved = conversation
+        self._talk = talk
+        self._verbose = verbose
+        self._settings: dict[str, Any] = {}
+        self._draft = ""  # what the next prompt begins with
+        self._failed = ""  # the last question, if it has no answer
         self._console = console()
         self._commands = {
+            "/retry": self._retry,
+            "/undo": self._undo,
+            "/edit": self._edit,
             "/system": self._system,
             "/model": self._choose,
+            "/set": self._set,
+            "/show": self._show,
             "/save": self._save,
             "/load": self._load,
             "/new": self._new,
+            "/clear": self._new,
             "/help": self._help,
+            "/?": self._help,
         }
-        self._input: PromptSession[str] = PromptSession(
-            "> ",
-            multiline=True,
-            key_bindings=_keys(),
-            completer=NestedCompleter.from_nested_dict(
-                {
-                    **dict.fromkeys([*self._commands, "/bye"]),
-                    "/save": PathCompleter(expanduser=True),
-                    "/load": PathCompleter(expanduser=True),
-                }
-            ),
-            complete_while_typing=False,
-        )
+
+    @property
+    def _space(self) -> str:
+        spaces = self._model.space
+        return spaces if isinstance(spaces, str) else ",".join(spaces)
 
     async def run(self) -> None:
-        spaces = self._model.space
-        where = spaces if isinstance(spaces, str) else ", ".join(spaces)
-        self._say(f"{where}. /help tells what you can do; Ctrl-D leaves.")
+        self._say(f"{self._space}. /help lists the commands; Ctrl-D leaves.")
+        if self._now.turns:
+            self._say(f"Continuing after {_count(self._now)}. You asked last:")
+            self._say(f"> {self._now.turns[-1].user}")
+        keyboard = prompt_session([*self._commands, "/bye"], self._old_questions())
         while True:
+            draft, self._draft = self._draft, ""
             try:
-                text = (await self._input.prompt_async()).strip()
+                text = (await keyboard.prompt_async(default=draft)).strip()
             except KeyboardInterrupt:
                 continue
             except EOFError:
-                text = "/quit"
+                text = "/bye"
             if text in _LEAVE:
                 if await self._may_leave():
                     return
+            elif (quoted := block(text)) is not None:
+                await self._ask(quoted)
             elif text.startswith("//"):
                 await self._ask(text[1:])
             elif text.startswith("/"):
-                name, _, rest = text.partition(" ")
-                command = self._commands.get(name)
-                if command is None:
-                    self._say(f"There is no {name}; /help lists the commands.")
-                else:
-                    await self._stoppable(command(rest.strip()))
+                await self._obey(text)
             elif text:
                 await self._ask(text)
 
+    def _old_questions(self) -> list[str]:
+        if self._talk is None:
+            return []
+        try:
+            return self._talk.log.questions(_OLD_QUESTIONS)
+        except LogError as error:
+            self._lose_log(error)
+            return []
+
+    async def _obey(self, text: str) -> None:
+        name, _, rest = text.partition(" ")
+        command = self._commands.get(name)
+        if command is None:
+            self._say(f"There is no {name}; /help lists the commands.")
+        elif command in (self._retry, self._edit):  # which ask, and so stop by themselves
+            await command(rest.strip())
+        else:
+            await self._stoppable(command(rest.strip()))
+
     async def _ask(self, question: str) -> None:
-        reply = Reply()
-        settings = {} if self._now.model is None else {"model": self._now.model}
-        whole = await self._stoppable(
-            show(self._model, self._now.messages(question), reply, self._console, settings)
+        if not question.strip():
+            return
+        before, reply = self._now, Reply()
+        settings = {**self._settings} | ({} if before.model is None else {"model": before.model})
+        error = await self._stoppable(
+            show(self._model, before.messages(question), reply, self._console, settings)
         )
-        if reply.text or whole:
-            turn = Turn(question, reply.text)
-            self._now = replace(self._now, turns=(*self._now.turns, turn))
+        self._failed = question
+        if reply.text or error is None:
+            self._now = replace(before, turns=(*before.turns, Turn(question, reply.text)))
+            self._failed = ""
+        if self._verbose and error is None:
+            self._say(reply.timings())
+        if self._talk is not None:
+            try:
+                self._talk.add(before, reply.exchange(question, error))
+            except LogError as problem:
+                self._lose_log(problem)
+            else:
+                self._saved = self._now
         self._console.print()
 
-    async def _stoppable(self, work: Coroutine[Any, Any, None]) -> bool:
-        """Do `work`, unless Ctrl-C stops it or it fails, and say so; returns whether it was done."""
+    async def _stoppable(self, work: Coroutine[Any, Any, None]) -> str | None:
+        """Do `work`, unless Ctrl-C stops it or it fails, and say so; returns why it is not done."""
         task = asyncio.ensure_future(work)
-        with _ctrl_c_cancels(task):
+        loop = asyncio.get_running_loop()
+
+        def cancel() -> None:  # once: a second Ctrl-C must not disturb the clean-up
+            if not task.cancelling():
+                task.cancel()
+
+        with _on_ctrl_c(lambda: loop.call_soon_threadsafe(cancel)):
             await asyncio.wait([task])
         if task.cancelled():
             self._say("Stopped.")
-            return False
+            return "Stopped."
         error = task.exception()
+        if error is None:
+            return None
         if isinstance(error, QwenSpaceError):
             self._console.print(printable(str(error)), style="red")
             self._say(advice(error))
         elif isinstance(error, OSError):
-            self._console.print(str(error), style="red")
+            self._console.print(printable(str(error)), style="red")
         elif isinstance(error, Exception):  # whatever it is, the conversation is worth more
             self._console.print(
                 printable(f"That failed: {type(error).__name__}: {error}"), style="red"
             )
-        elif error is not None:
+        else:
             raise error
-        return error is None
+        return str(error) or type(error).__name__
+
+    def _lose_log(self, error: LogError) -> None:
+        self._talk = None
+        self._console.print(printable(f"{error} This conversation is not kept."), style="red")
+        self._say("/save keeps it in a file.")
 
     # The commands; each gets what follows its name.
+
+    async def _retry(self, _: str) -> None:
+        question = self._failed
+        if not question:
+            if not self._now.turns:
+                self._say("There is no question to ask again.")
+                return
+            question = self._now.turns[-1].user
+            self._take_back()
+        await self._ask(question)
+
+    async def _undo(self, _: str) -> None:
+        if not self._now.turns:
+            self._say("There is nothing to take back.")
+            return
+        self._draft = self._now.turns[-1].user
+        self._take_back()
+        self._say(f"Taken back; {_count(self._now)} left. Your question is in the prompt.")
+
+    def _take_back(self) -> None:
+        self._failed = ""
+        self._now = replace(self._now, turns=self._now.turns[:-1])
+        if self._talk is not None:
+            try:
+                self._talk.undo()
+            except LogError as error:
+                self._lose_log(error)
+            else:
+                self._saved = self._now
+
+    async def _edit(self, text: str) -> None:
+        async def edit() -> None:
+            nonlocal text
+            text = edited(text or self._failed)
+
+        if await self._stoppable(edit()) is None:
+            if text:
+                self._say(f"> {text}")
+                await self._ask(text)
+            else:
+                self._say("It is empty; nothing was sent.")
 
     async def _system(self, text: str) -> None:
         if text:
             self._now = replace(self._now, system=text)
-        self._say(f"System prompt: {self._now.system or 'the default'}")
+        self._say(f"System prompt: {_default(self._now.system)}")
 
     async def _choose(self, name: str) -> None:
         offered = await self._model.alist_models()
@@ -151,7 +266,51 @@ class _Chat:
         if name:
             self._say(f"The Space offers no model {name!r}.")
         self._say(f"Models: {', '.join(offered) or 'the Space offers no choice'}")
-        self._say(f"Now: {self._now.model or 'its default'}")
+        self._say(f"Now: {_default(self._now.model)}")
+
+    async def _set(self, text: str) -> None:
+        name, _, value = text.removeprefix("parameter ").strip().partition(" ")
+        value = value.strip()
+        if name in ("verbose", "quiet"):
+            self._verbose = (name == "verbose") == (value != "off")
+        elif name == "system":
+            await self._system(value)
+            return
+        elif name in _SETTINGS:
+            self._set_parameter(name, value)
+        else:
+            self._say(f"Settings: {', '.join(_SETTINGS)}, verbose")
+            return
+        self._say(self._settings_now())
+
+    def _set_parameter(self, name: str, value: str) -> None:
+        if not value:
+            self._settings.pop(name, None)
+            return
+        try:
+            read = value if name == "stop" else json.loads(value)
+        except ValueError:
+            raise InvalidInputError(f"{name}: {value} is not a number.") from None
+        CallOptions.of({}, None, {name: read})  # which checks it
+        self._settings[name] = read
+
+    def _settings_now(self) -> str:
+        given = {name: getattr(self._model, name) for name in _SETTINGS} | self._settings
+        parts = [f"{name} {value}" for name, value in given.items() if value is not None]
+        parts.append(f"verbose {'on' if self._verbose else 'off'}")
+        return f"Settings: {', '.join(parts)}"
+
+    async def _show(self, _: str) -> None:
+        self._say(f"Space: {self._space}")
+        self._say(f"Model: {_default(self._now.model)}")
+        self._say(f"System prompt: {_default(self._now.system)}")
+        self._say(self._settings_now())
+        self._say(f"This conversation: {_count(self._now)}")
+        if self._talk is None:
+            self._say("Log: this conversation is not kept")
+        else:
+            number = "" if self._talk.number is None else f", conversation {self._talk.number}"
+            self._say(f"Log: {self._talk.log.path}{number}")
 
     async def _save(self, name: str) -> None:
         if not name:
@@ -161,7 +320,7 @@ class _Chat:
         try:
             save(self._now, path)
         except FileExistsError:
-            if not await _yes(f"{path} exists. Overwrite it? [y/N] "):
+            if not await confirmed(f"{path} exists. Overwrite it? [y/N] "):
                 self._say("Not saved.")
                 return
             save(self._now, path, overwrite=True)
@@ -174,38 +333,48 @@ class _Chat:
             return
         loaded = load(_path(name))
         if await self._may_forget():
-            self._now = self._saved = loaded
-            turns = len(loaded.turns)
-            self._say(f"Loaded {turns} turn{'' if turns == 1 else 's'}.")
+            self._begin(loaded)
+            self._say(f"Loaded {_count(loaded)}.")
 
     async def _new(self, _: str) -> None:
         if await self._may_forget():
-            self._now = self._saved = replace(self._now, turns=())
+            self._begin(replace(self._now, turns=()))
             self._say("A new conversation.")
+
+    def _begin(self, conversation: Conversation) -> None:
+        self._now = self._saved = conversation
+        self._failed = ""
+        if self._talk is not None:
+            self._talk = LoggedTalk(self._talk.log, self._talk.space)
 
     async def _help(self, _: str) -> None:
         self._say(HELP)
 
     async def _may_forget(self) -> bool:
-        return (
-            self._now == self._saved
-            or not self._now.turns
-            or await _yes("This conversation is not saved. Forget it? [y/N] ")
-        )
+        return self._is_kept or await confirmed("This conversation is not saved. Forget it? [y/N] ")
 
     async def _may_leave(self) -> bool:
-        return (
-            self._now == self._saved
-            or not self._now.turns
-            or await _yes(
-                "This conversation is not saved. Leave? [y/N] ",
-                ctrl_d=True,  # a terminal that is gone repeats this forever
-            )
+        return self._is_kept or await confirmed(
+            "This conversation is not saved. Leave? [y/N] ",
+            ctrl_d=True,  # a terminal that is gone repeats this forever
         )
+
+    @property
+    def _is_kept(self) -> bool:
+        return self._now.turns == self._saved.turns or not self._now.turns
 
     def _say(self, text: str) -> None:
         if text:
             self._console.print(printable(text), style="dim")
+
+
+def _default(value: str | None) -> str:
+    return "the Space's own" if value is None else value
+
+
+def _count(conversation: Conversation) -> str:
+    turns = len(conversation.turns)
+    return f"{turns} turn{'' if turns == 1 else 's'}"
 
 
 def _path(name: str) -> Path:
@@ -215,62 +384,10 @@ def _path(name: str) -> Path:
         raise InvalidInputError(f"{name}: there is no such user.") from None
 
 
-def _keys() -> KeyBindings:
-    """Enter sends, Alt-Enter begins a new line."""
-    keys = KeyBindings()
-
-    @keys.add("enter")
-    @keys.add("c-j")  # so arrives an Enter that was typed before the prompt was there
-    def _send(event: KeyPressEvent) -> None:
-        event.current_buffer.validate_and_handle()
-
-    @keys.add("escape", "enter")
-    def _new_line(event: KeyPressEvent) -> None:
-        event.current_buffer.insert_text("\n")
-
-    return keys
-
-
-async def _yes(question: str, *, ctrl_d: bool = False) -> bool:
-    """Whether the person types y; anything else, Ctrl-C too, is a no. `ctrl_d` is what Ctrl-D is."""
-    try:
-        answer: str = await PromptSession[str]().prompt_async(question)
-    except KeyboardInterrupt:
-        return False
-    except EOFError:
-        return ctrl_d
-    return answer.strip().lower() in ("y", "yes")
-
-
 @contextmanager
-def _ctrl_c_cancels(task: "asyncio.Task[Any]") -> Iterator[None]:
-    """Ctrl-C cancels `task`, once: a second one must not disturb its clean-up."""
-    loop = asyncio.get_running_loop()
-
-    def cancel() -> None:
-        if not task.cancelling():
-            task.cancel()
-
-    before = signal.signal(signal.SIGINT, lambda *_: loop.call_soon_threadsafe(cancel))
+def _on_ctrl_c(act: Callable[[], object]) -> Iterator[None]:
+    before = signal.signal(signal.SIGINT, lambda *_: act())
     try:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
-
-
-@contextmanager
-def _unread_keys_wait() -> Iterator[None]:
-    """What is typed during an answer does not show in it: it waits, as it is, for the next prompt."""
-    try:
-        import termios
-    except ImportError:  # Windows, which does so by itself
-        yield
-        return
-    before = termios.tcgetattr(0)
-    quiet = [*before]
-    quiet[3] &= ~(termios.ECHO | termios.ECHONL | termios.ICANON)
-    termios.tcsetattr(0, termios.TCSANOW, quiet)
-    try:
-        yield
-    finally:
-        termios.tcsetattr(0, termios.TCSANOW, before)

@@ -4,16 +4,18 @@ import typer
 from rich.table import Table
 
 from langchain_qwen_space.cli.common import (
-    AuthOption,
-    JsonOption,
-    ProxyOption,
-    SpaceOption,
-    TokenOption,
     chat_model,
     console,
     exit_codes,
     print_json,
     printable,
+)
+from langchain_qwen_space.cli.parameters import (
+    AuthOption,
+    JsonOption,
+    ProxyOption,
+    SpaceOption,
+    TokenOption,
 )
 
 

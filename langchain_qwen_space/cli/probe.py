@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from langchain_qwen_space.cli.answering import Reply
+from langchain_qwen_space.cli.reply import Reply
 from langchain_qwen_space.space.chat.inputs import bounds
 
 if TYPE_CHECKING:

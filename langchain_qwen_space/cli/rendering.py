@@ -9,9 +9,9 @@ from rich.live import Live
 from rich.segment import ControlType, Segment
 from rich.spinner import Spinner
 
-from langchain_qwen_space.cli.answering import Reply, in_words
 from langchain_qwen_space.cli.common import printable
 from langchain_qwen_space.cli.markdown import AnswerMarkdown, finished
+from langchain_qwen_space.cli.reply import Reply, describe_event
 
 if TYPE_CHECKING:
     from langchain_qwen_space.chat_models import ChatQwenSpace
@@ -141,7 +141,7 @@ async def show(
     """Ask, and show the answer while it is written.
 
     Args:
-        model: What is asked; its `on_event` is taken.
+        model: What is asked; its `on_event` is replaced.
         messages: The conversation, the question last.
         reply: Takes what arrives.
         console: Where it is shown.
@@ -154,13 +154,12 @@ async def show(
 
     with AnswerDisplay(console) as display:
 
-        def tell(event: "SpaceEvent") -> None:
+        def show_event(event: "SpaceEvent") -> None:
             if isinstance(event, NoticeEvent | WarningEvent):
                 display.note(event.message)
-            elif waits := in_words(event):
+            elif waits := describe_event(event):
                 display.wait(waits)
 
-        model.on_event = tell
         display.wait("Looking for the Space")
-        await reply.read(model, messages, display.add, settings)
+        await reply.read(model, messages, display.add, show_event, settings)
         display.finish(reply.text)

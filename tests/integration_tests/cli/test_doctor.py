@@ -48,13 +48,15 @@ def test_the_times_are_those_of_the_call(narrow_space, tmp_path):
     others = ChatQwenSpace(space=narrow_space.url).stream(f"run {tmp_path / 'marker'}")
     next(others)
     client._pages.clear()  # the command would be a process of its own
-    waited = json.loads(doctor("--space", narrow_space.url, "--json", "--timeout", "6").stdout)
+    waited = json.loads(
+        doctor("--space", narrow_space.url, "--json", "--total-timeout", "6").stdout
+    )
     others.close()
     assert waited["error"]["type"] == "SpaceTimeoutError", waited
     done = {step["name"]: step["ok"] for step in waited["steps"]}
     assert done == {STEPS[0]: True, STEPS[1]: True, STEPS[2]: True, STEPS[3]: False}
     assert sum(step["seconds"] for step in waited["steps"][2:]) == pytest.approx(6, abs=2)
-    assert "--timeout" in waited["error"]["advice"]
+    assert "--total-timeout" in waited["error"]["advice"]
 
 
 def test_a_place_where_nothing_listens_is_not_found():

@@ -5,8 +5,8 @@ import typer
 
 from langchain_qwen_space import errors, events
 from langchain_qwen_space.cli.advice import advice
-from langchain_qwen_space.cli.answering import in_words
 from langchain_qwen_space.cli.common import chat_model, exit_codes, printable
+from langchain_qwen_space.cli.reply import describe_event
 from langchain_qwen_space.errors import InvalidInputError, QwenSpaceError
 from langchain_qwen_space.space.routing.hub import SpaceAsleepError
 
@@ -91,10 +91,10 @@ def test_control_characters_do_not_reach_the_terminal(text, shown):
         (events.StartEvent(), "is writing"),
     ],
 )
-def test_what_is_waited_for_is_said_in_words(event, words):
-    assert words in in_words(event)
+def test_what_is_waited_for_is_said_describe_event(event, words):
+    assert words in describe_event(event)
 
 
 def test_other_events_are_not_waited_for():
-    assert in_words(events.RevisedEvent()) is None
-    assert in_words(events.ProgressEvent(progress=0.5)) is None
+    assert describe_event(events.RevisedEvent()) is None
+    assert describe_event(events.ProgressEvent(progress=0.5)) is None

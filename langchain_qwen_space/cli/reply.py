@@ -1,4 +1,4 @@
-"""One answer: asked for, heard while it arrives, whole at the end."""
+"""One answer: asked for, handed on while it arrives, complete at the end."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from langchain_core.messages import AIMessageChunk
 
     from langchain_qwen_space.chat_models import ChatQwenSpace
+    from langchain_qwen_space.cli.conversation_log import Exchange
     from langchain_qwen_space.events import SpaceEvent
 
 
@@ -19,12 +20,14 @@ class Reply:
 
     Attributes:
         chunks: The chunks of the message.
-        first: Seconds from the question to the first chunk; None before it.
+        started: Seconds from the question to the Space's start on it; None before it.
+        first: Seconds from the question to the first text; None before it.
         whole: Seconds from the question to the end; None before it.
     """
 
     def __init__(self) -> None:
         self.chunks: list[AIMessageChunk] = []
+        self.started: float | None = None
         self.first: float | None = None
         self.whole: float | None = None
 
@@ -32,15 +35,32 @@ class Reply:
         self,
         model: "ChatQwenSpace",
         messages: Sequence[tuple[str, str]],
-        heard: "Callable[[str], object]" = lambda _: None,
+        on_text: "Callable[[str], object]" = lambda _: None,
+        on_event: "Callable[[SpaceEvent], object]" = lambda _: None,
         settings: Mapping[str, Any] | None = None,
     ) -> None:
-        """Ask, and pass each chunk to `heard`. Cancelling the task cancels the call on the Space.
+        """Ask, and hand on what arrives. Being cancelled cancels the call on the Space.
+
+        Args:
+            model: What is asked; its `on_event` is replaced.
+            messages: The conversation, the question last.
+            on_text: Takes the text, piece by piece.
+            on_event: Takes the call's events.
+            settings: Settings of this call.
 
         Raises:
             QwenSpaceError: See `errors`.
         """
+        from langchain_qwen_space.events import StartEvent
+
         began = time.perf_counter()
+
+        def hear(event: "SpaceEvent") -> None:
+            if isinstance(event, StartEvent):
+                self.started = time.perf_counter() - began
+            on_event(event)
+
+        model.on_event = hear
         source = cast(
             "AsyncGenerator[AIMessageChunk]", model.astream(list(messages), **(settings or {}))
         )
@@ -50,7 +70,7 @@ class Reply:
                 if chunk.text:
                     if self.first is None:
                         self.first = time.perf_counter() - began
-                    heard(chunk.text)
+                    on_text(chunk.text)
         self.whole = time.perf_counter() - began
 
     @property
@@ -73,8 +93,47 @@ class Reply:
         """The text that was handed on so far."""
         return "".join(chunk.text for chunk in self.chunks)
 
+    def exchange(self, question: str, error: str | None) -> "Exchange":
+        """What goes into the log; `error` is why the answer is missing or incomplete."""
+        from langchain_qwen_space.cli.conversation_log import Exchange
 
-def in_words(event: "SpaceEvent") -> str | None:
+        message = self.message
+        usage: Mapping[str, Any] = (message and message.usage_metadata) or {}
+        return Exchange(
+            question,
+            self.text or (None if error else ""),
+            error,
+            message.response_metadata.get("model_name") if message is not None else None,
+            usage.get("input_tokens"),
+            usage.get("output_tokens"),
+            self.whole,
+        )
+
+    def timings(self) -> str:
+        """How long a complete answer took, in one line for people."""
+        message = self.message
+        usage = message.usage_metadata if message is not None else None
+        parts = [
+            f"{name} {seconds:.2f} s"
+            for name, seconds in (
+                ("queue", self.started),
+                ("first chunk", self.first),
+                ("total", self.whole),
+            )
+            if seconds is not None
+        ]
+        if message is not None and usage is not None:
+            estimated = message.response_metadata.get("usage_source") == "estimate"
+            about = "about " if estimated else ""
+            parts.append(f"prompt {about}{usage['input_tokens']} tokens")
+            parts.append(f"answer {about}{usage['output_tokens']} tokens")
+            seconds = (self.whole or 0.0) - (self.started or 0.0)
+            if seconds > 0:
+                parts.append(f"{usage['output_tokens'] / seconds:.1f} tokens/s")
+        return ", ".join(parts)
+
+
+def describe_event(event: "SpaceEvent") -> str | None:
     """What a person wants to know of an event while waiting; None if nothing."""
     from langchain_qwen_space import events
 

@@ -1,0 +1,115 @@
+"""`qwen-space log`: the conversations that were kept."""
+
+import sys
+from dataclasses import asdict
+from datetime import datetime
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from langchain_qwen_space.cli.common import (
+    console,
+    exit_codes,
+    print_json,
+    print_text,
+    printable,
+)
+from langchain_qwen_space.cli.conversation import Conversation
+from langchain_qwen_space.cli.conversation_log import VARIABLE, ConversationLog, log_path
+from langchain_qwen_space.cli.parameters import JsonOption
+from langchain_qwen_space.errors import InvalidInputError
+
+
+def log(
+    number: Annotated[
+        int | None,
+        typer.Argument(min=1, help="A conversation. Without it, the last ones are listed."),
+    ] = None,
+    search: Annotated[
+        str, typer.Option(metavar="TEXT", help="List conversations that hold this text.")
+    ] = "",
+    limit: Annotated[
+        int, typer.Option("--limit", "-n", min=1, help="How many are listed at most.")
+    ] = 20,
+    delete: Annotated[
+        bool, typer.Option("--delete", help="Delete the conversation for good.")
+    ] = False,
+    path: Annotated[bool, typer.Option("--path", help="Print where the log is.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """List the conversations of `qwen-space chat`, or print one.
+
+    For example:
+
+        qwen-space log
+        qwen-space log 12
+        qwen-space log --search "sky blue"
+        qwen-space log 12 --delete
+        qwen-space chat --conversation 12
+
+    The log is an SQLite file on this machine that only you can read. `--path` says where; the
+    environment variable `QWEN_SPACE_LOG` names another file, or `off`.
+
+    With `--json` it is one object a line: a conversation with `id`, `at`, `turns`, `space`, `model` and
+    `title`; of one conversation, `id`, `space`, `system`, `model` and `turns`, a list of `user` and
+    `assistant`.
+    """
+    with exit_codes():
+        file = log_path()
+        if file is None:
+            raise InvalidInputError(f"There is no log: {VARIABLE} is off.")
+        kept = ConversationLog(file)
+        if path:
+            print_text(f"{file}\n")
+        elif number is None:
+            if delete:
+                raise InvalidInputError(
+                    "Name the conversation to delete: qwen-space log NUMBER --delete"
+                )
+            _list(kept, limit, search, as_json=as_json)
+        elif delete:
+            kept.delete(number)
+            print_text(f"Deleted conversation {number}.\n")
+        else:
+            talk, conversation = kept.load(number)
+            if as_json:
+                about = {"id": talk.number, "space": talk.space, **asdict(conversation)}
+                print_json(about)
+            else:
+                _print(conversation)
+
+
+def _list(kept: ConversationLog, limit: int, search: str, *, as_json: bool) -> None:
+    entries = kept.entries(limit, search)
+    if as_json:
+        for entry in entries:
+            print_json(asdict(entry))
+        return
+    if not entries:
+        print_text("No conversations.\n")
+        return
+    table = Table(box=None, pad_edge=False)
+    table.add_column("number", justify="right", no_wrap=True)
+    table.add_column("last turn", no_wrap=True)
+    table.add_column("turns", justify="right", no_wrap=True)
+    table.add_column("first question", ratio=1, overflow="ellipsis", no_wrap=True)
+    for entry in entries:
+        when = datetime.fromisoformat(entry.at).astimezone()
+        title = printable(" ".join(entry.title.split()))
+        table.add_row(str(entry.id), f"{when:%Y-%m-%d %H:%M}", str(entry.turns), title)
+    console().print(table)
+
+
+def _print(conversation: Conversation) -> None:
+    """A conversation as Markdown: rendered in a terminal, else as it is."""
+    parts = [] if conversation.system is None else [f"**System**\n\n{conversation.system}"]
+    for turn in conversation.turns:
+        parts += [f"**You**\n\n{turn.user}", f"**Model**\n\n{turn.assistant}"]
+    text = "\n\n".join(parts)
+    if sys.stdout.isatty():
+        from langchain_qwen_space.cli.markdown import AnswerMarkdown
+
+        console().print(AnswerMarkdown(printable(text)))
+    else:
+        print_text(f"{text}\n")
