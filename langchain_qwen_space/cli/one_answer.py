@@ -1,4 +1,4 @@
-"""One question and its answer, printed as whoever reads it wants it."""
+"""One question and its answer, printed for a person or for a script."""
 
 import asyncio
 import os

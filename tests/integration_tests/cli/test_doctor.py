@@ -86,7 +86,7 @@ def test_an_app_that_fails_is_told_with_its_words(narrow_space):
     done = doctor("--space", narrow_space.url)  # which knows no command "Say"
     assert done.exit_code == 1
     assert "failed: hello, in one word." in done.stdout
-    assert "owner can fix it" in done.stdout
+    assert "only the Space's owner can" in done.stdout
 
 
 async def test_a_full_queue_is_told(narrow_space, tmp_path):
