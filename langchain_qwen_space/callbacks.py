@@ -1,6 +1,7 @@
 """A call's events (queue, notices, retries) on their way to LangChain's and LangGraph's listeners."""
 
 import sys
+import warnings
 from dataclasses import asdict
 from typing import Any
 
@@ -39,6 +40,25 @@ async def adispatch(event: SpaceEvent, run_manager: AsyncCallbackManagerForLLMRu
         await ahandle_event(*_handled(run_manager, event.name, data), **_about(run_manager))
     elif _in_a_run():
         await adispatch_custom_event(event.name, data)
+
+
+def warn(message: str) -> None:
+    """Issue a Python warning that points at the line of the caller's own code."""
+    level, frame = 1, sys._getframe()  # noqa: SLF001
+    while frame.f_globals.get("__name__", "").partition(".")[0] in _LIBRARIES:
+        if frame.f_back is None:  # a thread of LangChain's, with none of the caller's code below
+            level = 1
+            break
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, stacklevel=level)
+
+
+_LIBRARIES = frozenset(
+    [
+        *("langchain_qwen_space", "langchain_core", "langchain", "langgraph"),
+        *("asyncio", "concurrent", "contextvars", "threading"),
+    ]
+)
 
 
 def _in_a_run() -> bool:

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
@@ -23,7 +22,7 @@ from langchain_core.tools import BaseTool
 from pydantic import ConfigDict, Field, PrivateAttr, SecretStr, field_validator, model_validator
 
 from langchain_qwen_space import _sync, environment, structured
-from langchain_qwen_space.callbacks import adispatch, dispatch
+from langchain_qwen_space.callbacks import adispatch, dispatch, warn
 from langchain_qwen_space.events import SpaceEvent, WarningEvent
 from langchain_qwen_space.messages import answerable
 from langchain_qwen_space.options import (
@@ -553,7 +552,7 @@ class ChatQwenSpace(BaseChatModel):
         """
         if isinstance(event, WarningEvent) and event.message not in self._warned:
             self._warned.add(event.message)
-            warnings.warn(event.message, stacklevel=2)
+            warn(event.message)
         if self.on_event is not None:
             try:
                 self.on_event(event)

@@ -57,6 +57,11 @@ def add(a: int, b: int) -> int:
     return a + b
 
 
+def call_of(name: str, /, **args: object) -> str:
+    body = json.dumps({"name": name, "arguments": args})
+    return f"<tool_call>\n{body}\n</tool_call>"
+
+
 def sent(message: AIMessage) -> dict:
     """What arrived on the Space, of an answer to `tell`."""
     return dict(zip(("system", "history", "query", "model"), json.loads(message.text), strict=True))
@@ -140,6 +145,28 @@ def test_a_cached_answer_streams(space_url):
     model = ChatQwenSpace(space=space_url, cache=InMemoryCache())
     answers = ["".join(chunk.text for chunk in model.stream("echo: one two three")) for _ in "12"]
     assert answers == ["one two three"] * 2
+
+
+@pytest.mark.filterwarnings("ignore:`langchain-community` is being sunset")
+@pytest.mark.filterwarnings(
+    "ignore::langchain_core._api.deprecation.LangChainPendingDeprecationWarning"
+)
+@pytest.mark.filterwarnings("ignore::langchain_core._api.LangChainBetaWarning")
+def test_a_cache_in_sqlite_outlives_the_process(space_url, tmp_path):
+    from langchain_community.cache import SQLiteCache
+
+    question = f"in turn: {json.dumps([call_of('add', a=1, b=2)])}"
+    answers = []
+    for _ in "12":  # as two processes, one after the other
+        cache = SQLiteCache(str(tmp_path / "cache.db"))
+        model = ChatQwenSpace(space=space_url, hf_token="hf_secret", cache=cache).bind_tools([add])
+        answers.append(model.invoke(question))
+        cache.engine.dispose()
+    first, second = answers
+    assert second.tool_calls == first.tool_calls
+    assert first.tool_calls[0]["args"] == {"a": 1, "b": 2}
+    assert second.response_metadata["event_id"] == first.response_metadata["event_id"]
+    assert b"hf_secret" not in (tmp_path / "cache.db").read_bytes()
 
 
 def test_rate_limiter(space_url):

@@ -12,6 +12,8 @@ from contextlib import aclosing
 import cloudpickle
 import pytest
 from langchain_core.load import dumps, loads
+from langchain_core.prompts import ChatPromptTemplate
+from langchain_core.runnables import ConfigurableField
 from pydantic import ValidationError
 from yarl import URL
 
@@ -115,6 +117,28 @@ class TestSpacesOfDifferentSpeed:
         model = model_for(slow, fast)
         spaces = [await space_of(model) for _ in range(5)]
         assert spaces == [slow.url, *[fast.url] * 4]  # each is tried once
+
+    async def test_the_space_and_the_timeout_are_chosen_at_run_time(self, fast, slow):
+        model = ChatQwenSpace(space=fast.url, timeout=30, max_retries=0).configurable_fields(
+            space=ConfigurableField("space"),
+            timeout=ConfigurableField("timeout"),
+            max_tokens=ConfigurableField("most"),
+        )
+        chain = ChatPromptTemplate.from_template("{x}") | model
+        elsewhere = {"configurable": {"space": slow.url}}
+        assert model.invoke("hi").response_metadata["space"] == fast.url
+        assert model.invoke("hi", elsewhere).response_metadata["space"] == slow.url
+        answers = await chain.abatch([{"x": "one"}, {"x": "two"}], [{}, elsewhere])
+        assert [a.response_metadata["space"] for a in answers] == [fast.url, slow.url]
+        both = {"configurable": {"space": [slow.url, fast.url], "most": 2}}
+        assert (await chain.ainvoke({"x": "hi"}, both)).content == "hi"
+        hasty = {"configurable": {"space": slow.url, "timeout": 0.05}}
+        with pytest.raises(SpaceTimeoutError, match=r"0\.05 seconds"):
+            model.invoke("hi", hasty)
+        with pytest.raises(SpaceTimeoutError, match=r"0\.05 seconds"):
+            list(chain.stream({"x": "hi"}, hasty))
+        with pytest.raises(ValidationError):
+            model.invoke("hi", {"configurable": {"timeout": -1}})
 
     async def test_no_space_has_more_calls_than_it_may(self, fast, slow):
         most: Counter[str] = Counter()
