@@ -70,6 +70,25 @@ async def test_a_stream_adds_up_to_the_answer(server: Server, form: Form, shape:
 
 
 @each_form
+async def test_a_placeholder_is_streamed_once_at_most(server: Server, form: Form) -> None:
+    model = model_of(server, "only_shown")
+    (first, _), (second, revised) = [await streamed(model) for _ in range(2)]
+    assert first.startswith("Analysing…{")
+    assert json.loads(second)["messages"][-1]["content"] == "Hello"
+    assert not revised
+    assert (await reached(model, "Hello"))["messages"]
+
+
+async def streamed(model: ChatQwenSpace) -> tuple[str, bool]:
+    """All that a stream hands out, and whether a part of it was taken back."""
+    text, revised = "", False
+    async for chunk in model.astream("Hello"):
+        text += chunk.text
+        revised |= "final_text" in chunk.response_metadata
+    return text, revised
+
+
+@each_form
 async def test_the_apps_own_settings_stay_unless_the_caller_gives_others(
     server: Server, form: Form
 ) -> None:

@@ -1,7 +1,7 @@
 """The chat of a page: the functions that a question goes through, and a prompt laid out on their inputs."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from langchain_qwen_space.attachments import Attachment
@@ -10,6 +10,7 @@ from langchain_qwen_space.space.chat.chatbot import Form, History
 from langchain_qwen_space.space.chat.files import MULTIMODAL, lay_out
 from langchain_qwen_space.space.chat.inputs import check, clamp, describe
 from langchain_qwen_space.space.chat.kept import KeptConversations
+from langchain_qwen_space.space.chat.placeholders import Placeholders
 from langchain_qwen_space.space.chat.roles import (
     CHOICES,
     NUMBERS,
@@ -58,6 +59,7 @@ class Endpoint:
         switched_on: Whether that button looks switched on when the page is opened.
         with_turns: The chat to ask where there are earlier turns, if it is another one: the page's
             own chain, beside a `gr.ChatInterface`'s function that takes none.
+        placeholders: What the app was seen to write and take back while an answer grows.
         doubts: What else some of the roles might have been, a sentence each.
         config: The `/config` that this was read from.
     """
@@ -83,6 +85,7 @@ class Endpoint:
     doubts: tuple[str, ...]
     config: SpaceConfig
     with_turns: "Endpoint | None" = None
+    placeholders: Placeholders = field(default_factory=Placeholders, compare=False)
 
     @property
     def title(self) -> str:

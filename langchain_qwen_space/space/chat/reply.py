@@ -16,6 +16,7 @@ import orjson
 
 from langchain_qwen_space.errors import ProtocolError
 from langchain_qwen_space.space.chat.chatbot import Form, Path, join
+from langchain_qwen_space.space.chat.placeholders import Placeholders, common_length
 
 logger = logging.getLogger(__name__)
 
@@ -68,12 +69,12 @@ class Track:
             return text[len(old) :]
         self.revised = True
         old_solid, solid = "".join(old.split()), "".join(text.split())
-        common = _common_length(old_solid, solid)
+        common = common_length(old_solid, solid)
         start = _index_after(text, common, len(solid))
         if common == len(old_solid):
             # All of it stands again; the blank space that ended it may stand again as well.
             tail = old[len(old.rstrip()) :]
-            return text[start + _common_length(tail, text[start:]) :]
+            return text[start + common_length(tail, text[start:]) :]
         if common == len(solid):
             self._ahead = old
             return ""
@@ -88,18 +89,6 @@ class Track:
 def _is_letter(char: str) -> bool:
     """Whether words are made of it; from CJK on, scripts mostly have no blanks between words."""
     return char.isalnum() and char < "\u2e80"
-
-
-def _common_length(one: str, other: str) -> int:
-    """How many characters both begin with, found in logarithmically many comparisons."""
-    low, high = 0, min(len(one), len(other))
-    while low < high:
-        middle = (low + high + 1) // 2
-        if one[low:middle] == other[low:middle]:
-            low = middle
-        else:
-            high = middle - 1
-    return low
 
 
 def _index_after(text: str, count: int, solid: int) -> int:
@@ -123,13 +112,23 @@ class Reply:
         query: The question that was sent.
         whole: Whether every event holds the whole value (protocol `sse_v1`).
         max_chars: The most that the value may hold as JSON before the call is given up.
+        placeholders: What the app was seen to replace; None where nothing is known of it.
 
     Attributes:
         answered: Whether the value holds an answer, if only an empty one.
         tail: Where the answer grows: what is appended there may go to `grow`. None if unknown.
     """
 
-    def __init__(self, form: Form, turns: int, query: str, *, whole: bool, max_chars: int) -> None:
+    def __init__(
+        self,
+        form: Form,
+        turns: int,
+        query: str,
+        *,
+        whole: bool,
+        max_chars: int,
+        placeholders: Placeholders | None = None,
+    ) -> None:
         self._form, self._turns, self._query = form, turns, query
         self._whole = whole
         self._max = max_chars
@@ -139,6 +138,9 @@ class Reply:
         self._broken = False
         self.answered = False
         self.tail: Path | None = None
+        self._placeholders = placeholders or Placeholders()
+        self._seen = self._placeholders.seen
+        self._held = ""  # the end of the text that is held back
         self._grown: list[str] = []  # what grew there and does not stand in the value yet
         self.answer = Track()
         self.thoughts = Track()
@@ -186,15 +188,19 @@ class Reply:
         self._grow(len(fragment))
         return [fragment] if fragment else []
 
-    def completed(self, output: object) -> list[Fragment]:
+    def completed(self, output: object, *, last: bool = True) -> list[Fragment]:
         """Take the chatbot's part of the final event: the whole value, or null for no change.
+
+        Args:
+            output: That part.
+            last: Whether no other function writes the answer any more, so that nothing is held back.
 
         Raises:
             ProtocolError: The value is larger than `max_chars`, has not the chatbot's form, or
                 does not hold the question, so that there is no telling what answers it.
         """
         try:
-            fragments = self._replace(output)
+            fragments = self._replace(output, last=last)
         except (TypeError, ValueError):
             what = "has not the form that the Space's /config promised"
         else:
@@ -217,13 +223,13 @@ class Reply:
         self._grow(_length(edits))
         return self._read() or []
 
-    def _replace(self, output: object) -> list[Fragment] | None:
+    def _replace(self, output: object, *, last: bool = False) -> list[Fragment] | None:
         self._grown.clear()
         self._value, self._size = output, 0
         self._grow(_length(output))
-        return self._read()
+        return self._read(last=last)
 
-    def _read(self) -> list[Fragment] | None:
+    def _read(self, *, last: bool = False) -> list[Fragment] | None:
         """Find the answer in the value and return what of it is new.
 
         None where the value does not hold the question.
@@ -233,7 +239,7 @@ class Reply:
         if isinstance(value, dict) and "__type__" in value:
             value, base = value.get("value"), ["value"]
         if value is None:
-            return []
+            return self._release() if last else []
         segments = self._form.read(value, self._turns, self._query)
         if segments is None:
             return None
@@ -245,12 +251,28 @@ class Reply:
             if fragment := self.thoughts.take(thoughts):
                 fragments.append(Thought(fragment))
         text = join(answer)
-        if fragment := self.answer.take(text):
+        if fragment := self.answer.take(self._shown(text, last=last)):
             fragments.append(fragment)
         # A message without text yet will begin with the blank line that sets it apart.
-        if answer and self.answer.level and not self._whole and (answer[-1].text or not text):
+        grows = self.answer.level and not self._held and not self._whole
+        if answer and grows and (answer[-1].text or not text):
             self.tail = [*base, *answer[-1].path]
         return fragments
+
+    def _shown(self, text: str, *, last: bool) -> str:
+        """What of the text may be handed out; the rest is held back."""
+        known = self.answer.text
+        if not text.startswith(known + self._held) and not (self._held and text.startswith(known)):
+            self._placeholders.learn(known + self._held, text)
+        shown = text if last else self._seen.without(text)
+        self._held = text[len(shown) :]
+        return shown
+
+    def _release(self) -> list[Fragment]:
+        """Hand out what is held back: it is the answer's end after all."""
+        held, self._held = self._held, ""
+        fragment = self.answer.take(self.answer.text + held)
+        return [fragment] if fragment else []
 
     def _settle(self) -> None:
         """Write what grew at the tail into the value, so that edits find it there."""

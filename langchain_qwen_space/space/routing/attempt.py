@@ -244,6 +244,7 @@ class Attempt:
             ask.query,
             whole=endpoint.config.protocol == "sse_v1",
             max_chars=self._options.max_reply_bytes,
+            placeholders=endpoint.placeholders,
         )
         if endpoint.history_fn is not None and ask.history:
             earlier = endpoint.history_form.write(ask.history, ask.files[:-1])
@@ -407,7 +408,7 @@ class Attempt:
             raise self._interrupted("The call was cancelled on the Space by somebody else.")
         value = self._output(body)
         if value is not _NOTHING:
-            self._hand_out(self._reply.completed(value), items)
+            self._hand_out(self._reply.completed(value, last=not self._steps), items)
         if self._steps:
             self._values.update(new_values(self._endpoint.config, self._step, output["data"]))
             return

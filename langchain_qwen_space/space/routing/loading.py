@@ -73,7 +73,8 @@ async def load_page(
         if endpoint.rendered:
             config = _with_rendered(visitor.where, config, output)
     if endpoint.rendered:
-        endpoint = _rendered(visitor.where, config, endpoint.loads, options)
+        found = _rendered(visitor.where, config, endpoint.loads, options)
+        endpoint = replace(found, placeholders=endpoint.placeholders)
     return OpenedPage(endpoint, values)
 
 
