@@ -118,9 +118,19 @@ async def test_a_chain_without_an_answer_is_an_error(server: Server, form: Form)
 async def test_a_text_is_an_answer_where_the_user_names_the_function(
     server: Server, form: Form
 ) -> None:
-    with pytest.raises(UnsupportedSpaceError, match="api_name"):
-        await model_of(server, "text_to_text").ainvoke("Hello")
     name = "predict" if form.version < (6,) else "ask"
     model = model_of(server, "text_to_text", api_name=name, inputs={"query": "Question"})
     got = await reached(model, "Hello")
+    assert got["messages"] == [{"role": "user", "content": "Hello"}]
+
+
+@each_form
+async def test_the_advice_for_a_space_without_a_chatbot_is_right(
+    server: Server, form: Form
+) -> None:
+    with pytest.raises(UnsupportedSpaceError, match="It has: ") as refused:
+        await model_of(server, "text_to_text").ainvoke("Hello")
+    _, _, advice = str(refused.value).partition("It has: ")
+    first = advice.rstrip(".").split("; ")[0]
+    got = await reached(eval(f"model_of(server, 'text_to_text', {first})"), "Hello")
     assert got["messages"] == [{"role": "user", "content": "Hello"}]

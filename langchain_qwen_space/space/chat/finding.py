@@ -76,7 +76,7 @@ def find_endpoint(config: SpaceConfig, where: str, wanted: Wanted | None = None)
     ]
     if not found:
         _check_settled(config, starts, wanted.inputs, where)
-        raise UnsupportedSpaceError(_no_chat(config, starts, where, named=named))
+        raise UnsupportedSpaceError(_no_chat(config, where, named=named))
     best = max(found, key=_rank)
     # The page's own chain beside the function of a `gr.ChatInterface` is no other chat.
     others = [
@@ -136,19 +136,24 @@ def _no_function(config: SpaceConfig, where: str, name: str | int) -> str:
     return f"{where} has no function {name!r}; it has {', '.join(map(str, known[:30]))}."
 
 
-def _no_chat(config: SpaceConfig, starts: Sequence[Dependency], where: str, *, named: bool) -> str:
-    """Why no function is a chat, and what to set."""
-    listed = []
-    for start in starts:
-        inputs = _inputs(config, config.chain(start))
-        boxes = [
-            describe(item, index)
+def _no_chat(config: SpaceConfig, where: str, *, named: bool) -> str:
+    """Why no function is a chat, and what to set: the functions that take and give text, by name."""
+    listed: dict[str, int] = {}
+    for start in _starts(config, where, Wanted()):
+        chain = config.chain(start)
+        inputs = _inputs(config, chain)
+        written = {number for step in chain for number in step.outputs}
+        if not any(config.component(number).type in _TEXT_ANSWERS for number in written):
+            continue
+        boxes = {
+            index: points
             for index, item in enumerate(inputs)
-            if score("query", item, [start], config) > 0
-        ]
+            if (points := score("query", item, chain, config)) > 0
+        }
         if boxes:
-            name = repr(start.api_name or start.id)
-            listed.append(f"start={name} with inputs={{'query': {' or '.join(boxes)}}}")
+            best = max(boxes, key=lambda index: boxes[index])
+            box = repr(inputs[best].label) if inputs[best].label else best
+            listed[f"start={start.api_name or start.id!r}, inputs={{'query': {box}}}"] = boxes[best]
     what = (
         f"The function that was named on {where} takes no text from a box, or gives no text"
         if named
@@ -156,12 +161,11 @@ def _no_chat(config: SpaceConfig, starts: Sequence[Dependency], where: str, *, n
         "later step"
     )
     if not listed:
-        return f"{what}, and none takes text from a box at all. Choose another Space."
-    more = ", …" if len(listed) > _MOST_LISTED else ""
+        return f"{what}, and no other gives a text for a text. Choose another Space."
+    best_first = sorted(listed, key=lambda text: -listed[text])[:_MOST_LISTED]
     return (
-        f"{what}. If the Space does answer questions, name the function that the page calls first, "
-        f"and its input for the question. Those that take text: "
-        f"{'; '.join(listed[:_MOST_LISTED])}{more}."
+        f"{what}. If the Space answers questions with a text, name the function that the page calls "
+        f"first and its input for the question. It has: {'; '.join(best_first)}."
     )
 
 

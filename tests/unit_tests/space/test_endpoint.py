@@ -220,7 +220,9 @@ def test_a_chatbot_may_be_settled_too():
 def test_an_app_without_a_chat_is_not_supported():
     with pytest.raises(UnsupportedSpaceError, match="No function of Space X takes text from a box"):
         find(pages.not_a_chat())
-    with pytest.raises(UnsupportedSpaceError, match=r"start=.draw. with inputs=\{.query.: .Prompt"):
+    with pytest.raises(
+        UnsupportedSpaceError, match=r"start='translate', inputs=\{'query': 'Source"
+    ):
         find(pages.not_a_chat(), api_name="draw")
 
 
