@@ -22,7 +22,7 @@ test: $(VENV)/.dev ## run the tests; ARGS='-k stop' passes on to pytest
 	$(PY) -m pytest -n auto --dist loadfile tests/unit_tests tests/integration_tests tests/docs \
 		--cov=langchain_qwen_space --cov-report=term:skip-covered $(ARGS)
 
-heavy: $(VENV)/.heavy ## run the tests with real weights, a browser, and an exported Space; ARGS as for test
+heavy: $(VENV)/.heavy ## run the tests with real weights, a browser, an exported Space, and clients of the API; ARGS as for test
 	$(PY) -m pytest -m heavy tests/heavy $(ARGS)
 
 compat: $(VENV)/.dev ## run the tests on real servers of Gradio 4, 5 and 6; ARGS as for test

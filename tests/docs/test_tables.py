@@ -1,6 +1,7 @@
 """What the pages list is there, and what is there is listed: settings, errors, tests, files."""
 
 import re
+from inspect import signature
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from langchain_core import exceptions
 from langchain_core.language_models import BaseChatModel
 
 from langchain_qwen_space import ChatQwenSpace, QwenSpaceError, errors
+from langchain_qwen_space.api import app, problems, requests
 from langchain_qwen_space.options import CallOptions
 from scripts import make_reference
 from tests.docs.snippets import PAGES, ROOT
@@ -62,6 +64,24 @@ def test_the_environment_variables_of_the_code_are_all_there():
     page = read("docs/reference/environment.md")
     documented = set(re.findall(r"`([A-Z_]+)`", page))
     assert read_in_code - INTERNAL <= documented
+
+
+def test_the_fields_of_the_api_server_are_all_there_with_what_becomes_of_them():
+    becomes = {name: cells[-1] for name, cells in rows("docs/reference/api.md").items()}
+    given = signature(app).parameters.keys()
+    own = {"messages", "stream", "stream_options", "n"}
+    ignored, not_honoured = requests._IGNORED, requests._NOT_HONOURED.keys()
+    assert becomes.keys() == requests._PASSED_ON | ignored | not_honoured | own | given
+    assert {name for name in becomes if becomes[name].startswith("Ignored.")} == ignored
+    assert {name for name in becomes if becomes[name].startswith("Not hon")} == not_honoured
+
+
+def test_the_errors_of_the_api_server_are_all_there():
+    page = read("docs/reference/api.md")
+    table = re.findall(r"^\| (\d+) \| ?`?(\w*)`? ?\| \w", page, re.MULTILINE)
+    of_spaces = {(str(status), code or "") for _, status, _, code in problems._STATUSES}
+    own = {("401", "invalid_api_key"), ("403", ""), ("413", ""), ("415", "")}
+    assert set(table) == of_spaces | own
 
 
 def test_the_errors_are_all_there_with_what_they_are():

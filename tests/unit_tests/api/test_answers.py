@@ -155,8 +155,8 @@ async def test_a_stream_has_one_id_a_role_a_reason_and_usage_if_it_was_asked_for
 
 
 async def test_a_revised_answer_says_so_and_gives_the_final_text(space):
-    revised = [STARTS, generating(value("Hello")), appended(" you"), completed(value("Goodbye"))]
+    revised = [STARTS, generating(value("Hello")), appended(" you"), completed(value("Farther"))]
     space.on("data", stream(revised))
     response = await post(server_for(space), question(stream=True))
     (said,) = [e["qwen_space"] for e in events(response.text)[:-1] if "qwen_space" in e]
-    assert said == {"revised": True, "final_text": "Goodbye"}
+    assert said == {"revised": True, "final_text": "Farther"}

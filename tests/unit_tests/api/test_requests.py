@@ -155,7 +155,7 @@ def test_a_wrong_type_is_refused_with_the_place(fields, param):
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b'"hi"', b"\xff", b"[" * 100_000, b'{"a":NaN}'])
-def test_a_body_that_is_no_json_object_is_refused(body):
+def test_a_body_that_is_not_a_json_object_is_refused(body):
     refused(body, None)
 
 
