@@ -17,7 +17,20 @@ from tests.docs.snippets import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
-PLAIN = {"cd", "cp", "git", "export", "source", "mkdir", "ls", "echo", "docker", "curl", "open"}
+PLAIN = {
+    "aider",
+    "cd",
+    "cp",
+    "git",
+    "export",
+    "source",
+    "mkdir",
+    "ls",
+    "echo",
+    "docker",
+    "curl",
+    "open",
+}
 """Commands that are not ours."""
 
 
