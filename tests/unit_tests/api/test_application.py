@@ -240,11 +240,11 @@ async def test_no_key_token_or_prompt_is_in_a_log_or_an_error(space, caplog):
     said = []
     for failing in (False, True):
         if failing:
-            space.on("join", page(503))
+            space.on("join", page(429))
         for body in bodies:
             said.append((await post(server, body, authorization=f"Bearer {key}")).text)
             said.append((await post(server, body, authorization=f"Bearer {key}x")).text)
-    assert len(space.asked("join")) > 4
+    assert len(space.asked("join")) >= 4
     assert [request.headers for request in space.requests if token in str(request.headers)]
     for secret in secrets:
         assert secret not in caplog.text

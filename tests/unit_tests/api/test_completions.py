@@ -119,7 +119,7 @@ async def test_silence_in_mid_answer_is_filled_with_comments(space):
 @pytest.mark.parametrize("failing", [False, True])
 async def test_nothing_is_sent_after_the_end_however_slowly_it_goes_out(space, failing):
     if failing:
-        space.on("join", reply("{}", 503))
+        space.on("join", reply("{}", 429))
     beat = 0.5
 
     class Slow(Caller):

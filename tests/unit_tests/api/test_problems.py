@@ -29,7 +29,7 @@ def failed(words):
 
 
 TOO_LONG = "This model's maximum context length is 32768 tokens."
-# What the Space does at `queue/join` or in its stream -> status, type, code
+# Which request the Space fails, and how -> status, type, code
 MEANS = {
     "limited": ("join", page(429), 429, "rate_limit_error", "rate_limit_exceeded"),
     "full": (
@@ -39,8 +39,8 @@ MEANS = {
         "rate_limit_error",
         "rate_limit_exceeded",
     ),
-    "overloaded": ("join", page(503), 503, "server_error", "space_unavailable"),
-    "crashed": ("join", page(500), 503, "server_error", "space_unavailable"),
+    "overloaded": ("config", page(503), 503, "server_error", "space_unavailable"),
+    "crashed": ("config", page(500), 503, "server_error", "space_unavailable"),
     "closed": ("config", close, 503, "server_error", "space_unreachable"),
     "silent": ("join", silence, 504, "server_error", "timeout"),
     "garbled": ("join", reply("nonsense"), 502, "server_error", "bad_gateway"),
@@ -84,7 +84,7 @@ async def test_what_the_space_does_wrong_has_a_status_type_and_code(space, name,
 async def test_retry_after_is_passed_on_and_a_long_one_stops_the_clients_retries(
     space, streamed, status, asked, passed_on, should_retry
 ):
-    space.on("join", page(status, {"Retry-After": asked}))
+    space.on("config", page(status, {"Retry-After": asked}))
     response = await post(server_for(space), question(stream=streamed))
     assert response.status_code == status
     assert response.headers["retry-after"] == passed_on
