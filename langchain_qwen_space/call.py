@@ -5,13 +5,13 @@ Sync and async calls, streams and whole answers, one Space and several all go th
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage
 from langchain_core.outputs import ChatGenerationChunk
 
 from langchain_qwen_space import clock, json_schema, structured
@@ -34,6 +34,8 @@ from langchain_qwen_space.space.routing.options import Ask
 
 PROVIDER = "qwen_space"
 
+_FIRST_FILE = 2000  # LangChain numbers blocks in one row; so high, files stay apart
+
 _IN_THE_QUESTION = (
     "takes no earlier turns from a client, so they are written into the question; history='text' "
     "says that this is wanted"
@@ -55,6 +57,7 @@ class ModelCall:
         counter: What counts tokens for `usage_metadata`; None is Qwen's vocabulary, or an estimate.
         first_call_index: Index of the first tool call among the chunks of an answer.
         protect_tool_results: Whether control strings in tool results are broken up.
+        file_blocks: Give the files of an answer as content blocks too.
         max_input_tokens: The context that the caller's own profile of the model states, if any.
         before_request: Awaited before each request but the first: the turn of a rate limiter.
 
@@ -75,6 +78,7 @@ class ModelCall:
         counter: tokens.TokenCounter | None = None,
         first_call_index: int = 0,
         protect_tool_results: bool = True,
+        file_blocks: bool = False,
         max_input_tokens: int | None = None,
         before_request: Callable[[], Awaitable[object]] | None = None,
     ) -> None:
@@ -88,6 +92,7 @@ class ModelCall:
         self._counter = counter
         self._first_call_index = first_call_index
         self._protect_tool_results = protect_tool_results
+        self._file_blocks = file_blocks
         self._max_input_tokens = max_input_tokens
         self._before_request = before_request
         # A choice of "none" keeps the tools out of the prompt.
@@ -162,7 +167,9 @@ class ModelCall:
         exact = attempt.exact
         events = [] if exact is None else [RevisedEvent()]
         metadata = {**_metadata(attempt), "usage_source": (self._counter or counter).source}
-        items = [*events, *answer.last(metadata, spent, exact)]
+        items = [*events, *answer.last(metadata, spent, exact, attempt.files)]
+        if attempt.files and self._file_blocks:
+            items.insert(-1, _file_blocks(attempt.files))
         if first:
             _mark_first(items)
         yield items
@@ -337,6 +344,23 @@ def _mark_first(items: Sequence[ChatGenerationChunk | SpaceEvent]) -> bool:
             item.message.response_metadata["model_provider"] = PROVIDER
             return True
     return False
+
+
+def _file_blocks(files: Sequence[Mapping[str, str]]) -> ChatGenerationChunk:
+    """The files of an answer as standard content blocks."""
+    content: list[str | dict[Any, Any]] = []
+    for number, file in enumerate(files):
+        kind = file.get("mime_type", "").partition("/")[0]
+        block = {
+            "type": kind if kind in ("image", "audio", "video") else "file",
+            "url": file["url"],
+            "extras": {"filename": file["name"]},
+            "index": _FIRST_FILE + number,
+        }
+        if "mime_type" in file:
+            block["mime_type"] = file["mime_type"]
+        content.append(block)
+    return ChatGenerationChunk(message=AIMessageChunk(content=content))
 
 
 def _metadata(attempt: Attempt) -> dict[str, Any]:

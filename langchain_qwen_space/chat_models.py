@@ -455,6 +455,7 @@ class ChatQwenSpace(BaseChatModel):
             # LangChain numbers blocks of content and calls in one row; so high, they stay apart.
             first_call_index=1000 if self.output_version == "v1" else 0,
             protect_tool_results=self.protect_tool_results,
+            file_blocks=self.output_version == "v1",
             max_input_tokens=self._given_profile().get("max_input_tokens"),
             before_request=before_request,
         )

@@ -7,7 +7,7 @@ thoughts are shown or not. Each step hands on at once what nothing that follows 
 
 import json
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -164,7 +164,11 @@ class AnswerChunks:
         return written, counter.count("".join(self._thoughts))
 
     def last(
-        self, metadata: dict[str, Any], spent: Usage, exact: tuple[str, str] | None
+        self,
+        metadata: dict[str, Any],
+        spent: Usage,
+        exact: tuple[str, str] | None,
+        files: Sequence[Mapping[str, str]] = (),
     ) -> list[ChatGenerationChunk]:
         """The chunks that complete an ended answer, of which the last holds its metadata.
 
@@ -172,6 +176,7 @@ class AnswerChunks:
             metadata: What is known of the call.
             spent: How many tokens were read and written for it.
             exact: The Space's text and thoughts, if it took back any that was handed out.
+            files: The files in the answer.
         """
         chunks, broken = self._kept_back(), self._broken_calls()
         answer = self
@@ -195,7 +200,11 @@ class AnswerChunks:
         metadata["finish_reason"] = answer._finish_reason()
         message = AIMessageChunk(
             content="",
-            additional_kwargs={**answer._parsed(), **broken},
+            additional_kwargs={
+                **answer._parsed(),
+                **broken,
+                **({"files": [*files]} if files else {}),
+            },
             response_metadata=metadata,
             usage_metadata=_usage_metadata(spent),
             chunk_position="last",

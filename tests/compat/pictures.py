@@ -135,6 +135,34 @@ def asked_only(form: Form) -> Any:
     return blocks
 
 
+def draws(form: Form) -> Any:
+    """An app that is told to draw, and gives back the pictures that it is sent with a word."""
+    with gr.Blocks() as blocks:
+        chatbot = make_chatbot(form, label="Chat")
+        query = gr.MultimodalTextbox(label="Message", file_count="multiple")
+
+        def respond(asked: Any, history: Any) -> Iterator[Any]:
+            paths = [path_of(file) for file in asked["files"]]
+            if asked["text"] != "Draw.":
+                for answer in model([*told(history), message("user", asked["text"], paths)]):
+                    yield None, with_answer(form, history, asked["text"], paths, answer)
+                return
+            earlier = with_answer(form, history, asked["text"], [], None)
+            if form.chatbot == "messages":
+                drawn = [{"role": "assistant", "content": {"path": path}} for path in paths]
+                word = {"role": "assistant", "content": "Here."}
+                yield None, [*earlier, word]
+                yield None, [*earlier, word, *drawn]
+            elif form.chatbot == "modelscope":
+                yield None, [*earlier[:-1], [asked["text"], {"text": "Here.", "files": paths}]]
+            else:
+                drawn = [[None, (path,)] for path in paths]
+                yield None, [*earlier[:-1], [asked["text"], "Here."], *drawn]
+
+        query.submit(respond, [query, chatbot], [query, chatbot])
+    return blocks
+
+
 def models(form: Form) -> Any:
     """A multimodal box, and a choice of models of which one reads text only."""
     with gr.Blocks() as blocks:
@@ -219,5 +247,5 @@ def beside(form: Form) -> Any:
 
 PICTURES: dict[str, Callable[[Form], Any]] = {
     build.__name__: build
-    for build in (box, narrow, asked_only, models, two_steps, interface, beside)
+    for build in (box, narrow, asked_only, draws, models, two_steps, interface, beside)
 }

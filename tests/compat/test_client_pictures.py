@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
 
+import aiohttp
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage
 
@@ -86,3 +87,18 @@ async def test_pictures_of_earlier_turns_go_with_the_question(server: Server, fo
     ((role, text, files),) = await reached(model, *TWO_TURNS)
     assert (role, files) == ("user", [seen(RED), seen(BLUE)])
     assert "User (with the file file.png):\n> What is it?" in text
+
+
+@each_form
+async def test_files_of_an_answer_are_listed_with_where_they_are(
+    server: Server, form: Form, http: aiohttp.ClientSession
+) -> None:
+    message = HumanMessage([{"type": "text", "text": "Draw."}, image(), image(BLUE)])
+    answer = await model_of(server, "draws").ainvoke([message])
+    assert answer.text == "Here."
+    files = answer.additional_kwargs["files"]
+    assert [file["mime_type"] for file in files] == ["image/png"] * 2
+    for file, data in zip(files, (RED, BLUE), strict=True):
+        assert file["name"].endswith(".png")
+        async with http.get(file["url"]) as response:
+            assert await response.read() == data

@@ -132,6 +132,38 @@ async def test_a_files_name_may_be_in_any_script(model, name):
     assert await reached(model("box"), message) == [("user", "", [seen(RED)])]
 
 
+DRAW = HumanMessage([{"type": "text", "text": "Draw."}, image(), image(BLUE)])
+
+
+@pytest.mark.parametrize("how", ["invoke", "stream"])
+async def test_files_of_an_answer_are_blocks_of_its_content(model, how):
+    model = model("draws", output_version="v1")
+    if how == "invoke":
+        answer = await model.ainvoke([DRAW])
+    else:
+        answer = None
+        async for chunk in model.astream([DRAW]):
+            answer = chunk if answer is None else answer + chunk
+    kinds = [block["type"] for block in answer.content]
+    assert kinds == ["text", "image", "image"]
+    files = answer.additional_kwargs["files"]
+    assert [block["url"] for block in answer.content[1:]] == [file["url"] for file in files]
+    assert answer.content[1]["mime_type"] == "image/png"
+
+
+async def test_a_file_of_an_answer_goes_back_to_the_space_as_its_own(model, requests):
+    model = model("draws", output_version="v1")
+    answer = await model.ainvoke([DRAW])
+    got = await reached(model, DRAW, answer, HumanMessage("And?"))
+    assert got[1] == ("assistant", "Here.", [seen(RED), seen(BLUE)])
+    assert requests.count("upload") == 4  # twice the two that were asked with
+
+
+async def test_an_answer_without_files_lists_none(model):
+    answer = await model("draws").ainvoke([HumanMessage("Draw.")])
+    assert "files" not in answer.additional_kwargs
+
+
 @pytest.fixture
 def requests(monkeypatch):
     """The last part of the path of every request that the package makes."""

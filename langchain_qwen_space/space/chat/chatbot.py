@@ -3,12 +3,14 @@
 The table "The chatbot's forms" of `docs/developers/protocol.md` says which component has which form.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
 _DEEPEST = 16  # keys from a chatbot's value to a text; no form has more than five
+
+_NO_CONTENT = ("avatar", "metadata", "options", "props", "constructor_args")
 
 Path = list[str | int]
 History = Sequence[tuple[str, str]]
@@ -93,6 +95,28 @@ class Form(Enum):
         Raises:
             ValueError: The value has not this form.
         """
+        sides = self._answer(value, turns, query)
+        if sides is None:
+            return None
+        return [
+            Segment(at, text, number, _is_thought(node) or part_is_thought)
+            for number, node, path in sides
+            for at, text, part_is_thought in _texts(node, path)
+        ]
+
+    def files(self, value: object, turns: int, query: str) -> list[Mapping[str, Any]]:
+        """The files in the answer, each as Gradio names one (`path`, `url`, `orig_name`, …).
+
+        Raises:
+            ValueError: The value has not this form.
+        """
+        sides = self._answer(value, turns, query) or ()
+        return [file for _, node, _ in sides for file in _files(node)]
+
+    def _answer(
+        self, value: object, turns: int, query: str
+    ) -> list[tuple[int, object, Path]] | None:
+        """The messages of the answer, each with its number and place; None as `read`."""
         if self is Form.REPLY:
             return list(_reply(value, query))
         if not isinstance(value, list):
@@ -101,7 +125,7 @@ class Form(Enum):
         if value and not sides:
             raise ValueError("no turns")
         questions, answered = 0, True
-        asked, answer = [""], list[Segment]()
+        asked, answer = [""], list[tuple[int, object, Path]]()
         for number, (role, node, path) in enumerate(sides):
             if role == "user":
                 if answered:  # else it is one question in several messages
@@ -110,11 +134,7 @@ class Form(Enum):
                 asked.append("".join(text for _, text, _ in _texts(node, path)))
             elif role != "system":
                 answered = True
-                thought = _is_thought(node)
-                answer += [
-                    Segment(at, text, number, thought or part_is_thought)
-                    for at, text, part_is_thought in _texts(node, path)
-                ]
+                answer.append((number, node, path))
         known = _solid(query) in (_solid("".join(asked)), _solid(asked[-1]))
         return answer if known or questions > turns else None
 
@@ -188,7 +208,7 @@ def _messages(value: list[Any]) -> Iterator[tuple[str, object, Path]]:
             yield role, message, [index]
 
 
-def _reply(value: object, query: str) -> Iterator[Segment]:
+def _reply(value: object, query: str) -> Iterator[tuple[int, object, Path]]:
     """A `gr.ChatInterface` answers with text, with a message, or with a list of messages.
 
     Among the latter may be the question, which Gradio 6 gives back as a message of the assistant.
@@ -196,13 +216,28 @@ def _reply(value: object, query: str) -> Iterator[Segment]:
     several = isinstance(value, list)
     nodes = value if isinstance(value, list) else [value]
     for index, node in enumerate(nodes):
-        texts = list(_texts(node, [index] if several else []))
-        said = "".join(text for _, text, _ in texts)
+        path: Path = [index] if several else []
+        said = "".join(text for _, text, _ in _texts(node, path))
         given_back = index == 0 and len(nodes) > 1 and _solid(said) == _solid(query)
-        if given_back or (isinstance(node, dict) and node.get("role") == "user"):
-            continue
-        for path, text, thought in texts:
-            yield Segment(path, text, index, thought or _is_thought(node))
+        if not given_back and not (isinstance(node, dict) and node.get("role") == "user"):
+            yield index, node, path
+
+
+def _files(node: object, depth: int = 0) -> Iterator[Mapping[str, Any]]:
+    """The files under a message; a picture of who speaks is none of them."""
+    if depth > _DEEPEST:
+        raise ValueError("nested too deeply")
+    if isinstance(node, list):
+        for item in node:
+            yield from _files(item, depth + 1)
+    elif isinstance(node, dict):
+        meta = node.get("meta")
+        if isinstance(meta, dict) and meta.get("_type") == "gradio.FileData":
+            yield node
+            return
+        for key, item in node.items():
+            if key not in _NO_CONTENT:
+                yield from _files(item, depth + 1)
 
 
 def _is_thought(node: object) -> bool:

@@ -1,8 +1,10 @@
 """Files laid out on a page: which of its inputs take them, what those accept, how values hold them."""
 
+import mimetypes
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote, unquote
 
 from langchain_qwen_space.attachments import Attachment
 from langchain_qwen_space.errors import InvalidInputError
@@ -151,6 +153,22 @@ def _check(file: Attachment, known: Sequence[Slot], config: SpaceConfig) -> None
         raise InvalidInputError(msg)
 
 
+def listed(file: Mapping[str, Any], config: SpaceConfig) -> dict[str, str]:
+    """A file of an answer, for callers: its `name`, its `url`, and its `mime_type` where known."""
+    url, path = file.get("url"), str(file.get("path") or "")
+    if not (isinstance(url, str) and url.startswith(("http://", "https://"))):
+        url = path if path.startswith(("http://", "https://")) else _file_url(path, config)
+    name = str(file.get("orig_name") or path.replace("\\", "/").rpartition("/")[2])
+    mime_type = file.get("mime_type") or mimetypes.guess_type(name)[0]
+    told = {"name": name, "url": url}
+    return {**told, "mime_type": mime_type} if isinstance(mime_type, str) else told
+
+
+def _file_url(path: str, config: SpaceConfig) -> str:
+    """Where the Space serves a file of its own."""
+    return f"{config.api('file=')}{quote(path)}"
+
+
 def within(value: object) -> Iterator[Attachment]:
     """The files that stand in a value, each as often as it does."""
     waiting = [value]  # a page's own values may be nested more deeply than Python calls
@@ -173,8 +191,15 @@ def filled(value: Any, sent: Mapping[Attachment, Any]) -> Any:
     return value
 
 
-def file_data(file: Attachment, path: str) -> dict[str, Any]:
-    """How a value names a file that is on the Space under `path`, or at that URL."""
+def file_data(file: Attachment, path: str | None, config: SpaceConfig) -> dict[str, Any]:
+    """How a value names a file: one that is on the Space under `path`, else by its URL.
+
+    The URL of a file that the Space itself gave in an answer stands for the file there.
+    """
+    if path is None:
+        path, own = str(file.url), _file_url("", config)
+        if path.startswith(own):
+            path = unquote(path.removeprefix(own))
     data = {"path": path, "orig_name": file.name, "meta": {"_type": "gradio.FileData"}}
     if not file.mime_type.endswith("/*"):
         data["mime_type"] = file.mime_type

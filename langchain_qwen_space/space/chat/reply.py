@@ -8,7 +8,7 @@ text and what was handed out part ways; `Track` finds the place to continue from
 
 import logging
 import reprlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -116,6 +116,7 @@ class Reply:
 
     Attributes:
         answered: Whether the value holds an answer, if only an empty one.
+        files: The files in the completed answer, as Gradio names them.
         tail: Where the answer grows: what is appended there may go to `grow`. None if unknown.
     """
 
@@ -137,6 +138,7 @@ class Reply:
         self._known = False  # a first value has come, and every edit since could be made
         self._broken = False
         self.answered = False
+        self.files: list[Mapping[str, Any]] = []
         self.tail: Path | None = None
         self._placeholders = placeholders or Placeholders()
         self._seen = self._placeholders.seen
@@ -201,6 +203,8 @@ class Reply:
         """
         try:
             fragments = self._replace(output, last=last)
+            if fragments is not None and (value := self._value_shown()[0]) is not None:
+                self.files = self._form.files(value, self._turns, self._query)
         except (TypeError, ValueError):
             what = "has not the form that the Space's /config promised"
         else:
@@ -235,9 +239,7 @@ class Reply:
         None where the value does not hold the question.
         """
         self.tail = None
-        value, base = self._value, []
-        if isinstance(value, dict) and "__type__" in value:
-            value, base = value.get("value"), ["value"]
+        value, base = self._value_shown()
         if value is None:
             return self._release() if last else []
         segments = self._form.read(value, self._turns, self._query)
@@ -273,6 +275,12 @@ class Reply:
         held, self._held = self._held, ""
         fragment = self.answer.take(self.answer.text + held)
         return [fragment] if fragment else []
+
+    def _value_shown(self) -> tuple[Any, Path]:
+        """What the chatbot shows, and where in the output that stands."""
+        if isinstance(self._value, dict) and "__type__" in self._value:
+            return self._value.get("value"), ["value"]
+        return self._value, []
 
     def _settle(self) -> None:
         """Write what grew at the tail into the value, so that edits find it there."""

@@ -29,7 +29,7 @@ from langchain_qwen_space.events import (
 )
 from langchain_qwen_space.space.chat.appends import Appends
 from langchain_qwen_space.space.chat.endpoint import Endpoint
-from langchain_qwen_space.space.chat.files import file_data, filled, within
+from langchain_qwen_space.space.chat.files import file_data, filled, listed, within
 from langchain_qwen_space.space.chat.reply import Fragment, Reply
 from langchain_qwen_space.space.page.config import Dependency
 from langchain_qwen_space.space.page.values import new_values
@@ -164,6 +164,12 @@ class Attempt:
             return None
         return self._reply.answer.text, self._reply.thoughts.text
 
+    @property
+    def files(self) -> list[dict[str, str]]:
+        """The files in the completed answer: `name`, `url`, and `mime_type` where it is known."""
+        files = self._reply.files if self._reply else []
+        return [self._redacted(listed(file, self._endpoint.config)) for file in files]
+
     async def next(self) -> list[Item] | None:
         """Go on until something has arrived; None at the end. The last item is `Finished`.
 
@@ -261,7 +267,7 @@ class Attempt:
     def _place_files(self, upload: Upload) -> None:
         """Put the files that the Space now has, or is to fetch, into the page's values."""
         sent = {
-            file: file_data(file, upload.paths.get(file) or str(file.url))
+            file: file_data(file, upload.paths.get(file), self._endpoint.config)
             for file in within([self._values, self._before])
         }
         if sent:
