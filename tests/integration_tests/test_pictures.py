@@ -15,7 +15,7 @@ from langchain_qwen_space import ChatQwenSpace, file_block
 from langchain_qwen_space.errors import InvalidInputError, SpaceTimeoutError
 from langchain_qwen_space.events import UploadEvent
 from langchain_qwen_space.qwen import tokens
-from langchain_qwen_space.space.wire import pool
+from langchain_qwen_space.space.wire.visitor import Visitor
 from tests.compat.forms import FORMS
 from tests.compat.servers import running
 from tests.pictures import BLUE, RED, image, reached, seen
@@ -168,13 +168,13 @@ async def test_an_answer_without_files_lists_none(model):
 def requests(monkeypatch):
     """The last part of the path of every request that the package makes."""
     made = []
-    request = pool.Pool.request
+    request = Visitor.request
 
     async def noted(self, method, url, *args, **options):
         made.append(url.name)
         return await request(self, method, url, *args, **options)
 
-    monkeypatch.setattr(pool.Pool, "request", noted)
+    monkeypatch.setattr(Visitor, "request", noted)
     return made
 
 
