@@ -65,7 +65,7 @@ async def measure(url: str, *, quick: bool) -> dict[str, Any]:
     burst = await m.cpu_per_event({**own, **others}, "burst", EVENTS_BURST, rounds(5))
     say("growth")
     long = await m.cpu_per_event(own, "burst", EVENTS_LONG, rounds(3))
-    say("time to the first fragment")
+    say("time to the first chunk")
     first = await m.first_fragment({BARE: bare, OURS: ours}, rounds(300))
     say("crowd")
     rush = await m.crowd(ours, STREAMS, TOKENS, 0)

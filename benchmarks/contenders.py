@@ -1,4 +1,4 @@
-"""What is compared: each contender streams the answer to a question and hands on its fragments."""
+"""What is compared: each contender streams the answer to a question and yields its chunks."""
 
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -59,7 +59,7 @@ def appended(event: dict[str, Any]) -> str:
 class MinimalModel(BaseChatModel):
     """The least that a chat model can do: a new chunk an event, and always the same one.
 
-    Unless `text_of` says what an event's text is, so that the fragments' lag can be read.
+    Unless `text_of` says what an event's text is, so that the lag of chunks can be read.
     """
 
     transport: Any

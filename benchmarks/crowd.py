@@ -42,7 +42,7 @@ class Crowd:
     most_open: int
     seconds: float
     first: list[float]
-    """When each stream had its first fragment, in order."""
+    """When each stream had its first chunk, in order."""
     last: list[float]
     """When each was complete, in order."""
 

@@ -2,7 +2,7 @@
 
 Gradio itself is not fast enough for a thousand streams on a small machine. A question says what to
 do: `together SIZE: TEXT` streams TEXT a word an event, but after the first word waits until SIZE
-streams are open at once. `GET /peak` tells how many were open at most, and starts to count anew.
+streams are open at once. `GET /peak` returns the largest number that was open, and resets it.
 Prints its port and serves until its standard input closes.
 """
 

@@ -34,7 +34,7 @@ async def cpu_per_event(who: Mapping[str, Contender], kind: str, count: int, rou
 
 
 async def first_fragment(who: Mapping[str, Contender], rounds: int) -> Rounds:
-    """Time from the call to its first fragment, in milliseconds."""
+    """Time from the call to its first chunk, in milliseconds."""
     took: Rounds = {name: [] for name in who}
     for _ in range(rounds):
         for name, stream in who.items():
@@ -53,7 +53,7 @@ async def first_fragment(who: Mapping[str, Contender], rounds: int) -> Rounds:
 async def crowd(
     stream: Contender, streams: int, count: int, opened_within: float
 ) -> dict[str, float]:
-    """Many paced streams at once: how long fragments took to arrive, how many never did.
+    """Many paced streams at once: how long chunks took to arrive, how many never did.
 
     The streams are opened one after another within `opened_within` seconds; 0 opens all of them in
     the same instant, which measures the opening as well.

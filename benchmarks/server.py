@@ -4,11 +4,11 @@ The question that a client asks says what the answer is to be:
 
     live N     N events, one a millisecond
     burst N    N events at once
-    paced N    N events, 40 a second; each fragment is the time.monotonic() of its sending
+    paced N    N events, 40 a second; each chunk is the time.monotonic() of its sending
     hold N     N events at once, and then nothing: the stream stays open
 
 All but `paced` is rendered before it is sent, so that the server takes as little of the machine as
-it can. Every fragment has the same size, and every event is an HTTP chunk of its own, as real
+it can. Every chunk has the same size, and every event is an HTTP chunk of its own, as real
 servers send them. Prints its port and serves until its standard input closes.
 """
 
@@ -43,7 +43,7 @@ _STREAM_HEAD = (
 
 @dataclass(frozen=True)
 class Protocol:
-    """How a server wraps fragments: events before, a template for each, events after."""
+    """How a server wraps chunks: events before, a template for each, events after."""
 
     content_type: bytes
     event: Callable[[int, str], bytes]

@@ -52,7 +52,7 @@ FLAT = {
 """The most that each may drift over the second half.
 
 The counts sway with the calls that happen to be under way; a leak of one in a thousand calls would
-add ten to a count. What is in use is told by two: `blocks` are the small ones that Python has
+add ten to a count. Two counts show what is in use: `blocks` are the small ones that Python has
 allocated, of which an object left by every other call would add 5,000; `malloc_mb` is all else, as C's
 allocator has handed it out, and 1 MB of it are 100 bytes a call. `memory_mb` is what the process has
 of the system, 4 MB are 400 bytes a call; it grows somewhat without a leak, as both allocators keep and
@@ -73,7 +73,7 @@ class _MallInfo(ctypes.Structure):
 
 
 def answer(system: str, history: list[tuple[str, str]], query: str, model: str) -> Iterator[str]:
-    """What the Space says: fails, says four words, or goes on long enough to be left."""
+    """What the Space says: fails, says four words, or continues long enough to be left."""
     import time  # the function travels to the server's process
 
     if query.startswith("fail"):
@@ -256,7 +256,7 @@ async def soak(calls: int, seconds: float) -> tuple[Soak, Sample, Sample]:
 
 
 async def _at_rest(run: Soak) -> Sample:
-    """What is held when calls that were left have said goodbye."""
+    """What is held when all cancel requests are sent."""
     await asyncio.sleep(FAREWELLS)
     return run.look()
 

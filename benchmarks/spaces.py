@@ -3,10 +3,10 @@
     python benchmarks/spaces.py --slower 4 --calls 240    the figures of docs/explanation/scaling.md
     python benchmarks/spaces.py --calls 48 --rounds 1     a first look
 
-Two local Spaces answer 4 calls at a time in 0.2 s and 2 in 0.5 s, the first fragment at half time;
+Two local Spaces answer 4 calls at a time in 0.2 s and 2 in 0.5 s, the first chunk at half time;
 on a busy machine let them be `--slower`, so that they and not the processor are the limit. Each is measured alone and both together, in turns, so that other work on the machine falls on all.
 Then the faster one is killed a third of the way through and started again after two thirds. An
-answer that had begun cannot move on: the call fails, and is made again, as a batch job does it.
+answer that had begun cannot move on: the call fails, and is retried, as a batch job does.
 """
 
 import argparse
@@ -118,7 +118,7 @@ async def killed(kinds: tuple[Kind, Kind], calls: int) -> dict[str, object]:
     return {
         "calls": calls,
         "answered": run.by_space.total(),
-        "tries that failed before a fragment, and moved on": run.moved,
+        "tries that failed before a chunk, and moved on": run.moved,
         "answers that broke off, and were asked for again": run.begun,
         "answered by the killed Space before and after": [before, after],
         "calls a second": round(speed, 2),

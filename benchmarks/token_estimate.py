@@ -135,7 +135,7 @@ def pick(sources: Iterable[str]) -> Iterator[str]:
 
 
 def read(file: Path) -> str:
-    """The text of a file, "" where it is no UTF-8."""
+    """The text of a file, "" if it is not UTF-8."""
     content = file.read_bytes()
     if file.suffix == ".gz":
         content = gzip.decompress(content)

@@ -34,7 +34,7 @@ def ask(space: str, question: str) -> None:
             times.append(time.perf_counter() - began)
             print(fragment, end="", flush=True)
     print(
-        f"\n\nThe first fragment came after {times[0]:.2f} s, "
+        f"\n\nThe first chunk came after {times[0]:.2f} s, "
         f"the last of {len(times)} after {times[-1]:.2f} s."
         if times
         else "(The answer is empty.)"

@@ -38,7 +38,7 @@ WORDS = {
     r"stands? still": "stalls",
     r"misses nothing": "plain English",
     r"the hub(?! API)": "the Hub API",
-    r"a hub": "a server with the Hub API",
+    r"a hub(?! API)": "a server with the Hub API",
     r"fragments?": "chunk, piece",
     r"(is|was|are|were) understood": "detected, read",
     r"words of its own": "its own words",

@@ -1,4 +1,4 @@
-"""What LangChain's own suites for chat models are told that `ChatQwenSpace` can do."""
+"""What LangChain's test suites for chat models expect `ChatQwenSpace` to do."""
 
 
 class WhatItCan:

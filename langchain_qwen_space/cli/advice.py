@@ -52,9 +52,9 @@ _ADVICE: tuple[tuple[type[QwenSpaceError], str], ...] = (
     (errors.ContextTooLongError, "Begin a new conversation, or ask something shorter."),
     (
         errors.GenerationError,
-        "Try again. If it happens every time, only the Space's owner can fix it.",
+        "Try again. If it persists, the Space's owner has to fix it.",
     ),
-    (errors.ProtocolError, "Try again. If it happens every time, report it with the Space's id."),
+    (errors.ProtocolError, "Try again. If it persists, report it with the Space's id."),
 )
 _ASLEEP = (
     "Your visit wakes it up, which takes a minute or more. Run this again then; `qwen-space chat` "

@@ -35,7 +35,7 @@ def messages_of(history: Any) -> list[Message]:
 
 
 def text_of(value: Any) -> str:
-    """The text of one side or content, whichever way the form holds it."""
+    """The text of one side or content, however the form holds it."""
     if value is None or isinstance(value, str):
         return value or ""
     if isinstance(value, list):

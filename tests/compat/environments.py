@@ -34,7 +34,7 @@ def ensure(release: str) -> Path:
     """
     requirements = REQUIREMENTS / f"gradio-{release}.txt"
     environment = ENVIRONMENTS / f"gradio-{release}"
-    # Written last, so an environment whose making was interrupted is made again.
+    # Written last, so an environment whose creation was interrupted is created again.
     stamp = environment / "made-from"
     python = environment / "bin" / "python"
     wanted = _fingerprint(requirements)

@@ -131,7 +131,7 @@ def validated(form: Form) -> Any:
 
 
 def coder(form: Form) -> Any:
-    """The demo of Qwen2.5-Coder: sliders, and a model radio that is no input."""
+    """The demo of Qwen2.5-Coder: sliders, and a model radio that is not an input."""
     with gr.Blocks() as blocks:
         gr.Radio(["0.5B", "1.5B", "3B", "7B", "14B", "32B"], label="Qwen2.5-Coder：", value="32B")
         shown = gr.Textbox(value=SYSTEM, lines=1, label="System")
@@ -210,7 +210,7 @@ def several(form: Form) -> Any:
 
 
 def boxes(form: Form) -> Any:
-    """Settings in number boxes, a checkbox and a text that is no system prompt."""
+    """Settings in number boxes, a checkbox and a text that is not a system prompt."""
     with gr.Blocks() as blocks:
         system = gr.Textbox(value=SYSTEM, label="System prompt")
         language = gr.Textbox(value="English", label="Language")
@@ -374,4 +374,4 @@ SERVED: dict[str, dict[str, Any]] = {
     "login": {"auth": CREDENTIALS},
     "hidden_errors": {"show_error": False},
 }
-"""What `gr.mount_gradio_app` is told besides, for the layouts that need it."""
+"""Other arguments of `gr.mount_gradio_app`, for the layouts that need them."""

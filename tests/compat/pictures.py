@@ -56,7 +56,7 @@ def shown_text(value: Any) -> str:
 
 
 def paths_in(value: Any) -> list[str]:
-    """Where the files of one side or content are, whichever way the form holds them."""
+    """Where the files of one side or content are, however the form holds them."""
     if isinstance(value, str) or value is None:
         return []
     if isinstance(value, tuple):  # Gradio's pairs

@@ -179,7 +179,7 @@ async def test_a_chatbot_that_takes_thoughts_out_of_the_text_shows_them_apart(
 
 
 @for_each(["qwen25"])
-async def test_thoughts_in_tags_are_told_apart_where_that_is_wanted(
+async def test_thoughts_in_tags_are_distinguished_where_that_is_wanted(
     chat: Chat, form: Form, layout: str
 ) -> None:
     query = "echo:<think>Two and two.</think>Four."

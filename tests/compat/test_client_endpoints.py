@@ -48,7 +48,7 @@ OFFERED = {
 
 
 @for_each(ROLES)
-async def test_the_inputs_are_told_apart(chat: Chat, form: Form, layout: str) -> None:
+async def test_the_inputs_are_distinguished(chat: Chat, form: Form, layout: str) -> None:
     description = await chat().adescribe()
 
     assert set(description.roles) == ROLES[layout]

@@ -98,7 +98,7 @@ async def held(
 
 
 @for_each(["older", "chat_interface"])
-async def test_who_waits_is_told_the_place_in_the_queue(
+async def test_a_waiting_caller_receives_its_queue_position(
     chat: Chat, http: aiohttp.ClientSession, server: Server, layout: str
 ) -> None:
     first: list[SpaceEvent] = []

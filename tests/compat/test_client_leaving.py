@@ -1,4 +1,4 @@
-"""A call that nobody listens to any more ends on the Space and frees its slot."""
+"""A call that nobody listens to any more is cancelled and frees its slot."""
 
 import asyncio
 import gc

@@ -72,7 +72,7 @@ async def test_inputs_beside_the_box_take_a_picture_and_a_document(
     message = HumanMessage([image(PDF, "application/pdf", type="file"), image()])
     ((_, _, (picture, document)),) = await reached(model_of(server, "beside"), message)
     assert document == seen(PDF)
-    assert picture == seen(RED) or form.version < (5,)  # which writes pictures anew for the app
+    assert picture == seen(RED) or form.version < (5,)  # which writes pictures again for the app
 
 
 @each_form

@@ -47,7 +47,7 @@ async def received(model: ChatQwenSpace, messages: object = "args:", **settings:
 
 
 def warnings_of(model: ChatQwenSpace) -> list[str]:
-    """Where the model tells of settings that could not be honoured; filled as it is called."""
+    """Receives the warnings of settings that could not be applied."""
     messages: list[str] = []
 
     def listen(event: SpaceEvent) -> None:
@@ -90,7 +90,7 @@ async def test_the_history_of_a_chat_interface_is_set(chat: Chat, form: Form, la
 
 @pytest.mark.filterwarnings("ignore:.*written into the question:UserWarning")
 @for_each(CHAT_INTERFACES, ONLY_4)
-async def test_where_it_cannot_be_set_it_is_told_in_the_question(
+async def test_where_it_cannot_be_set_it_is_written_into_the_question(
     chat: Chat, form: Form, layout: str
 ) -> None:
     events: list[SpaceEvent] = []

@@ -56,7 +56,7 @@ def test_the_environment_variables_of_the_code_are_all_there():
     read_in_code = {
         name
         for source in sources
-        for pattern in (r'environ(?:\.\w+\(|\[)"(\w+)"', r'envvar="(\w+)"', r"_VARIABLES? = (.*)")
+        for pattern in (r'environ(?:\.\w+\(|\[)"(\w+)"', r'envvar="(\w+)"', r"VARIABLES? = (.*)")
         for found in re.findall(pattern, source)
         for name in re.findall(r"[A-Z][A-Z_]{3,}", found)
     }

@@ -123,7 +123,7 @@ def test_a_node_that_dies_in_mid_job_loses_nothing_and_doubles_nothing(
     ]
     made = calls(log)
     assert {call.question for call in made} == {*prompts}
-    # The node died in the midst of calls, which were made again: those of its one worker.
+    # The node died during calls, which were retried: those of its one worker.
     assert 1 <= len(made) - 400 <= 4
     assert max(call.under_way for call in made) <= 8
 
@@ -163,7 +163,7 @@ def test_one_limit_on_calls_a_minute_holds_for_the_cluster(cluster, space, log, 
     assert times[-1] - times[30] >= 29 * 0.1 - 0.3
 
 
-def test_a_job_of_this_machine_goes_on_on_the_cluster(cluster, space, log, tmp_path):
+def test_a_job_of_this_machine_continues_on_the_cluster(cluster, space, log, tmp_path):
     source = written(tmp_path / "prompts.jsonl", [{"prompt": str(n)} for n in range(30)])
     job, model = Job(source, tmp_path / "a.jsonl"), ChatQwenSpace(space=space.url)
 
@@ -180,7 +180,7 @@ def test_a_job_of_this_machine_goes_on_on_the_cluster(cluster, space, log, tmp_p
     assert len(read(tmp_path / "a.jsonl")) == 30
 
 
-def test_ctrl_c_ends_it_and_the_same_command_goes_on(cluster, space, log, tmp_path):
+def test_ctrl_c_ends_it_and_the_same_command_continues(cluster, space, log, tmp_path):
     source = written(tmp_path / "prompts.jsonl", [{"prompt": str(n)} for n in range(60)])
     output = tmp_path / "a.jsonl"
     command = batch_command(

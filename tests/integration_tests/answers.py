@@ -5,7 +5,7 @@ call, and obeys these commands in the question:
 
 - `echo: TEXT`: exactly this text
 - `tell`: what arrived, as the JSON list `[system, history, query, model]`
-- `in turn: ["TEXT", …]`: one of these texts after the other, as the conversation goes on
+- `in turn: ["TEXT", …]`: one of these texts after the other, as the conversation continues
 - `fail: TEXT`: an error
 - `fail once: NAME`: an error the first time that this name comes
 - `count to NUMBER`: the numbers, a line each

@@ -27,7 +27,7 @@ def scripted(system: str, history: list[tuple[str, str]], query: str, model: str
     """Answer as the script says: not a model, but its answers have the form of one's.
 
     `do X` answers X; `count FILE X` also adds a line to FILE; `stubborn FILE` never calls a tool;
-    a tool result is told; a question after turns is answered by what was said before.
+    a tool result is reported; a question after turns is answered by what was said before.
     """
     if "<tool_response>" in query:
         text = "The tool said: " + query.split("<tool_response>\n")[-1].split("\n</tool_")[0]
@@ -89,7 +89,7 @@ def send(to: str) -> str:
     raise AssertionError("nobody allowed this")
 
 
-def test_an_agent_calls_a_tool_and_tells_its_result(model):
+def test_an_agent_calls_a_tool_and_reports_its_result(model):
     agent = create_agent(model, [weather], system_prompt="Be brief.")
     messages = agent.invoke({"messages": [("human", f"do Let me look.\n{WEATHER}")]})["messages"]
     _, call, result, answer = messages

@@ -167,7 +167,7 @@ class TestErrorsOfListeners:
                 assert ask() == "hi"
             assert handler.heard
 
-    async def test_an_error_in_on_event_is_logged_and_the_call_goes_on(self, space_url, caplog):
+    async def test_an_error_in_on_event_is_logged_and_the_call_continues(self, space_url, caplog):
         def broken(event):
             raise KeyError("a listener's own")
 

@@ -1,4 +1,4 @@
-"""What traces and callbacks are told of a call on a real Space, and in which context."""
+"""What traces and callbacks receive of a call on a real Space, and in which context."""
 
 import asyncio
 import threading
@@ -22,7 +22,7 @@ def model(space_url) -> ChatQwenSpace:
 
 
 class Listener(BaseCallbackHandler):
-    """What callbacks are told, and in which threads."""
+    """What callbacks receive, and in which threads."""
 
     def __init__(self):
         self.tokens = []

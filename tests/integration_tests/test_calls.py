@@ -122,7 +122,7 @@ def test_without_a_system_message_the_space_gets_qwens_own(model):
     assert told[3] == "qwen2.5-72b-instruct"
 
 
-async def test_a_chain_streams_fragment_by_fragment(space):
+async def test_a_chain_streams_chunk_by_chunk(space):
     model = ChatQwenSpace(space=space.url, join_fragments=False)
     chain = ChatPromptTemplate.from_template("echo {text}") | model | StrOutputParser()
     fragments = [part async for part in chain.astream({"text": "a" * 200})]
@@ -189,7 +189,7 @@ LEAVINGS = [
 
 
 @pytest.mark.parametrize("leave", LEAVINGS)
-async def test_a_call_that_is_left_while_running_stops_at_the_next_fragment(model, tmp_path, leave):
+async def test_a_call_that_is_left_while_running_stops_at_the_next_chunk(model, tmp_path, leave):
     marker = tmp_path / "marker"
     await leave(model, f"run {marker}")
     assert await until(lambda: closed(marker))
@@ -206,7 +206,7 @@ async def test_a_call_that_is_left_while_queued_never_runs(model, tmp_path, leav
         task.cancel()
     await asyncio.gather(*running, return_exceptions=True)
     assert await until(lambda: all(map(closed, busy)))
-    # Whoever stood in the queue behind it is served, and it is not.
+    # The call behind it in the queue is served, and it is not.
     assert (await model.ainvoke("echo after")).content == "after"
     assert not never.exists()
 

@@ -141,7 +141,7 @@ def test_a_failed_call_of_the_model_is_retried(model):
     assert "You said" in last(agent(model, used, tools=()).invoke(asked))
 
 
-def test_a_failed_tool_is_retried_and_its_error_told_to_the_model(model):
+def test_a_failed_tool_is_retried_and_its_error_reported_to_the_model(model):
     asked = in_turn(call("broken", city="Rome"), "I could not find out.")
     used = ToolRetryMiddleware(max_retries=1, initial_delay=0, jitter=False)
     assert last(agent(model, used, tools=[broken]).invoke(asked)) == "I could not find out."

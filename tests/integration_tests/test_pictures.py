@@ -319,7 +319,7 @@ async def test_a_call_that_is_cancelled_in_the_midst_of_an_upload_closes_its_con
     ("settings", "why"),
     [({"timeout": 0.5}, "took no more of 'file.png' for 0.5"), ({"total_timeout": 1}, "within 1")],
 )
-async def test_an_upload_that_stands_still_is_given_up(stuck, settings, why):
+async def test_an_upload_that_stalls_is_given_up(stuck, settings, why):
     stuck, model = stuck
     with pytest.raises(SpaceTimeoutError, match=why):
         await model.model_copy(update=settings).ainvoke([LARGE])

@@ -86,7 +86,7 @@ def _unknown(monkeypatch, tmp_path):
 
 @pytest.fixture
 async def servers() -> AsyncIterator[list[FaultServer]]:
-    """Two Spaces that answer `ANSWER`, unless they are told to fail."""
+    """Two Spaces that answer `ANSWER`, unless they are set to fail."""
     async with fault_server() as one, fault_server() as other:
         yield [one, other]
 
@@ -198,7 +198,7 @@ class TestASpaceThatIsKilled:
 
 
 class TestASpaceThatFails:
-    async def test_the_call_goes_on_to_the_next_at_once(self, servers):
+    async def test_the_call_moves_on_to_the_next_at_once(self, servers):
         one, other = servers
         one.on("join", reply("busy", 429))
         heard: list[object] = []
@@ -230,7 +230,7 @@ class TestASpaceThatFails:
         assert len(servers[0].asked(step)) == count
 
     @pytest.mark.parametrize("answer", [reply("nothing", 404), reply("<h1>Hello</h1>"), page(403)])
-    async def test_what_another_try_there_would_not_help_goes_on_too(self, servers, answer):
+    async def test_what_another_try_there_would_not_help_moves_on_too(self, servers, answer):
         servers[0].on("config", answer)
         told = []
         assert await space_of(model_for(*servers, on_event=told.append)) == servers[1].url
@@ -251,14 +251,14 @@ class TestASpaceThatFails:
             await model_for(*servers).ainvoke("hi")
         assert not servers[1].requests
 
-    async def test_after_the_first_fragment_none_is_tried(self, servers):
+    async def test_after_the_first_chunk_none_is_tried(self, servers):
         servers[0].on("data", stream(answer_events()[:2]))
         with pytest.raises(StreamInterruptedError) as caught:
             await model_for(*servers).ainvoke("hi")
         assert caught.value.partial == ANSWER[0]
         assert not servers[1].requests
 
-    async def test_when_all_fail_the_last_error_tells_of_the_others(self, servers):
+    async def test_when_all_fail_the_last_error_mentions_the_others(self, servers):
         for server in servers:
             server.on("join", reply("busy", 429))
         with pytest.raises(SpaceRateLimitError, match=servers[1].url) as caught:
@@ -289,7 +289,7 @@ class TestASpaceThatFails:
         await asyncio.wait(calls)
         assert not any(space.failures or space.slots for space in standings())
 
-    async def test_the_time_of_a_call_goes_on_with_it_to_another_space(self, servers):
+    async def test_the_time_of_a_call_continues_with_it_to_another_space(self, servers):
         servers[0].on("join", late(reply("busy", 429), 0.2))
         servers[1].on("data", silence)
         began = time.monotonic()
@@ -403,7 +403,7 @@ class TestSettings:
             assert again.space == ["A/b", "C/d"]
             assert again._identifying_params == model._identifying_params
 
-    def test_they_are_told_apart_in_a_cache_and_in_traces(self):
+    def test_they_are_distinguished_in_a_cache_and_in_traces(self):
         one, several = ChatQwenSpace(space="A/b"), ChatQwenSpace(space=["A/b", "C/d"])
         assert one._get_llm_string() != several._get_llm_string()
         assert several._identifying_params["space"] == ["A/b", "C/d"]

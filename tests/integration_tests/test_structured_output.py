@@ -231,7 +231,7 @@ def test_it_pickles(model):
     assert structured.invoke(QUESTION) == Cat(**TOM)
 
 
-async def test_events_tell_of_the_model_and_of_the_object(model):
+async def test_events_report_the_model_and_the_object(model):
     structured = model.with_structured_output(Cat.model_json_schema())
     events = [event async for event in structured.astream_events(QUESTION, version="v2")]
     kinds = {event["event"] for event in events}
@@ -286,7 +286,7 @@ def test_an_agent_with_a_response_format_takes_the_tool_strategy(model, schema):
     assert result["messages"][1].tool_calls[0]["args"] == TOM
 
 
-def test_an_agent_may_be_told_to_take_the_prompt(model):
+def test_an_agent_can_be_set_to_use_the_prompt(model):
     agent = create_agent(model, [], response_format=ProviderStrategy(Cat))
     result = agent.invoke({"messages": [("human", QUESTION)]})
     assert result["structured_response"] == Cat(**TOM)
@@ -310,7 +310,7 @@ async def test_an_agent_takes_the_object_wherever_it_stands(model, strategy, tex
 
 @pytest.mark.parametrize("text", [GOOD, FENCED, THOUGHT], ids=["bare", "fenced", "thought"])
 @pytest.mark.parametrize("method", METHODS)
-def test_a_model_that_writes_no_call_is_understood_at_once(model, method, text):
+def test_a_model_that_writes_no_call_is_parsed_at_once(model, method, text):
     calls = Calls()
     structured = model.with_structured_output(Cat, method=method)
     question = "in turn: " + json.dumps([text])

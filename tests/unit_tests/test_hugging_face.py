@@ -59,7 +59,7 @@ def _no_token_of_the_machine(monkeypatch, tmp_path):
     monkeypatch.setenv("HF_HOME", str(tmp_path))
 
 
-async def test_the_hub_names_the_host_and_the_space_answers(web):
+async def test_the_hub_api_names_the_host_and_the_space_answers(web):
     web.on("GET", f"{HUB}/host", payload={"host": SPACE})
     web.on_a_running_space()
     message = await ChatQwenSpace().ainvoke("hi")
@@ -74,7 +74,7 @@ async def test_the_hub_names_the_host_and_the_space_answers(web):
 
 
 @pytest.mark.parametrize("given", [True, False], ids=["given", "environment"])
-async def test_a_token_goes_to_the_hub_and_to_the_space(web, monkeypatch, given):
+async def test_a_token_goes_to_the_hub_api_and_to_the_space(web, monkeypatch, given):
     web.on("GET", f"{HUB}/host", payload={"host": SPACE})
     web.on_a_running_space()
     if given:
@@ -88,13 +88,13 @@ async def test_a_token_goes_to_the_hub_and_to_the_space(web, monkeypatch, given)
     assert all(headers["x-hf-authorization"] == "Bearer hf_secret" for headers in to_space)
 
 
-async def test_without_the_hub_the_host_is_found_by_rule(web):
+async def test_without_the_hub_api_the_host_is_found_by_rule(web):
     web.mocked.get(f"{HUB}/host", exception=aiohttp.ClientConnectionError("no route"))
     web.on_a_running_space()
     assert (await ChatQwenSpace().ainvoke("hi")).content == CASE.reply
 
 
-async def test_a_space_that_the_hub_does_not_know_is_not_found(web):
+async def test_a_space_that_the_hub_api_does_not_know_is_not_found(web):
     web.on("GET", f"{HUB}/host", status=401, payload={"error": "Repository not found"})
     with pytest.raises(SpaceNotFoundError, match=r"Qwen/Qwen2\.5.*hf_token"):
         await ChatQwenSpace().ainvoke("hi")

@@ -71,7 +71,7 @@ class TestToken:
         monkeypatch.setenv("HF_TOKEN", " ")
         assert token() == "hf_second"
 
-    def test_the_saved_login_is_where_the_hub_client_puts_it(self, monkeypatch, home):
+    def test_the_saved_login_is_where_the_client_library_puts_it(self, monkeypatch, home):
         save_token(home / ".cache/huggingface/token", "in the home")
         assert token() == "in the home"
         save_token(home / "xdg/huggingface/token", "in XDG_CACHE_HOME")
@@ -110,7 +110,7 @@ def is_shown(model, url):
 
 
 def configured(model):
-    """The model as `configurable_fields` builds it anew for a call."""
+    """The model as `configurable_fields` builds it again for a call."""
     fields = model.configurable_fields(temperature=ConfigurableField(id="t"))
     built, _ = fields.prepare({"configurable": {"t": 0.5}})
     assert built.temperature == 0.5
@@ -127,7 +127,7 @@ REBUILT = {
     "made of its fields": lambda model: ChatQwenSpace(
         **{name: getattr(model, name) for name in ChatQwenSpace.model_fields}
     ),
-    "validated anew": lambda model: ChatQwenSpace.model_validate(model.model_dump()),
+    "validated again": lambda model: ChatQwenSpace.model_validate(model.model_dump()),
     "all of it": lambda model: configured(copy.deepcopy(pickle.loads(pickle.dumps(model)))),
 }
 

@@ -242,7 +242,7 @@ async def source():
 
 
 class TestExit:
-    """The interpreter ends while something is going on."""
+    """The interpreter ends while something is running."""
 
     def test_nothing_is_left_of_work_that_is_done(self):
         assert script("print(_sync.run(double(21)))") == ["42"]

@@ -68,7 +68,7 @@ def test_reasoning_decides_what_is_shown(whole):
     assert "reasoning_content" not in shown[False].additional_kwargs
 
 
-def test_a_whole_answer_that_began_inside_its_thoughts_is_parted_right():
+def test_a_whole_answer_that_began_inside_its_thoughts_is_separated_right():
     message = answer(list("Let me see.</think>It is 4."), whole=True, reasoning=True)
     assert message.content == "It is 4."
     assert message.additional_kwargs["reasoning_content"] == "Let me see."

@@ -281,7 +281,7 @@ async def test_a_client_that_leaves_ends_the_apps_generator_and_frees_its_slot(
             asking = asyncio.create_task(client.post("/v1/chat/completions", json=body))
             await appears(tmp_path / "begun")
             asking.cancel()
-        # The first answer would go on for half an hour.
+        # The first answer would take half an hour.
         quick = {"messages": [{"role": "user", "content": "quick"}]}
         answer = await client.post("/v1/chat/completions", json=quick)
         assert answer.json()["choices"][0]["message"]["content"] == "done"

@@ -43,7 +43,7 @@ def test_ctrl_c_stops_an_answer_that_streams_on_the_space_too_and_ctrl_d_leaves(
         term.sees(r"^>")
         term.type(f"run {marker}{ENTER}")
         becomes(marker, "began")
-        term.sees(r"^0")  # it goes on for a minute, so this is seen while it is written
+        term.sees(r"^0")  # it continues for a minute, so this is seen while it is written
         term.type(CTRL_C)
         term.sees("^Stopped")
         becomes(marker, "was closed")
@@ -56,7 +56,7 @@ def test_ctrl_c_stops_an_answer_that_streams_on_the_space_too_and_ctrl_d_leaves(
         assert term.exit_status() == 0
 
 
-def test_a_saved_conversation_goes_on_after_it_was_loaded(tmp_path):
+def test_a_saved_conversation_continues_after_it_was_loaded(tmp_path):
     file = "talk.json"
     with terminal("chat", "--system", "Be kind.", cwd=tmp_path) as term:
         term.sees(r"^>")
@@ -92,7 +92,7 @@ def test_a_saved_conversation_goes_on_after_it_was_loaded(tmp_path):
         assert term.exit_status() == 0
 
 
-def test_the_place_in_the_queue_is_told_and_a_call_that_waits_can_be_stopped(tmp_path):
+def test_the_place_in_the_queue_is_reported_and_a_call_that_waits_can_be_stopped(tmp_path):
     marker = tmp_path / "marker"
     others = ChatQwenSpace().stream(f"run {marker}")
     next(others)
@@ -193,7 +193,7 @@ def test_a_reader_that_has_enough_ends_the_call(tmp_path):
 REVISED = "def f():\n        return 1"  # Gradio cleans the indentation of what it has already sent
 
 
-def test_a_revised_answer_is_exact_in_a_file_and_on_demand_and_told_in_a_pipe(tmp_path):
+def test_a_revised_answer_is_exact_in_a_file_and_on_demand_and_reported_in_a_pipe(tmp_path):
     exact = ChatQwenSpace().invoke(f"say {REVISED}").content
     with process("chat", f"say {REVISED}", stderr=subprocess.PIPE) as run:
         told, errors = run.communicate()
@@ -205,7 +205,7 @@ def test_a_revised_answer_is_exact_in_a_file_and_on_demand_and_told_in_a_pipe(tm
     assert chat(f"say {REVISED}", "--no-stream").stdout == f"{exact}\n"
 
 
-def test_what_an_encoding_lacks_is_told_and_json_keeps_it():
+def test_what_an_encoding_lacks_is_reported_and_json_keeps_it():
     environment = {**os.environ, "PYTHONIOENCODING": "cp1252"}
     with process("chat", "say é 你好", stderr=subprocess.PIPE, env=environment) as run:
         told, errors = run.communicate()
@@ -223,7 +223,7 @@ def test_what_an_encoding_lacks_is_told_and_json_keeps_it():
     [["chat", "say hello"], ["chat", "say hello", "--json"], ["models"], ["doctor"], ["--version"]],
     ids=" ".join,
 )
-def test_a_full_disk_is_told_and_exits_with_1(arguments):
+def test_a_full_disk_is_reported_and_exits_with_1(arguments):
     with Path("/dev/full").open("wb") as full:
         run = process(*arguments, stdout=full, stderr=subprocess.PIPE)
         _, errors = run.communicate()
@@ -266,7 +266,7 @@ def app_help(command: str) -> str:
     return getattr(module, command).__doc__
 
 
-def test_json_tells_of_a_failure_and_so_does_the_exit_status():
+def test_json_reports_a_failure_and_so_does_the_exit_status():
     done = chat("break it", "--json")
     told = json.loads(done.stdout)
     assert done.exit_code == 1
@@ -275,7 +275,7 @@ def test_json_tells_of_a_failure_and_so_does_the_exit_status():
     assert "failed: it" in done.stderr
 
 
-def test_a_setting_that_the_space_does_not_take_is_told():
+def test_a_setting_that_the_space_does_not_take_is_reported():
     done = chat("say hello", "--temperature", "0.5")
     assert (done.exit_code, done.stdout) == (0, "hello\n")
     assert "temperature" in done.stderr
@@ -293,13 +293,13 @@ def test_a_setting_that_the_space_does_not_take_is_told():
         (["hi", "--no-such-option"], "--no-such-option"),
     ],
 )
-def test_wrong_usage_is_told_and_exits_with_2(arguments, told):
+def test_wrong_usage_is_reported_and_exits_with_2(arguments, told):
     done = chat(*arguments)
     assert (done.exit_code, done.stdout) == (2, "")
     assert told in done.stderr
 
 
-def test_a_space_that_is_not_there_is_told_and_exits_with_1():
+def test_a_space_that_is_not_there_is_reported_and_exits_with_1():
     done = chat("hi", "--space", "http://127.0.0.1:1", "--timeout", "1")
     assert (done.exit_code, done.stdout) == (1, "")
     assert "cannot be reached" in done.stderr

@@ -25,7 +25,7 @@ def answer(system, history, query, model):
     if echo := ECHO.search(query):
         yield echo[1].upper()
     elif "What is the password" in query:
-        yield f"It is {told[1]}." if told else "I was told no password."
+        yield f"It is {told[1]}." if told else "I know no password."
     else:
         rule = RULE.search(system)
         yield "Four. " + (rule[1] if rule else "")
@@ -61,7 +61,7 @@ def test_lost_turns_are_reported_with_advice(space):
     assert done.exit_code == 1
     assert "Probing what reaches the model, with 3 calls" in done.stdout
     assert re.search(r"no +earlier turns", done.stdout)
-    assert "I was told no password." in done.stdout
+    assert "I know no password." in done.stdout
     assert "inputs={'history'" in done.stdout.replace("\n", " ")
     assert "All is well" not in done.stdout
 

@@ -83,7 +83,7 @@ def test_no_log_keeps_nothing_and_asks_before_it_is_lost(log_file):
     assert not log_file.parent.exists()
 
 
-def test_a_log_that_cannot_be_written_is_reported_and_the_conversation_goes_on(log_file):
+def test_a_log_that_cannot_be_written_is_reported_and_the_conversation_continues(log_file):
     log_file.parent.write_text("a file where the folder has to be")
     done = run("chat", "say one")
     assert (done.exit_code, done.stdout) == (0, "one\n")

@@ -54,7 +54,7 @@ async def test_an_answer_streams_and_ends_with_the_whole_of_it(url):
     assert events[-1] == ("done", {})
 
 
-async def test_a_tool_call_and_its_result_are_told_before_the_answer(url):
+async def test_a_tool_call_and_its_result_are_reported_before_the_answer(url):
     events = await Visitor().answer(url, "What is 6 times 7?")
     [call], [result] = of("tool_call", events), of("tool_result", events)
     assert (call["name"], call["args"]) == (
@@ -97,7 +97,7 @@ async def test_users_who_ask_at_the_same_time_see_only_what_is_theirs(url):
     await asyncio.gather(*(use(f"number {number}") for number in range(4)))
 
 
-async def test_leaving_ends_the_call_on_the_space_and_frees_its_slot(url, tmp_path):
+async def test_leaving_cancels_the_call_and_frees_its_slot(url, tmp_path):
     calls, visitor = tmp_path / "calls", Visitor()
     async with aclosing(visitor.ask(url, f"write until left: {calls}")) as events:
         async for kind, _ in events:
@@ -119,7 +119,7 @@ async def test_the_end_of_the_service_ends_its_calls_too(space, database_url, tm
     await events.aclose()
 
 
-async def test_who_waits_is_told_so_and_leaves_the_queue_unheard(url, tmp_path):
+async def test_a_waiting_caller_is_notified_and_can_leave_the_queue(url, tmp_path):
     first, second = tmp_path / "first", tmp_path / "second"
     async with aclosing(Visitor().ask(url, f"write until left: {first}")) as running:
         async for kind, _ in running:
@@ -158,7 +158,7 @@ async def test_questions_of_one_conversation_are_answered_one_after_the_other(ur
         assert question == f"echo: {reply}"
 
 
-async def test_an_error_of_the_space_is_told_after_the_text_that_came(url):
+async def test_an_error_of_the_space_is_reported_after_the_text_that_came(url):
     visitor = Visitor()
     events = await visitor.answer(url, "break off")
     assert text(events) == "Half of it"

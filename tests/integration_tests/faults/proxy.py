@@ -19,7 +19,7 @@ _REQUEST = re.compile(rb"(?:GET|POST) \S*/(config|join|data|cancel|predict)\b")
 Carry = Callable[[bytes, asyncio.StreamWriter], Awaitable[None]]
 """Hands some bytes on, or does not."""
 Fault = Callable[[], Carry]
-"""Begins anew with each request."""
+"""Starts at zero with each request."""
 
 
 @dataclass
@@ -35,7 +35,7 @@ class Proxy:
     tasks: set["asyncio.Task[None]"] = field(default_factory=set)
 
     def on(self, step: str, *faults: Fault) -> None:
-        """Do so to what answers `step`: each once, the last one for ever."""
+        """Do so to what answers `step`: each once, the last one forever."""
         self.answers[step] = list(faults)
 
     def before(self, step: str, *faults: Fault) -> None:

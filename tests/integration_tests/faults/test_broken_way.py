@@ -172,7 +172,7 @@ async def test_a_stream_that_is_cut_before_it_opens_gives_its_place_back(space_u
     await until(lambda: asked.noted() in ("closed", ""))
 
 
-async def test_a_call_cut_before_its_first_fragment_is_made_again(space_url, proxy, ask):
+async def test_a_call_cut_before_its_first_chunk_is_retried(space_url, proxy, ask):
     proxy.on("data", cut(0), throttle(10**6), cut(200), throttle(10**6))
     asked = await ask(proxy.url, 20, 0.02, max_retries=2)
     assert (asked.text, asked.error) == (said(20), None)

@@ -44,7 +44,7 @@ def test_a_file_of_prompts_becomes_a_file_of_answers(run):
     assert "2 rows, 2 answered, 0 failed; 2 asked now" in done.output
 
 
-def test_failed_rows_are_told_kept_and_retried(run):
+def test_failed_rows_are_reported_kept_and_retried(run):
     done = run(
         {"prompt": "echo: a"}, {"prompt": "fail once: batch"}, options=["--concurrency", "1"]
     )
@@ -160,7 +160,7 @@ def test_the_system_prompt_reaches_the_space(run):
         (["--id-column", "no"], "row 1 has '' in its id column"),
     ],
 )
-def test_wrong_usage_is_told(run, options, message):
+def test_wrong_usage_is_reported(run, options, message):
     done = run({"prompt": "echo: a"}, options=options)
     assert done.exit_code == 2
     assert message in done.output
@@ -168,7 +168,7 @@ def test_wrong_usage_is_told(run, options, message):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGINT for one process")
-def test_ctrl_c_ends_it_cleanly_and_it_goes_on(tmp_path):
+def test_ctrl_c_ends_it_cleanly_and_it_continues(tmp_path):
     source, output, log = tmp_path / "p.jsonl", tmp_path / "a.jsonl", tmp_path / "calls"
     write_prompts(source, 30)
     with counting_space(log, seconds=0.3, concurrency=3) as url:

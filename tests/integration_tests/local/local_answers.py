@@ -32,14 +32,14 @@ def run_until_left(marker: Path) -> Iterator[str]:
         for step in range(600):
             yield f"{step}"
             time.sleep(0.1)
-        marker.write_text("went on to its end")
+        marker.write_text("ran to its end")
     except GeneratorExit:
         marker.write_text("was closed")
         raise
 
 
 class UntilClosed:
-    """An iterator that is no generator: it never ends, and notes in `marker` that it was closed."""
+    """An iterator that is not a generator: it never ends, and notes in `marker` that it was closed."""
 
     def __init__(self, marker: Path) -> None:
         self.marker = marker

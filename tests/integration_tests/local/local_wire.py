@@ -71,7 +71,7 @@ async def call(
         "fn_index": fn_index,
         "session_hash": session_hash,
     }
-    # An address that is a number keeps its cookies only in a jar that is told so.
+    # An address that is a number keeps its cookies only in a jar that allows it.
     async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as http:
         if login:
             async with http.post(f"{url}/login", data=login) as answer:

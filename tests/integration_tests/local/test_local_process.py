@@ -116,7 +116,7 @@ def test_a_port_in_use_is_an_error_that_names_the_port():
 
 
 def test_without_gradio_the_error_says_what_to_install(tmp_path, monkeypatch):
-    # A module of that name which is no package, found before the real one, stands for its absence.
+    # A module of that name that is not a package, found before the real one, stands for its absence.
     absent = "raise ModuleNotFoundError('No module named gradio', name='gradio')"
     (tmp_path / "gradio.py").write_text(absent)
     monkeypatch.syspath_prepend(tmp_path)

@@ -91,7 +91,7 @@ async def test_the_system_prompt_goes_in_by_a_hidden_box_and_shows_in_a_labelled
     assert props[18]["value"] == props[22]["value"] == DEFAULT_SYSTEM
 
 
-async def test_an_answer_streams_in_as_many_fragments_as_the_function_yields(space):
+async def test_an_answer_streams_in_as_many_chunks_as_the_function_yields(space):
     found = await events(space.url, "say a long word")
     generating = [each["output"]["data"] for each in found if each["msg"] == "process_generating"]
     assert len(generating) == len("a long word")
@@ -123,7 +123,7 @@ async def test_an_empty_system_prompt_reaches_the_function_as_it_is(space):
     assert json.loads(await reply(space.url, "show", system=""))[0] == ""
 
 
-async def test_a_history_that_is_no_pairs_fails_the_call(space):
+async def test_a_history_without_pairs_fails_the_call(space):
     found = await events(space.url, "show", [turn("user", "and no answer")])
     assert found[-2]["success"] is False
     async with asyncio.timeout(10):  # what is printed may come later than what is sent
@@ -165,7 +165,7 @@ async def test_the_function_is_closed_at_its_next_yield_when_the_call_is_cancell
         assert await soon(says(marker, "was closed"))
 
 
-async def test_an_iterator_that_is_no_generator_is_closed_too(space, tmp_path):
+async def test_an_iterator_that_is_not_a_generator_is_closed_too(space, tmp_path):
     marker = tmp_path / "marker"
     async with call(space.url, f"iterate {marker}") as running:
         await running.first("process_generating")

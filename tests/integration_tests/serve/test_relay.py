@@ -72,7 +72,7 @@ def test_the_page_offers_the_one_model_and_names_it(chat):
     assert chat.invoke("say a", model="tiny").response_metadata["model_name"] == "tiny"
 
 
-def test_reasoning_that_comes_apart_is_told_as_qwen_writes_it(chat):
+def test_reasoning_that_arrives_separately_is_written_as_qwen_does(chat):
     answer = chat.invoke("think hard", reasoning=True)
     assert answer.additional_kwargs["reasoning_content"].split() == ["hard", "hard"]
     assert answer.content.strip() == "hard"
@@ -108,7 +108,7 @@ def test_a_silent_server_is_no_silence_of_the_space(served, upstream):
         ("break off with an empty reason", GenerationError, "broke its answer off"),
     ],
 )
-def test_what_goes_wrong_behind_the_space_is_told(served, order, error, words):
+def test_what_goes_wrong_behind_the_space_is_reported(served, order, error, words):
     with pytest.raises(error, match=words) as caught:
         ChatQwenSpace(space=served.url, max_retries=0).invoke(order)
     assert KEY not in str(caught.value)

@@ -26,7 +26,7 @@ def test_a_file_can_be_read_by_a_person_and_by_a_script(tmp_path):
     assert json.loads(text)["turns"][1] == {"user": "a\nb", "assistant": ""}
 
 
-def test_a_file_that_is_there_is_replaced_only_when_told_so(tmp_path):
+def test_a_file_that_is_there_is_replaced_only_when_asked_to(tmp_path):
     path = tmp_path / "talk"
     path.write_text("precious")
     path.chmod(0o640)

@@ -11,7 +11,7 @@ COMMANDS = ["chat", "models", "doctor", "serve", "batch"]
 
 
 @pytest.mark.parametrize("missing", ["typer", "rich", "prompt_toolkit"])
-def test_a_missing_part_is_told_with_what_installs_it(missing):
+def test_a_missing_part_is_reported_with_what_installs_it(missing):
     hide = (
         f"import sys; sys.modules[{missing!r}] = None\n"
         "from langchain_qwen_space.cli import main\n"
@@ -51,7 +51,7 @@ def test_without_arguments_it_tells_what_there_is():
         assert f" {command} " in done.stdout
 
 
-def test_the_version_is_told(monkeypatch, capsys):
+def test_the_version_is_reported(monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["qwen-space", "--version"])
     with pytest.raises(SystemExit) as ended:
         main()

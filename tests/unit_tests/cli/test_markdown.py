@@ -104,7 +104,7 @@ def test_no_cell_of_a_table_is_cut_off_however_narrow_the_window_is(width):
     assert "…" not in told
 
 
-def test_a_table_in_a_narrow_window_is_told_row_by_row():
+def test_a_table_in_a_narrow_window_is_shown_row_by_row():
     assert "planet: Earth" in shown(TABLE, 22)
 
 

@@ -82,7 +82,7 @@ def test_a_terminal_that_finds_an_emoji_wider_than_we_do_shows_no_line_twice():
     assert "".join(screen.lines).count(thumb) == 20
 
 
-def test_what_is_waited_for_is_told_until_the_answer_begins():
+def test_what_is_waited_for_is_reported_until_the_answer_begins():
     screen = Screen()
     with display_on(screen) as display:
         display.wait("3 before you, about 9 s")

@@ -38,7 +38,7 @@ async def ask(model: ChatQwenSpace, query: str = "hi") -> Outcome:
 async def failure(
     model: ChatQwenSpace, kind: type[QwenSpaceError], words: str | None = None
 ) -> QwenSpaceError:
-    """The error of a call that fails before its first fragment."""
+    """The error of a call that fails before its first chunk."""
     with pytest.raises(QwenSpaceError, match=words) as caught:
         await model.ainvoke("hi")
     assert type(caught.value) is kind

@@ -13,7 +13,7 @@ async def space() -> AsyncIterator[FaultServer]:
 
 @pytest.fixture(autouse=True)
 def _no_token(monkeypatch, tmp_path):
-    """The token of whoever runs the tests stays out of them."""
+    """The token of the developer stays out of the tests."""
     for name in ("HF_TOKEN", "HUGGINGFACEHUB_API_TOKEN", "QWEN_SPACE_PROXY", "HF_ENDPOINT"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HF_HOME", str(tmp_path))

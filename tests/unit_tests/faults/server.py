@@ -1,4 +1,4 @@
-"""A Space on loopback that fails as it is told to: refuses, resets, stalls, lies, or never ends.
+"""A Space on loopback that fails as each test requires: refuses, resets, stalls, lies, or never ends.
 
 It is a raw socket server, since no web framework would send what these tests need.
 """
@@ -94,7 +94,7 @@ class FaultServer:
     listener: asyncio.Server | None = None
 
     def on(self, step: str, *answers: Answer) -> None:
-        """Answer `step` so: each answer once, the last one for ever."""
+        """Answer `step` so: each answer once, the last one forever."""
         self.answers[step] = list(answers)
 
     def asked(self, step: str) -> list[Request]:
@@ -253,7 +253,7 @@ async def hang_up(exchange: Exchange) -> None:
 
 
 def raw(pieces: Iterable[bytes], pause: float = 0.0) -> Answer:
-    """Any bytes, a packet each; an endless iterable goes on until the client leaves."""
+    """Any bytes, a packet each; an endless iterable continues until the client leaves."""
 
     async def answer(exchange: Exchange) -> None:
         for piece in pieces:

@@ -222,7 +222,7 @@ def test_what_an_app_of_an_old_release_said_is_unquoted(text):
         assert str(error) == f"The app on Space x failed: {text}"
 
 
-async def test_a_reason_that_is_no_text_is_left_out(space):
+async def test_a_reason_that_is_not_text_is_left_out(space):
     deep = event("unexpected_error", message="DEEP").replace(b'"DEEP"', b"[" * 1000 + b"]" * 1000)
     space.on("data", stream([STARTS, generating(value("ab")), appended("c"), deep]))
     outcome = await ask(model_for(space))

@@ -103,7 +103,7 @@ async def test_half_an_answer_and_then_silence_ends_after_timeout_seconds(space,
 
 
 @pytest.mark.parametrize("step", [*BEFORE_THE_STREAM, "data"])
-async def test_an_answer_that_trickles_for_ever_ends_after_timeout_seconds(space, step):
+async def test_an_answer_that_trickles_forever_ends_after_timeout_seconds(space, step):
     head = [b"HTTP/1.1 200 OK\r\n", *[b"X-%d: 1\r\n" % number for number in range(1000)]]
     space.on(step, raw(head, pause=0.01))
     model = model_for(space, timeout=0.15, **settings_for(step))
@@ -155,7 +155,7 @@ class _Recorder:
 
 
 @pytest.mark.parametrize("answer", [reset, close, silence, hang_up, reply("no", 500)])
-async def test_a_farewell_that_fails_concerns_nobody(space, answer, caplog):
+async def test_a_cancel_request_that_fails_is_ignored(space, answer, caplog):
     space.on("cancel", answer)
     space.on("data", stream(answer_events()[:4], end=silence))
     async for message in model_for(space).astream("hi"):

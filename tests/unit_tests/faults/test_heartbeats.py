@@ -1,4 +1,4 @@
-"""Heartbeats: a sign of life, but not for ever."""
+"""Heartbeats: a sign of life, but not forever."""
 
 import asyncio
 from itertools import repeat
@@ -11,7 +11,7 @@ from tests.unit_tests.faults.calls import ask, model_for
 from tests.unit_tests.faults.server import HEARTBEAT, answer_events, silence, stream
 
 
-async def test_heartbeats_for_ever_are_bounded_by_total_timeout(space):
+async def test_heartbeats_forever_are_bounded_by_total_timeout(space):
     space.on("data", stream(repeat(HEARTBEAT), pause=0.02))
     async with asyncio.timeout(2):
         outcome = await ask(model_for(space, timeout=0.2, total_timeout=0.5))
@@ -20,7 +20,7 @@ async def test_heartbeats_for_ever_are_bounded_by_total_timeout(space):
     await space.quiet(cancels=1)
 
 
-async def test_heartbeats_for_ever_before_the_call_starts_are_bounded_by_queue_timeout(space):
+async def test_heartbeats_forever_before_the_call_starts_are_bounded_by_queue_timeout(space):
     space.on("data", stream(repeat(HEARTBEAT), pause=0.02))
     async with asyncio.timeout(2):
         outcome = await ask(model_for(space, timeout=0.2, queue_timeout=0.4))
@@ -30,7 +30,7 @@ async def test_heartbeats_for_ever_before_the_call_starts_are_bounded_by_queue_t
 
 
 @pytest.mark.parametrize("begun", [[], answer_events("abc")[:3]], ids=["queued", "in the answer"])
-async def test_heartbeats_for_ever_are_bounded_without_any_setting(space, monkeypatch, begun):
+async def test_heartbeats_forever_are_bounded_without_any_setting(space, monkeypatch, begun):
     monkeypatch.setattr(deadlines, "_PATIENCE", 0.4)
     space.on("data", stream([*begun, *[HEARTBEAT] * 200], pause=0.02, end=silence))
     async with asyncio.timeout(2):
@@ -42,14 +42,14 @@ async def test_heartbeats_for_ever_are_bounded_without_any_setting(space, monkey
     await space.quiet(cancels=1)
 
 
-async def test_an_answer_that_goes_on_outlasts_our_patience(space, monkeypatch):
+async def test_an_answer_that_continues_outlasts_the_default_limit(space, monkeypatch):
     monkeypatch.setattr(deadlines, "_PATIENCE", 0.3)
     space.on("data", stream(answer_events("a" * 20), pause=0.05))
     outcome = await ask(model_for(space, timeout=0.2))
     assert (outcome.text, outcome.error) == ("a" * 20, None)
 
 
-async def test_a_time_that_was_given_counts_instead_of_our_patience(space, monkeypatch):
+async def test_a_time_that_was_given_counts_instead_of_the_default_limit(space, monkeypatch):
     monkeypatch.setattr(deadlines, "_PATIENCE", 0.1)
     events = answer_events("ab")
     space.on("data", stream([*[HEARTBEAT] * 20, *events], pause=0.02))

@@ -1,4 +1,4 @@
-"""What the hub says of a Space that does not answer; and a hub that does not answer itself."""
+"""What the Hub API says of a Space that does not answer, and a Hub API that does not answer."""
 
 import asyncio
 
@@ -62,7 +62,7 @@ def stage(name):
     return reply(json.dumps({"stage": name}))
 
 
-async def test_the_hub_says_where_a_space_is(space, model):
+async def test_the_hub_api_says_where_a_space_is(space, model):
     assert (await ask(model())).text == ANSWER
     assert [request.target for request in space.asked("host")] == [
         "/api/spaces/Owner/Some.Name/host"
@@ -90,21 +90,21 @@ async def test_the_hub_says_where_a_space_is(space, model):
         late(reply("{}"), 1),
     ],
 )
-async def test_a_hub_that_says_nothing_of_use_leaves_the_host_to_the_rule(space, model, fault):
+async def test_a_hub_api_that_says_nothing_of_use_leaves_the_host_to_the_rule(space, model, fault):
     space.on("host", fault)
     async with asyncio.timeout(3):
         assert (await ask(model())).text == ANSWER
     assert model.hosts == [HOST]
 
 
-async def test_a_hub_that_refuses_connections_leaves_the_host_to_the_rule(model, monkeypatch):
+async def test_a_hub_api_that_refuses_connections_leaves_the_host_to_the_rule(model, monkeypatch):
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     assert (await ask(model())).text == ANSWER
     assert model.hosts == [HOST]
 
 
 @pytest.mark.parametrize("status", [401, 403, 404])
-async def test_a_space_that_the_hub_does_not_show_is_not_found(space, model, status):
+async def test_a_space_that_the_hub_api_does_not_show_is_not_found(space, model, status):
     space.on("host", reply('{"error": "Repository not found"}', status))
     error = await failure(
         model(), SpaceNotFoundError, "There is no Space Owner/Some.Name, or it is"
@@ -199,7 +199,9 @@ def test_every_stage_has_its_own_words():
         reply("{}", 401),
     ],
 )
-async def test_where_the_hub_knows_no_reason_the_space_s_own_answer_counts(space, model, runtime):
+async def test_where_the_hub_api_knows_no_reason_the_space_s_own_answer_counts(
+    space, model, runtime
+):
     space.on("config", page(503))
     space.on("runtime", runtime)
     async with asyncio.timeout(3):
@@ -225,7 +227,7 @@ def test_the_rule_makes_a_host_of_an_id(space_id, host):
     assert hub.host_by_rule(space_id).host == host
 
 
-async def test_the_hub_of_the_environment_sees_no_token(space, model):
+async def test_the_hub_api_of_the_environment_sees_no_token(space, model):
     await ask(model(hf_token="hf_secret"))
     (request,) = space.asked("host")
     assert "hf_secret" not in repr(request)

@@ -1,4 +1,4 @@
-"""Whoever leaves an answer leaves nothing behind: no socket, task or thread, no place in the queue."""
+"""A call that is left leaves nothing behind: no socket, task or thread, no place in the queue."""
 
 import asyncio
 import gc
@@ -51,7 +51,7 @@ async def settled(count, wanted: int, seconds: float = 3) -> None:
 
 @linux_only
 @pytest.mark.parametrize("way", ASYNC, ids=name_of)
-async def test_whoever_leaves_leaves_nothing_behind(space, way):
+async def test_leaving_an_asynchronous_call_leaves_nothing_behind(space, way):
     await ask(model_for(space))  # what stays for later calls is there from now on
     await settled(lambda: len(space.connections), 1)
     tasks, open_sockets, threads = len(asyncio.all_tasks()), sockets(), threading.active_count()
@@ -67,7 +67,7 @@ async def test_whoever_leaves_leaves_nothing_behind(space, way):
 
 @linux_only
 @pytest.mark.parametrize("way", SYNC, ids=name_of)
-async def test_whoever_leaves_a_synchronous_call_leaves_nothing_behind(space, way, thread):
+async def test_leaving_a_synchronous_call_leaves_nothing_behind(space, way, thread):
     loop = asyncio.get_running_loop()
     await loop.run_in_executor(thread, model_for(space).invoke, "hi")
     await settled(lambda: len(space.connections), 1)
@@ -102,7 +102,7 @@ async def test_a_slot_is_free_again_after_leaving(space, way):
 
 
 def count_farewells(space) -> list[int]:
-    """Have each farewell take a while, and list how many are under way as each comes."""
+    """Make each cancel request slow, and list how many are under way as each comes."""
     at_a_time = [0]
     under_way = 0
 
@@ -138,7 +138,7 @@ async def leave_at_once(url: str) -> None:
     await asyncio.gather(*calls, return_exceptions=True)
 
 
-async def test_a_crowd_that_leaves_at_once_says_farewell_in_turn(space):
+async def test_a_crowd_that_leaves_at_once_cancels_in_turn(space):
     space.on("data", STALLS)
     at_a_time = count_farewells(space)
     await leave_at_once(space.url)
@@ -146,7 +146,7 @@ async def test_a_crowd_that_leaves_at_once_says_farewell_in_turn(space):
     assert max(at_a_time) == visitor._MOST_CANCELLING
 
 
-async def test_a_crowd_whose_loop_ends_says_farewell_all_the_same(space):
+async def test_a_crowd_whose_loop_ends_still_cancels(space):
     space.on("data", STALLS)
     at_a_time = count_farewells(space)
     await asyncio.to_thread(asyncio.run, leave_at_once(space.url))
@@ -189,7 +189,7 @@ async def run_alone(space, ways: str) -> str:
         await process.wait()
         raise
     assert process.returncode == 0, printed.decode()
-    # Debug mode tells of steps that took long, which on a busy machine any may.
+    # Debug mode reports steps that took long, which on a busy machine any may.
     lines = printed.decode().splitlines(keepends=True)
     return "".join(line for line in lines if not line.startswith("Executing <"))
 

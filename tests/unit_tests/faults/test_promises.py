@@ -105,14 +105,14 @@ async def test_a_description_that_is_none_is_no_gradio_space(space, body):
 
 
 @pytest.mark.parametrize("junk", JUNK, ids=JUNK_IDS)
-async def test_junk_anywhere_in_the_description_is_harmless_or_an_error_of_ours(space, junk):
+async def test_junk_anywhere_in_the_description_is_harmless_or_a_qwen_space_error(space, junk):
     for path in places(CONFIG):
         space.on("config", reply(json.dumps(replaced(CONFIG, path, junk))))
         outcome = await _ask_anew(space)
         assert outcome.error is not None or outcome.text == ANSWER, path
 
 
-async def test_anything_missing_in_the_description_is_harmless_or_an_error_of_ours(space):
+async def test_anything_missing_in_the_description_is_harmless_or_a_qwen_space_error(space):
     for path in list(places(CONFIG))[1:]:
         space.on("config", reply(json.dumps(removed(CONFIG, path))))
         outcome = await _ask_anew(space)
@@ -127,7 +127,7 @@ async def _ask_anew(space):
 
 
 @pytest.mark.parametrize("depth", [100, 250, 500, 1000, 1020])
-async def test_a_description_nested_deeply_is_harmless_or_an_error_of_ours(space, depth):
+async def test_a_description_nested_deeply_is_harmless_or_a_qwen_space_error(space, depth):
     document = json.dumps(CONFIG).replace('"Input"', f'"Input", "value": {nested(depth)}')
     document = document.replace('"tuples"', f'"tuples", "other": {nested(depth)}')
     space.on("config", reply(document))
@@ -137,7 +137,7 @@ async def test_a_description_nested_deeply_is_harmless_or_an_error_of_ours(space
 
 
 @pytest.mark.parametrize("depth", [250, 500, 1000])
-async def test_a_default_nested_too_deeply_to_be_sent_back_is_an_error_of_ours(space, depth):
+async def test_a_default_nested_too_deeply_to_be_sent_back_is_a_qwen_space_error(space, depth):
     config = copy.deepcopy(CONFIG)
     config["components"].append({"id": 3, "type": "json", "props": {"label": "x", "value": "DEEP"}})
     config["dependencies"][0]["inputs"].append(3)
@@ -147,7 +147,7 @@ async def test_a_default_nested_too_deeply_to_be_sent_back_is_an_error_of_ours(s
     await space.quiet(cancels=0)
 
 
-async def test_a_value_that_is_no_json_is_refused_before_the_queue_is_joined(space):
+async def test_a_value_that_is_not_json_is_refused_before_the_queue_is_joined(space):
     config = copy.deepcopy(CONFIG)
     config["components"].append({"id": 3, "type": "json", "props": {"label": "Extra"}})
     config["dependencies"][0]["inputs"].append(3)
@@ -189,7 +189,7 @@ async def test_a_call_under_another_id_than_promised_is_not_taken_for_ours(space
 
 
 @pytest.mark.parametrize("junk", JUNK, ids=JUNK_IDS)
-async def test_junk_anywhere_in_an_event_is_harmless_or_an_error_of_ours(space, junk, caplog):
+async def test_junk_anywhere_in_an_event_is_harmless_or_a_qwen_space_error(space, junk, caplog):
     caplog.set_level(logging.CRITICAL)
     whole = answer_events("abc")
     for number, piece in enumerate(whole):
@@ -205,7 +205,7 @@ async def test_junk_anywhere_in_an_event_is_harmless_or_an_error_of_ours(space, 
 
 @pytest.mark.parametrize("depth", [900, 1000, 1020, 10_000])
 @pytest.mark.parametrize("place", ["generating", "edit", "completed", "error", "log", "id", "msg"])
-async def test_an_event_nested_deeply_is_harmless_or_an_error_of_ours(space, place, depth):
+async def test_an_event_nested_deeply_is_harmless_or_a_qwen_space_error(space, place, depth):
     deep = {
         "generating": generating("DEEP"),
         "edit": generating([["replace", [0, 1], "DEEP"]]),

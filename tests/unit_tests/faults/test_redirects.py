@@ -61,7 +61,7 @@ async def test_a_redirect_to_another_host_is_not_followed(space, step, status):
 
 
 @pytest.mark.parametrize("status", STATUSES)
-async def test_a_farewell_is_redirected_nowhere(space, status):
+async def test_a_cancel_request_is_redirected_nowhere(space, status):
     async with fault_server() as other:
         space.on("cancel", moved(status, f"{other.url}/cancel"))
         async for _ in model_for(space, hf_token=TOKEN).astream("hi"):
@@ -85,7 +85,7 @@ async def test_a_farewell_is_redirected_nowhere(space, status):
         "http://a:99999/",
     ],
 )
-async def test_a_redirect_to_nonsense_is_an_error_of_ours(space, target):
+async def test_a_redirect_to_nonsense_is_a_qwen_space_error(space, target):
     space.on("config", moved(302, target))
     error = await failure(model_for(space), SpaceUnavailableError, "redirects")
     assert not error.is_retryable

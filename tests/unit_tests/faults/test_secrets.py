@@ -49,7 +49,7 @@ def found_in(text: object) -> list[str]:
 
 
 class Listener(AsyncCallbackHandler):
-    """Writes down everything that LangChain's callbacks are told."""
+    """Writes down everything that LangChain's callbacks receive."""
 
     def __init__(self):
         self.told = []
@@ -244,7 +244,7 @@ def echoes(secret):
 
 @pytest.mark.parametrize("name", echoes(""))
 @pytest.mark.parametrize("secret", [TOKEN, "pass\"word'ö <&> 12", "back\\slash%20"])
-async def test_an_event_that_repeats_a_secret_is_told_without_it(space, name, secret, emitted):
+async def test_an_event_that_repeats_a_secret_is_reported_without_it(space, name, secret, emitted):
     space.on("data", stream(echoes(secret)[name]))
     told, listener = [], Listener()
     settings = {"hf_token": TOKEN, "auth": ("ann", secret)}
@@ -258,7 +258,7 @@ async def test_an_event_that_repeats_a_secret_is_told_without_it(space, name, se
     assert not [form for form in written if form in shown]
 
 
-async def test_a_redirect_and_a_description_that_repeat_a_secret_are_told_without_it(space):
+async def test_a_redirect_and_a_description_that_repeat_a_secret_are_reported_without_it(space):
     space.on("join", reply("", 302, {"Location": f"http://evil.example/?t={TOKEN}"}))
     outcome = await ask(model_for(space, **SETTINGS))
     assert "evil.example" in str(outcome.error)
@@ -271,7 +271,7 @@ async def test_a_redirect_and_a_description_that_repeat_a_secret_are_told_withou
     assert not found_in(repr(description))
 
 
-async def test_the_hub_s_refusal_keeps_the_token(space, monkeypatch, emitted):
+async def test_the_hub_api_s_refusal_keeps_the_token(space, monkeypatch, emitted):
     monkeypatch.setattr(client, "hub_url", lambda *_: URL(space.url) / "host")
     space.on("host", reply("{}", 401))
     outcome = await ask(model_for("Owner/Name", hf_token=TOKEN))

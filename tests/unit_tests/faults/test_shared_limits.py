@@ -140,7 +140,7 @@ class Counter(BaseRateLimiter):
 @pytest.mark.parametrize("sync", [True, False], ids=["invoke", "ainvoke"])
 @pytest.mark.parametrize("refusal", [reply("busy", 503), reply("who are you?", 401)])
 @pytest.mark.filterwarnings("ignore:The call moves on to another Space")
-async def test_a_rate_limiter_counts_going_on_to_another_space(space, refusal, sync):
+async def test_a_rate_limiter_counts_moving_on_to_another_space(space, refusal, sync):
     limiter, heard = Counter(), []
     async with fault_server() as other:
         space.on("join", refusal)

@@ -337,7 +337,7 @@ async def test_a_failure_without_words_is_a_failure(space, error):
 
 
 @pytest.mark.parametrize("msg", ["process_completed", "unexpected_error"])
-async def test_a_failure_in_endless_words_is_told_in_part(space, msg):
+async def test_a_failure_in_endless_words_is_quoted_in_part(space, msg):
     words = "x" * 1_000_000
     failed = event(msg, success=False, output={"error": words}, message=words)
     space.on("data", stream([STARTS, failed, CLOSE]))

@@ -45,7 +45,7 @@ WELL = stream(answer_events())
 
 
 @pytest.mark.parametrize("fault", [reset, close, page(503), page(502), page(408)])
-async def test_a_join_that_failed_is_made_again(space, fault):
+async def test_a_join_that_failed_is_retried(space, fault):
     async def not_found_but_for_the_third(exchange):
         await (WELL if len(space.asked("join")) == 3 else reply("{}", 404))(exchange)
 
@@ -69,7 +69,7 @@ async def test_a_description_that_was_not_had_is_asked_for_again(space, fault):
 
 
 @pytest.mark.parametrize("count", [0, 1, 3])
-async def test_max_retries_is_how_often_a_call_is_made_again(space, count):
+async def test_max_retries_is_how_often_a_call_is_retried(space, count):
     space.on("join", page(503))
     space.on("data", UNKNOWN)
     await failure(model_for(space, max_retries=count), SpaceUnavailableError)
@@ -77,7 +77,7 @@ async def test_max_retries_is_how_often_a_call_is_made_again(space, count):
 
 
 @pytest.mark.parametrize("before", [[], [STARTS], [STARTS, HEARTBEAT, event("log", log="x")]])
-async def test_a_stream_that_broke_before_its_first_fragment_is_made_again(space, before):
+async def test_a_stream_that_broke_before_its_first_chunk_is_retried(space, before):
     space.on("data", stream(before, end=close), WELL)
     outcome = await ask(model_for(space, max_retries=1))
     assert (outcome.text, outcome.error) == (ANSWER, None)
@@ -104,7 +104,7 @@ FAILURES = {
 
 
 @pytest.mark.parametrize("name", FAILURES)
-async def test_after_the_first_fragment_nothing_is_made_again_and_partial_is_exact(space, name):
+async def test_after_the_first_chunk_nothing_is_retried_and_partial_is_exact(space, name):
     rest, end, kind = FAILURES[name]
     space.on("data", stream([*answer_events("abc")[:3], *rest], end=end))
     settings = {"max_retries": 3, "timeout": 0.3, "max_reply_bytes": 2000}
@@ -157,7 +157,7 @@ async def test_a_join_that_a_proxy_gave_up_is_recognised_on_the_stream(space, st
     assert len(space.asked("join")) == 1, "it may run, so no other is made"
 
 
-async def test_a_session_that_a_replica_does_not_know_is_opened_anew(space):
+async def test_a_session_that_a_replica_does_not_know_is_opened_again(space):
     space.on("data", UNKNOWN, stream(answer_events()))
     outcome = await ask(model_for(space, max_retries=1))
     assert (outcome.text, outcome.error) == (ANSWER, None)
@@ -174,7 +174,7 @@ async def test_a_join_whose_answer_was_lost_is_recognised_on_the_stream(space, l
     await space.quiet(cancels=0)
 
 
-async def test_a_join_that_never_came_there_is_told_as_a_broken_connection(space):
+async def test_a_join_that_never_came_there_is_reported_as_a_broken_connection(space):
     space.on("join", reset)
     space.on("data", stream([event("unexpected_error", None, message="404: Not Found")]))
     assert "broke" in str(await failure(model_for(space), SpaceConnectionError))
@@ -220,7 +220,7 @@ async def test_a_caller_who_leaves_a_join_that_is_never_answered_leaves_no_orpha
 
 
 @pytest.mark.parametrize("answer", [reset, silence])
-async def test_a_farewell_whose_stream_does_not_open_is_said_all_the_same(
+async def test_a_cancel_request_is_sent_even_if_the_stream_does_not_open(
     space, monkeypatch, answer
 ):
     monkeypatch.setattr(session, "_CANCELLING", 0.2)
@@ -286,7 +286,7 @@ async def test_an_error_of_a_call_survives_pickling(space):
     assert copy.is_retryable
 
 
-async def test_a_refusal_of_the_hub_survives_pickling():
+async def test_a_refusal_of_the_hub_api_survives_pickling():
     from langchain_qwen_space.space.routing.hub import stage_error
 
     error = stage_error({"stage": "SLEEPING"}, "Space Owner/Name")
@@ -294,6 +294,6 @@ async def test_a_refusal_of_the_hub_survives_pickling():
     assert (str(copy), copy.stage, copy.is_retryable) == (str(error), "SLEEPING", True)
 
 
-async def test_a_query_of_broken_unicode_is_an_error_of_ours_or_is_sent(space):
+async def test_a_query_of_broken_unicode_is_a_qwen_space_error_or_is_sent(space):
     outcome = await ask(model_for(space), "a\ud800b")
     assert outcome.text == ANSWER or type(outcome.error) is InvalidInputError

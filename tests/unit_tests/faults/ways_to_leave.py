@@ -1,6 +1,6 @@
 """Ways to leave an answer that is being streamed. `python ways_to_leave.py WAY URL` takes one.
 
-The Space at URL sends a few fragments and then nothing more.
+The Space at URL sends a few chunks and then nothing more.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""A model for jobs: it says what it was told, counts its calls, and fails when it is told to."""
+"""A model for jobs: it repeats its input, counts its calls, and fails on request."""
 
 import asyncio
 import json

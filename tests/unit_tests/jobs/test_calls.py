@@ -22,7 +22,7 @@ def test_a_prompt_is_a_message_after_the_system_prompt():
     assert messages_of(question, "Be brief.") == [SystemMessage("Be brief."), HumanMessage(" a\n")]
 
 
-def test_messages_of_openai_are_understood_with_their_tools():
+def test_messages_of_openai_are_read_with_their_tools():
     call = {"id": "1", "type": "function", "function": {"name": "f", "arguments": '{"x": 1}'}}
     found = messages(
         [
@@ -42,7 +42,7 @@ def test_messages_of_openai_are_understood_with_their_tools():
     "given",
     [[], {}, 3, "no JSON", "[]", [3], [{"content": "x"}], [{"role": "king", "content": "x"}]],
 )
-def test_messages_that_are_none_are_told(given):
+def test_messages_that_are_none_are_reported(given):
     with pytest.raises(InvalidInputError, match="The row holds no messages"):
         messages(given)
 

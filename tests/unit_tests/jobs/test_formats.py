@@ -42,7 +42,7 @@ def test_jsonl_lines_end_at_newlines_only_and_blank_ones_are_no_rows(tmp_path):
         ("a.parquet", "PAR1 not", "is not a Parquet file"),
     ],
 )
-def test_a_broken_file_is_told_with_the_place(tmp_path, name, content, message):
+def test_a_broken_file_is_reported_with_the_place(tmp_path, name, content, message):
     if name.endswith("parquet"):
         pytest.importorskip("pyarrow")
     with pytest.raises(InvalidInputError, match=message):

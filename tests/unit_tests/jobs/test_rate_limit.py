@@ -1,4 +1,4 @@
-"""Turns are given out evenly, whoever takes them."""
+"""Turns are given out evenly, to any caller."""
 
 import threading
 

@@ -71,7 +71,7 @@ def test_there_is_no_output_until_every_row_is_done(prompts, output):
     assert output.exists()
 
 
-def test_a_run_that_was_stopped_goes_on_without_asking_twice(prompts, output):
+def test_a_run_that_was_stopped_continues_without_asking_twice(prompts, output):
     names = [f"row {n}" for n in range(20)]
     job, parrot = Job(prompts(*names), output), Parrot()
     with pytest.raises(StopError):
@@ -323,7 +323,7 @@ def test_an_id_that_comes_twice_is_refused(prompts, output):
 @pytest.mark.parametrize(
     "changed", [{"system": "Be brief."}, {"schema": {"type": "object"}}, {"id": "n"}]
 )
-def test_a_job_cannot_go_on_with_other_settings(prompts, output, changed):
+def test_a_job_cannot_continue_with_other_settings(prompts, output, changed):
     source = prompts("a")
     model = FakeListChatModel(responses=["x"])
     run_batch(model, Job(source, output))
@@ -331,7 +331,7 @@ def test_a_job_cannot_go_on_with_other_settings(prompts, output, changed):
         run_batch(ChatQwenSpace(space="a/b"), Job(source, output, **changed))
 
 
-def test_a_broken_line_is_told_before_anything_is_asked(prompts, output):
+def test_a_broken_line_is_reported_before_anything_is_asked(prompts, output):
     source, parrot = prompts("a", "b"), Parrot()
     source.write_text(source.read_text() + '{"prompt": "c"')
     with pytest.raises(InvalidInputError, match=r"prompts\.jsonl, line 3 is not JSON"):
@@ -358,13 +358,13 @@ def test_columns_of_the_same_name_need_a_prefix(prompts, output):
         ("prompts.jsonl", "a.xlsx", "has to end in"),
     ],
 )
-def test_paths_that_cannot_be_are_told(prompts, tmp_path, source, output, message):
+def test_paths_that_cannot_be_are_reported(prompts, tmp_path, source, output, message):
     prompts("a")
     with pytest.raises(InvalidInputError, match=message):
         run_batch(Parrot().model, Job(tmp_path / source, tmp_path / output))
 
 
-def test_a_source_without_rows_or_without_a_question_is_told(prompts, output):
+def test_a_source_without_rows_or_without_a_question_is_reported(prompts, output):
     with pytest.raises(InvalidInputError, match="holds no rows"):
         run_batch(Parrot().model, Job(prompts(), output))
     with pytest.raises(InvalidInputError, match=r"no column 'prompt'.*first row has 'question'"):
@@ -375,7 +375,7 @@ def test_a_source_without_rows_or_without_a_question_is_told(prompts, output):
 @pytest.mark.parametrize(
     "options", [{"concurrency": 0}, {"max_calls_per_minute": -1}, {"engine": "dask"}]
 )
-def test_options_that_cannot_be_are_told(options):
+def test_options_that_cannot_be_are_reported(options):
     with pytest.raises(InvalidInputError):
         BatchOptions(**options)
 

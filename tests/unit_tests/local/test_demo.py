@@ -82,7 +82,7 @@ def test_each_text_begins_with_the_one_before_it():
 
 
 @pytest.mark.parametrize("query", ["hello", "code", "a list", "markdown, please"])
-def test_it_says_that_it_is_no_language_model(query):
+def test_it_says_that_it_is_not_a_language_model(query):
     assert "no language model" in texts(query)[-1]
 
 

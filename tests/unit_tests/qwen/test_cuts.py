@@ -197,7 +197,7 @@ class TestTokenLimit:
     @pytest.mark.parametrize(
         ("text", "most"), [("some words and\n", 80), ("今天，", 80), ("x", 1100), ("哈", 1100)]
     )
-    def test_a_fragment_costs_no_more_for_what_came_before(self, counter, text, most):
+    def test_a_chunk_costs_no_more_for_what_came_before(self, counter, text, most):
         asked = Asked(counter)
         cutter = TokenLimit(10**6, asked)
         for _ in range(200):

@@ -59,7 +59,7 @@ def test_a_model_is_found_among_full_choices(name):
     assert match_model(name, FULL) == "Qwen/Qwen2.5-7B-Instruct"
 
 
-def test_the_plain_the_coder_and_the_math_model_of_a_size_are_told_apart():
+def test_the_plain_the_coder_and_the_math_model_of_a_size_are_distinguished():
     assert match_model("7B", SHORT) == "7B"
     assert match_model("qwen2.5-coder-7b-instruct", SHORT) == "Coder-7B"
     assert match_model("qwen2.5-math-7b-instruct", SHORT) == "Math-7B"
@@ -134,7 +134,7 @@ def test_an_unknown_model_has_no_profile():
 
 
 @pytest.mark.parametrize("name", ["qwen2.5:72b", "qwen-2.5-72b", "Qwen-2.5-72B-Instruct"])
-def test_spellings_of_other_tools_are_understood(name):
+def test_spellings_of_other_tools_are_accepted(name):
     assert match_model(name, ["72B", "7B"]) == "72B"
 
 

@@ -213,7 +213,7 @@ scraps = st.sampled_from(
 
 @settings(max_examples=300, deadline=None)
 @given(st.lists(scraps, max_size=14).map("".join), places)
-def test_fragments_make_no_difference(text, where):
+def test_chunks_make_no_difference(text, where):
     tools = {"f": {"properties": {"a": {"type": "integer"}}}}
     whole = add_up(parse(text, tools=tools))
     in_bits = add_up(parse(*splits(text, where), tools=tools))
@@ -306,7 +306,7 @@ LONG = 1_000_000
     ],
     ids=["arguments", "held", "broken", "name", "gap", "no closing tag", "text"],
 )
-def test_a_million_characters_in_small_fragments_take_seconds_not_minutes(text):
+def test_a_million_characters_in_small_chunks_take_seconds_not_minutes(text):
     start = time.perf_counter()
     parse(*(text[at : at + 10] for at in range(0, len(text), 10)))
     # About 0.3 s here; anything quadratic takes minutes.

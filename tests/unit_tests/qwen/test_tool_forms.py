@@ -131,7 +131,7 @@ def test_several_calls_are_read(text):
         (r"a\nb", "a\nb"),
     ],
 )
-def test_a_backslash_that_is_no_escape_is_a_backslash(string, value):
+def test_a_backslash_that_is_not_an_escape_is_a_backslash(string, value):
     text = f'<tool_call>{{"name": "f", "arguments": {{"a": "{string}", "b": 1}}}}</tool_call>'
     assert read_all(text) == ("", [("f", {"a": value, "b": 1})], [])
 
@@ -414,7 +414,7 @@ LONG = 1_000_000
         *("list", "comma"),
     ],
 )
-def test_a_million_characters_in_small_fragments_take_seconds_not_minutes(text):
+def test_a_million_characters_in_small_chunks_take_seconds_not_minutes(text):
     parts = [text[at : at + 10] for at in range(0, len(text), 10)]
     parser = ToolCallParser(TOOLS)
     start = time.perf_counter()

@@ -95,7 +95,7 @@ BROKEN = {
     "an empty list": "[]",
     "no name": '{"arguments": {"a": 1}}',
     "an empty name": '{"name": "", "arguments": {"a": 1}}',
-    "a name that is no string": '{"name": 1, "arguments": {"a": 1}}',
+    "a name that is not a string": '{"name": 1, "arguments": {"a": 1}}',
     "arguments among the other keys": '{"name": "f", "a": 1}',
     "arguments that are a list": '{"name": "f", "arguments": [1]}',
     "arguments that are no JSON": '{"name": "f", "arguments": "a=1"}',
@@ -121,7 +121,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("body", BROKEN.values(), ids=BROKEN)
-def test_a_broken_call_is_invalid_and_the_text_goes_on(body):
+def test_a_broken_call_is_invalid_and_the_text_continues(body):
     text, valid, invalid = read(f"a\n<tool_call>{body}</tool_call>\nb\n{written()}")
     assert (text, valid, len(invalid)) == ("a\nb", [("f", {})], 1)
 
@@ -143,7 +143,7 @@ def test_a_broken_call_ends_where_the_next_begins():
     assert read(f"<tool_call>oops{written(a=1)}") == ("", [("f", {"a": 1})], [(None, "oops]")])
 
 
-def test_a_comma_at_the_end_says_that_the_call_was_to_go_on():
+def test_a_comma_at_the_end_says_that_the_call_was_to_continue():
     assert read('<tool_call>{"name": "f", "arguments": {"a": 1}},') == (
         "",
         [],

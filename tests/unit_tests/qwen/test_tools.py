@@ -60,7 +60,7 @@ def test_tools_stand_one_a_line_as_json_in_their_own_order_and_script():
     )
 
 
-def test_a_tool_that_is_no_json_is_refused():
+def test_a_tool_that_is_not_json_is_refused():
     with pytest.raises(InvalidInputError, match="cannot be written as JSON"):
         tools_section([{"function": object()}])
 

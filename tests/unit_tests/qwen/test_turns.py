@@ -188,7 +188,7 @@ def test_system_messages_alone_are_refused():
 
 
 @pytest.mark.parametrize("after", [[], [SystemMessage("late")]])
-def test_a_last_word_of_the_ai_is_refused(after):
+def test_a_last_message_of_the_ai_is_refused(after):
     with pytest.raises(InvalidInputError, match=r"last message is from the AI.*end with"):
         from_messages([HumanMessage("hi"), AIMessage("hello"), *after])
 
@@ -228,7 +228,7 @@ def test_a_human_message_after_tool_results_joins_their_turn():
         AIMessage("", tool_calls=[call(), call()]),
         result("1"),
         result("2"),
-        HumanMessage("go on"),
+        HumanMessage("continue"),
     ]
     assert from_messages(messages).query == (
         "<tool_response>\n1\n</tool_response>\n<tool_response>\n2\n</tool_response>\n\ngo on"

@@ -1,4 +1,4 @@
-"""However a conversation grows, its prompt is the template's, holds every text and goes on from the last."""
+"""However a conversation grows, its prompt is the template's, holds every text and extends the last."""
 
 import itertools
 

@@ -121,7 +121,7 @@ def test_other_files_of_the_folder_are_no_hindrance(tmp_path):
     assert (tmp_path / ".gitattributes").read_text() == "mine"
 
 
-def test_a_file_where_the_folder_should_be_is_told(tmp_path):
+def test_a_file_where_the_folder_should_be_is_reported(tmp_path):
     (tmp_path / "space").write_text("mine")
     with pytest.raises(InvalidInputError, match="space"):
         export.export(tmp_path / "space", BACKENDS["demo"])

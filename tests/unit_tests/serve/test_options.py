@@ -86,7 +86,7 @@ def test_an_address_that_is_not_this_machines_is_named():
         ("torch", ["--backend", "transformers"], "local,transformers"),
     ],
 )
-def test_a_missing_extra_is_told_with_the_command_that_installs_it(
+def test_a_missing_extra_is_reported_with_the_command_that_installs_it(
     module, options, extra, monkeypatch, tmp_path
 ):
     absent = f"raise ModuleNotFoundError('No module named {module}', name='{module}')"

@@ -27,7 +27,7 @@ class TestToken:
     """Who is shown the token."""
 
     @pytest.mark.parametrize("explicit", [True, False])
-    def test_the_hub_and_spaces_are(self, explicit):
+    def test_the_hub_api_and_spaces_are(self, explicit):
         assert headers("https://huggingface.co/api/spaces/x/host", explicit=explicit) == HUB
         for host in ("owner-name.hf.space", "OWNER-NAME.HF.SPACE", "a.b.hf.space"):
             assert headers(f"https://{host}/config", explicit=explicit) == SHOWN

@@ -26,7 +26,7 @@ def learned(data: bytes, tail=TAIL) -> Appends:
 
 
 @given(st.text(), st.floats(allow_nan=False, allow_infinity=False), st.text())
-def test_another_fragment_at_another_time_is_read_exactly(fragment, duration, first):
+def test_another_chunk_at_another_time_is_read_exactly(fragment, duration, first):
     try:
         data = event(fragment, duration)
         appends = learned(event(first))
@@ -86,7 +86,7 @@ def test_an_event_that_is_not_simply_an_append_is_not_learned(data):
     assert learned(data).fragment(data, TAIL) is None
 
 
-def test_a_server_that_changes_its_events_for_ever_is_not_learned_for_ever():
+def test_a_server_that_changes_its_events_forever_is_not_learned_forever():
     appends = Appends()
     for number in range(100):
         data = event(**{f"key{number}": 1})

@@ -36,7 +36,7 @@ def test_every_recorded_form_is_known():
 
 
 @pytest.mark.parametrize("folder", FORMS)
-def test_the_form_of_a_recorded_chatbot_is_told_by_its_component(folder):
+def test_the_form_of_a_recorded_chatbot_is_detected_from_its_component(folder):
     config = replay.config(folder)
     chatbot = next(item for item in config["components"] if "chatbot" in item["type"])
     release = tuple(map(int, config["version"].split(".")))
@@ -112,7 +112,7 @@ def test_a_history_that_the_app_trims_does_not_hide_the_answer(form, kept):
 
 
 @pytest.mark.parametrize("form", CHATBOTS)
-def test_a_question_that_the_app_rewrites_is_told_by_its_place(form):
+def test_a_question_that_the_app_rewrites_is_found_by_its_place(form):
     value = Chat(form, HISTORY, "Q, please", [Said("new")]).value()
     assert read(form, value, 2) == "new"
     assert read(form, value, 3) is None

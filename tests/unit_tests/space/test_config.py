@@ -203,7 +203,7 @@ def mutate(data, config):
 
 
 @given(st.data())
-def test_a_config_in_disorder_is_understood_or_refused(data):
+def test_a_config_in_disorder_is_read_or_refused(data):
     config = copy.deepcopy(data.draw(st.sampled_from(CONFIGS)))
     for _ in range(data.draw(st.integers(1, 6))):
         mutate(data, config)
@@ -221,7 +221,7 @@ def test_a_config_in_disorder_is_understood_or_refused(data):
 
 @pytest.mark.parametrize("key", ["version", "protocol", "root", "dependencies", "components"])
 @pytest.mark.parametrize("prop", ["label", "choices", "visible", "value", "minimum", "type"])
-def test_a_config_that_is_nested_without_end_is_understood_or_refused(key, prop):
+def test_a_config_that_is_nested_without_end_is_read_or_refused(key, prop):
     nested = []
     for _ in range(1000):
         nested = [nested]

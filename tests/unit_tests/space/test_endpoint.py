@@ -359,7 +359,7 @@ class TestRoles:
         ]
         assert self.roles(*boxes) == {"query": 3, role: 2}
 
-    def test_roles_are_told_where_there_is_a_doubt(self, caplog):
+    def test_roles_are_reported_where_there_is_a_doubt(self, caplog):
         boxes = [("textbox", "Message", None, {}), ("number", "Temperature", 1, {})]
         with caplog.at_level(logging.INFO):
             roles = self.roles(*boxes, ("slider", "Temperature of it", 1, {}))

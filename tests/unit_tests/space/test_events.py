@@ -104,7 +104,7 @@ def test_a_recorded_queue_counts_down(folder):
 
 
 @pytest.mark.parametrize("folder", replay.FOLDERS)
-def test_a_recorded_notice_is_told(folder):
+def test_a_recorded_notice_is_reported(folder):
     heard = [told_of(**event) for event in replay.load(folder, "info").events()]
     notices = [event for events in heard for event in events if isinstance(event, NoticeEvent)]
     assert {notice.level for notice in notices} == {"info", "warning"}

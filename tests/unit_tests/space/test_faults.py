@@ -78,7 +78,7 @@ def test_a_space_with_a_login_asks_for_one(body):
     assert "401: Not authenticated. The Space has a login: give auth=" in str(error)
 
 
-def test_a_full_queue_is_told_from_a_space_that_is_down():
+def test_a_full_queue_is_distinguished_from_a_space_that_is_down():
     full = refused(503, '{"detail":"Queue is full. Max size is 1 and size is 1."}', Retry_After="7")
     assert type(full) is QueueFullError
     assert full.is_retryable
@@ -113,7 +113,7 @@ def test_a_redirect_is_not_followed(status):
         ("", "", "."),
     ],
 )
-def test_of_a_body_only_its_words_are_told(body, content_type, said):
+def test_only_the_text_of_a_body_is_reported(body, content_type, said):
     error = refused(502, body, Content_Type=content_type)
     assert f"answered POST queue/join with 502{said} It may" in str(error)
 
@@ -156,7 +156,7 @@ DATES = st.lists(
 
 @given(st.integers(300, 599), st.text() | DATES, st.text(), st.text())
 @example(429, "Mon, 1 Jan 0001 00:00:00 -2359", "", "")
-def test_any_answer_is_an_error_of_ours(status, retry_after, body, content_type):
+def test_any_answer_is_a_qwen_space_error(status, retry_after, body, content_type):
     error = refused(status, body, Retry_After=retry_after, Content_Type=content_type)
     assert isinstance(error, QwenSpaceError)
     assert error.retry_after is None or error.retry_after >= 0
@@ -171,7 +171,7 @@ def test_an_app_that_hides_its_errors_failed_without_saying_why(output):
     assert str(error).startswith(f"The app on {WHERE} failed without saying why")
 
 
-def test_what_the_app_raised_is_told():
+def test_what_the_app_raised_is_reported():
     error = raised("it broke", partial="half")
     assert type(error) is GenerationError
     assert str(error) == f"The app on {WHERE} failed: it broke"

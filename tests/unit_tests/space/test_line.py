@@ -581,7 +581,7 @@ def test_a_slot_whose_waiter_never_ran_again_comes_back_when_that_is_collected()
     asyncio.run(asyncio.wait_for(queue.acquire(), 1))
 
 
-def test_no_slot_is_lost_and_none_is_made_whoever_leaves():
+def test_leaving_neither_loses_nor_creates_a_slot():
     count, rng = 3, random.Random(0)
     queue = Slots(count)
     held, most = [0], [0]

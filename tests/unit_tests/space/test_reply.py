@@ -192,7 +192,7 @@ def test_deletes_in_two_lists_cut_the_end_off_each():
     assert reply.answer.text == "a"
 
 
-def test_thoughts_are_told_from_the_answer():
+def test_thoughts_are_distinguished_from_the_answer():
     reply = reply_for()
     thought = {"role": "assistant", "content": "hm", "metadata": {"title": "Thinking"}}
     assert reply.generating([*messages(), thought]) == [Thought("hm")]
