@@ -39,7 +39,7 @@ WORDS = {
     r"misses nothing": "plain English",
     r"the hub(?! API)": "the Hub API",
     r"a hub(?! API)": "a server with the Hub API",
-    r"fragments?": "chunk, piece",
+    r"(?<![.{])fragments?": "chunk, piece",
     r"(is|was|are|were) understood": "detected, read",
     r"words of its own": "its own words",
     r"for ever": "forever",

@@ -1,4 +1,4 @@
-# ruff: noqa: T201  it prints for whoever started it
+# ruff: noqa: T201  it is a command
 """Start the service: ``python -m examples.agent_backend``, then open the address it prints."""
 
 import argparse

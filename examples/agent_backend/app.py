@@ -52,7 +52,7 @@ def create_app(*, space: str, database_url: str) -> FastAPI:
     def page(request: Request) -> FileResponse:
         response = FileResponse(PAGE)
         if _user(request) is None:
-            # Whoever holds this name is the user. Put your own login here.
+            # This name identifies the user. Put your own login here.
             response.set_cookie(
                 _cookie(request),
                 secrets.token_urlsafe(16),

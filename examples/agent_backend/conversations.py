@@ -71,7 +71,7 @@ class Conversations:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def ask(self, thread: Thread, question: str) -> AsyncGenerator[Event]:
-        """Yields what happens until the answer is complete. Whoever leaves early ends the call."""
+        """Yields what happens until the answer is complete. Leaving early cancels the call."""
         events: asyncio.Queue[Event | None] = asyncio.Queue()
         # A task of its own, since a web server cancels over and over what a client has left. This
         # one is cancelled once, and has the time to write down what was said until then.

@@ -55,7 +55,7 @@ async def _postgres(url: str) -> AsyncIterator[Memory]:
     from psycopg.rows import DictRow, dict_row
     from psycopg_pool import AsyncConnectionPool
 
-    # A pool, so that users do not wait for each other, and lost connections are made anew.
+    # A pool, so that users do not wait for each other, and lost connections are replaced.
     async with AsyncConnectionPool[AsyncConnection[DictRow]](
         url,
         open=False,

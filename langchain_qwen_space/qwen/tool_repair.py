@@ -50,7 +50,7 @@ def read_calls(body: str, tools: Tools) -> list[tuple[str, dict[str, Any]]]:
     (`{"type": "function", "function": {…}}`); an `id` or `type` beside the name; no arguments;
     arguments under the key `parameters` or `args`, as a JSON string, or null or "" for none; keys
     in any order; Python's single quotes, `True`, `False` and `None`; raw line breaks in strings;
-    commas before a closing bracket; `//` comments; a backslash that is no escape; a list or object
+    commas before a closing bracket; `//` comments; a backslash that is not an escape; a list or object
     as a JSON string where the tool's schema allows nothing else.
 
     Raises:

@@ -23,7 +23,7 @@ from langchain_qwen_space.qwen.tool_repair import give_up
 
 FUNCTION = "<function="
 
-CUT_OFF = "The call is cut off before its end. Make it again, whole."
+CUT_OFF = "The call was cut off. Write the whole call again."
 
 _NAME = re.compile(r"<function=([^<>\n]{1,256})>")
 _PARAMETER = re.compile(r"<parameter=([^<>\n]{1,256})>")
@@ -163,7 +163,7 @@ class XMLCall:
     # What the steps share.
 
     def _end_of_value(self, text: str, at: int, *, begins_line: bool) -> int | None:
-        """Returns where reading goes on after a value that ends here; -1 if it does not end.
+        """Returns where reading continues after a value that ends here; -1 if it does not end.
 
         None if more text has to decide.
         """

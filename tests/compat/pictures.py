@@ -136,7 +136,7 @@ def asked_only(form: Form) -> Any:
 
 
 def draws(form: Form) -> Any:
-    """An app that is told to draw, and gives back the pictures that it is sent with a word."""
+    """An app that draws on request, and returns the pictures that it receives with a word."""
     with gr.Blocks() as blocks:
         chatbot = make_chatbot(form, label="Chat")
         query = gr.MultimodalTextbox(label="Message", file_count="multiple")

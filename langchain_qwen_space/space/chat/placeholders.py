@@ -53,7 +53,7 @@ class Placeholders:
             return
         if common and new.endswith(ending):
             _count(self._behind, ending, self._lock)
-        # Where only blank space changed, the server has indented the text anew.
+        # Where only blank space changed, the server has re-indented the text.
         elif 2 * common < len(old) and not _solid(new).startswith(_solid(old)):
             _count(self._before, old, self._lock)
 

@@ -1,4 +1,4 @@
-"""One try of a call on one Space, from its slot to the last fragment."""
+"""One try of a call on one Space, from its slot to the last piece of text."""
 
 import asyncio
 import logging
@@ -64,7 +64,7 @@ class Attempt:
     """One try. A context manager: whatever way it is left, it lets go of all that it holds.
 
     It holds a slot, a session on the Space and the stream of its events, and is known to the pool,
-    which cancels it when the event loop ends. Once the Space has said its last word, the slot is
+    which cancels it when the event loop ends. Once the Space has completed the answer, the slot is
     released, whether or not anybody has read that yet.
 
     Args:
@@ -83,7 +83,7 @@ class Attempt:
         event_id: The Space's id of the call, likewise.
         model: The model that is asked for, in the Space's own word.
         visitor: Who visits the Space, likewise.
-        spoke: A fragment was handed out.
+        spoke: Text was returned.
         over: The time that the caller gives the call is up.
     """
 
@@ -171,7 +171,7 @@ class Attempt:
         return [self._redacted(listed(file, self._endpoint.config)) for file in files]
 
     async def next(self) -> list[Item] | None:
-        """Go on until something has arrived; None at the end. The last item is `Finished`.
+        """Continue until something has arrived; None at the end. The last item is `Finished`.
 
         Raises:
             QwenSpaceError: See `errors`.
@@ -338,7 +338,7 @@ class Attempt:
         """Read the events of some bytes and add what they bring to `items`."""
         reply = self._reply
         assert reply is not None  # noqa: S101
-        grown: list[str] = []  # fragments that have arrived together, nothing between them
+        grown: list[str] = []  # text that has arrived together, nothing between it
         try:
             for data in self._decoder.feed(chunk):
                 if session.complete:
@@ -472,7 +472,7 @@ def _where_looked(endpoint: Endpoint) -> str:
 
 
 def _joined(items: list[Item]) -> list[Item]:
-    """The same items, neighbouring fragments of the same kind as one."""
+    """The same items, with neighbouring text of the same kind joined."""
     joined: list[Item] = []
     texts: list[str] = []
     for item in items:

@@ -38,8 +38,8 @@ _OF_THE_CALL = (InvalidInputError, UnknownModelError, ContextTooLongError)  # wr
 class Call:
     """One call. Iterate over `run()`.
 
-    Until the first fragment, a call whose Space fails goes on to another at once, as often as there
-    are others; after that each further try is one of `max_retries`, with their pauses.
+    Until the first text, a call whose Space fails moves on to another at once, as often as there
+    are others; after that each further try is one of `max_retries`, with its delay.
 
     Args:
         clients: The Spaces that may answer, with the same options.
@@ -196,7 +196,7 @@ class Call:
             raise error
 
     async def _has_changed(self, pool: Pool, attempt: Attempt, error: QwenSpaceError) -> bool:
-        """Whether the Space was deployed anew since its page was read, which explains `error`."""
+        """Whether the Space was redeployed since its page was read, which explains `error`."""
         client, known, name = attempt.client, attempt.found, attempt.slot.space.name
         if known is None:
             return False

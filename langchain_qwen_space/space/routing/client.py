@@ -121,10 +121,10 @@ class SpaceClient:
         return _Page(endpoint, access, time.monotonic())
 
     async def _host(self, pool: Pool) -> tuple[Access, URL]:
-        """Where the app runs: the URL given, else what the Hub API says, else the Hub's rule.
+        """Where the app runs: the URL given, else what the Hub API says, else its rule.
 
         With the access that is to be used: a token that was only found is left out if it is refused,
-        since the Hub refuses a token that has expired for public Spaces too.
+        since the Hub API refuses an expired token for public Spaces too.
         """
         access, space = self.access, self.access.space
         if access.is_url:

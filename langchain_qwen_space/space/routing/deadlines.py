@@ -10,7 +10,7 @@ _PATIENCE = 3600.0  # seconds that a Space may keep a call alive without moving 
 class Deadlines:
     """The limits of one call on one Space. Only time that is spent waiting for the Space counts.
 
-    Heartbeats end a silence, and a Space may send them for ever. So where no time was set for the
+    Heartbeats count as data, and a Space may send them forever. So where no time was set for the
     whole call, it also has to move on within an hour: to begin, or to bring more of the answer.
 
     Args:

@@ -19,10 +19,10 @@ class SpaceOptions:
         queue_timeout: The longest wait for a slot and in the Space's queue.
         total_timeout: The longest that the whole call may take.
         wake_timeout: How long a Space that is asleep or starting is waited for.
-        max_retries: How often a call is retried that failed before its first fragment.
-        max_concurrency: How many calls are on the Space at a time.
-        join_fragments: Whether fragments that have arrived together are handed out as one.
-        max_reply_bytes: The most that one event, or one answer, may hold.
+        max_retries: How often a call that failed before its first text is retried.
+        max_concurrency: How many calls are on the Space at the same time.
+        join_fragments: Whether text that arrives together is joined.
+        max_reply_bytes: The largest size of one event or one answer.
         max_config_bytes: The most that the Space's `/config` may hold.
         start: The function that the page's event calls, by name or number.
         api_name: The function that answers, by its name on the Space's API page.

@@ -1,6 +1,6 @@
 """Who may call which Space when: the one line of waiting, for one Space or any of several.
 
-It knows no network: it is told what happens. All threads and event loops of the process share it.
+It does no I/O: callers report what happens. All threads and event loops of the process share it.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ class Slot:
         since: When it was taken, in seconds of the line's clock.
         started: When the Space began to work on the call, as far as that is known.
         queued: What the Space's queue said of it last.
-        spoke: Whether a fragment of its answer has come.
+        spoke: Whether a piece of its answer has arrived.
     """
 
     space: "SpaceState"
@@ -75,7 +75,7 @@ class SpaceState:
         """Whether as many calls with that limit are on it as may be."""
         if limit is None or len(self.slots) < limit:
             return False
-        # A loop that does not run lets no call go on, and may never run again.
+        # In a loop that does not run no call continues, and may never run again.
         alive = (slot for slot in self.slots if slot.limit == limit and slot.loop.is_running())
         return sum(1 for _ in alive) >= limit
 
@@ -201,7 +201,7 @@ class Line:
             self._advance()
 
     def spoke(self, slot: Slot) -> None:
-        """The first fragment has come: whatever was wrong with the Space is over."""
+        """The first text has arrived: the Space works again."""
         with self._lock:
             self.started(slot)
             slot.spoke = True

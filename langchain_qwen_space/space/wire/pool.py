@@ -113,7 +113,7 @@ class Pool:
             if work is not None:
                 self.spawn(work, again=False)
         elif (error := task.exception()) is not None:
-            logger.debug("A Space could not be told that a call is cancelled: %s", type(error))
+            logger.debug("A cancel request failed: %s", type(error))
 
     def _session(self, *, once: bool) -> aiohttp.ClientSession:
         session = aiohttp.ClientSession(

@@ -10,7 +10,7 @@ from langchain_qwen_space.space.chat.reply import Reply
 def read(texts, placeholders, *, steps=()):
     """What a stream hands out with each of the texts that an answer is in turn, and at its end.
 
-    After those of `steps`, by index, another function goes on.
+    After those of `steps`, by index, another function continues.
     """
     reply = Reply(Form.REPLY, 0, "q", whole=True, max_chars=10_000, placeholders=placeholders)
     handed = []
@@ -64,7 +64,7 @@ def test_a_text_that_ends_like_a_cursor_comes_whole():
     assert read(["a▌"], known) == (["a", "▌"], False)
 
 
-def test_text_that_the_server_indents_anew_is_none():
+def test_text_that_the_server_indents_again_is_none():
     known = Placeholders()
     assert read(["- one", "1. a:\n- one", "1. a:\n   - one\n2. b"], known)[1]
     assert read(["x\n- one", "x\n   - one\ny"], known)[1]
