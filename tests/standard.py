@@ -29,6 +29,26 @@ class WhatItCan:
         return True
 
     @property
+    def supports_image_inputs(self):
+        return True
+
+    @property
+    def supports_image_tool_message(self):
+        return True
+
+    @property
+    def supports_pdf_inputs(self):
+        return True
+
+    @property
+    def supports_pdf_tool_message(self):
+        return True
+
+    @property
+    def supports_audio_inputs(self):
+        return True
+
+    @property
     def supports_model_override(self):
         return True
 

@@ -4,6 +4,7 @@ Gradio comes with the extra ``local`` and is loaded in the server's own process 
 """
 
 from langchain_qwen_space.local.demo import demo
+from langchain_qwen_space.local.demo_files import demo_with_files
 from langchain_qwen_space.local.local_space import LocalSpace
 
-__all__ = ["LocalSpace", "demo"]
+__all__ = ["LocalSpace", "demo", "demo_with_files"]

@@ -4,8 +4,11 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 
-Answer = Callable[[str, list[tuple[str, str]], str, str], Iterable[str]]
-"""``(system, history, query, model)`` -> the text so far, again and again; see `LocalSpace`."""
+Answer = Callable[..., Iterable[str]]
+"""``(system, history, query, model)`` -> the text so far, again and again; see `LocalSpace`.
+
+A function that has a parameter `files` as well gets the paths of the files there.
+"""
 
 NOTHING_YET = ""
 """What to yield before beginning anything that has to be ended again.

@@ -30,8 +30,9 @@ class LocalSpace:
         answer: What answers: a function ``(system, history, query, model)`` that yields the text
             so far, again and again, as Gradio's functions do. `system` is the system prompt,
             `history` the earlier turns as (user, assistant) pairs of text, `query` what is asked
-            now, `model` the model's name, such as "qwen2.5-72b-instruct". It may also be given as
-            "module:function". It runs in the server's process, in several threads at a time. It is
+            now, `model` the model's name, such as "qwen2.5-72b-instruct". With a parameter `files` it
+            gets a list for each user turn, the question's last, of the paths of the files in it, and
+            the page takes files. It may also be given as "module:function". It runs in the server's process, in several threads at a time. It is
             carried there by cloudpickle, so a lambda or a function of a notebook will do; where
             cloudpickle is missing, it must be importable. When a caller leaves, its generator is
             closed at the next ``yield``.

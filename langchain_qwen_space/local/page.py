@@ -4,6 +4,7 @@ Clients read the endpoint off the page's ``/config``, so labels, the order of in
 in which things are made (it numbers them) are the ones that the public Space has.
 """
 
+import inspect
 import time
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -16,6 +17,7 @@ DEFAULT_SYSTEM = "You are Qwen, created by Alibaba Cloud. You are a helpful assi
 GENERAL = ["72B", "32B", "14B", "7B", "3B", "1.5B", "0.5B"]
 MATH = ["Math-72B", "Math-7B", "Math-1.5B"]
 CODER = ["Coder-7B", "Coder-1.5B"]
+VISION = [f"Qwen2.5-VL-{size}-Instruct" for size in ("72B", "32B", "7B", "3B")]
 
 # What Gradio's chatbot hands to a function and takes from it: role, content and a few more keys.
 Message = dict[str, Any]
@@ -32,7 +34,8 @@ def build(
     """Lay out the page and connect `answer` to it.
 
     Args:
-        answer: What answers, see `LocalSpace`.
+        answer: What answers, see `LocalSpace`. If it takes `files`, they can be attached to the
+            question, and the models are by default those of Qwen2.5-VL.
         models: The names of the models that answer, of which callers choose. By default those of
             the public Space, which `answer` gets as "qwen2.5-72b-instruct" and the like.
         concurrency: How many answers may be written at a time.
@@ -43,8 +46,11 @@ def build(
     Returns:
         The page, not yet served.
     """
+    takes_files = "files" in inspect.signature(answer).parameters
+    models = models or (VISION if takes_files else ())
     general_names, math_names, coder_names = (models, [], []) if models else (GENERAL, MATH, CODER)
     first = general_names[0]
+    empty = None if takes_files else ""  # the box, once the question is sent
 
     def full_name(choice: str) -> str:
         return choice if models else f"Qwen2.5-{choice}-instruct"
@@ -52,20 +58,26 @@ def build(
     def model_name(choice: str) -> str:
         return choice if models else full_name(choice).lower()
 
-    def message(role: str, text: str) -> Message:
-        return {"role": role, "content": text if revises else [{"type": "text", "text": text}]}
+    def message(role: str, text: str, paths: Sequence[str] = ()) -> Message:
+        said: Any = text if revises else {"type": "text", "text": text}
+        if not paths:
+            return {"role": role, "content": text if revises else [said]}
+        return {"role": role, "content": [*({"path": path} for path in paths), said]}
 
     def model_chat(
-        query: str | None, history: list[Message], system: str, choice: str
-    ) -> Iterator[tuple[str, list[Message], str]]:
+        asked: Any, history: list[Message], system: str, choice: str
+    ) -> Iterator[tuple[Any, list[Message], str]]:
+        query, paths = (asked["text"], asked["files"]) if takes_files else (asked, [])
         query = query or ""
         pairs = _pairs(history)
+        files = [*(_paths(turn) for turn in history[::2]), paths]
         shown = [
-            message(role, text)
-            for pair in pairs
+            message(role, text, attached if role == "user" else ())
+            for pair, attached in zip(pairs, files, strict=False)
             for role, text in zip(("user", "assistant"), pair, strict=True)
         ]
-        texts = answer(system, pairs, query, model_name(choice))
+        given: dict[str, Any] = {"files": files} if takes_files else {}
+        texts = answer(system, pairs, query, model_name(choice), **given)
         if isinstance(texts, str):
             raise TypeError(
                 "The answering function returned a string. It must yield the text so far, "
@@ -73,7 +85,8 @@ def build(
             )
         try:
             for text in texts:
-                yield "", [*shown, message("user", query), message("assistant", text)], system
+                now = [message("user", query, paths), message("assistant", text)]
+                yield empty, [*shown, *now], system
                 time.sleep(pace)
         finally:
             # Gradio closes this generator when its caller has left. The one inside must end now,
@@ -86,15 +99,15 @@ def build(
             return gr.skip(), gr.skip(), gr.skip()
         return chosen, None, None
 
-    def clear_session() -> tuple[str, list[Message]]:
-        return "", []
+    def clear_session() -> tuple[Any, list[Message]]:
+        return empty, []
 
     def modify_system_session(system: str) -> tuple[str, str, list[Message]]:
         system = system or DEFAULT_SYSTEM
         return system, system, []
 
-    def choose_radio(choice: str, system: str) -> tuple[str, str, str, str]:
-        return f"## {full_name(choice)}", system, system, ""
+    def choose_radio(choice: str, system: str) -> tuple[str, str, str, Any]:
+        return f"## {full_name(choice)}", system, system, empty
 
     page = gr.Blocks()
     # Gradio runs no more than this at a time, whatever its limits say: the answers, and some room
@@ -128,7 +141,12 @@ def build(
                     modify = gr.Button("Set system prompt and clear history", scale=2)
                 system_state = gr.Textbox(value=DEFAULT_SYSTEM, visible=False)
             chatbot = gr.Chatbot(label=first.lower())
-            query_box = gr.Textbox(lines=1, label="Input")
+            if takes_files:
+                query_box: Any = gr.MultimodalTextbox(
+                    lines=1, label="Input", file_count="multiple", submit_btn=False
+                )
+            else:
+                query_box = gr.Textbox(lines=1, label="Input")
             with gr.Row():
                 clear = gr.Button("Clear history")
                 send = gr.Button("Send")
@@ -156,5 +174,10 @@ def _pairs(messages: list[Message]) -> list[tuple[str, str]]:
     roles = [message["role"] for message in messages]
     if roles != ["user", "assistant"] * (len(roles) // 2):
         raise ValueError(f"The history must be pairs of user and assistant, but it is {roles}.")
-    texts = ["".join(part["text"] for part in message["content"]) for message in messages]
+    texts = ["".join(part.get("text", "") for part in message["content"]) for message in messages]
     return list(zip(texts[::2], texts[1::2], strict=True))
+
+
+def _paths(message: Message) -> list[str]:
+    """Where the files of a message are."""
+    return [part["file"]["path"] for part in message["content"] if part["type"] == "file"]

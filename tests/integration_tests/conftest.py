@@ -2,7 +2,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from langchain_qwen_space.local import LocalSpace
+from langchain_qwen_space.local import LocalSpace, demo_with_files
 from tests.integration_tests.answers import answer
 from tests.surroundings import _no_settings_of_the_user  # noqa: F401
 
@@ -11,4 +11,11 @@ from tests.surroundings import _no_settings_of_the_user  # noqa: F401
 def space_url() -> Iterator[str]:
     """The address of a real Gradio server with a scripted answerer, no model, behind it."""
     with LocalSpace(answer, pace=0) as space:
+        yield space.url
+
+
+@pytest.fixture(scope="session")
+def picture_space_url() -> Iterator[str]:
+    """The address of a real Gradio server that takes files and looks at them, without a model."""
+    with LocalSpace(demo_with_files, pace=0) as space:
         yield space.url

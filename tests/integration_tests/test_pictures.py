@@ -251,6 +251,29 @@ async def test_fifty_megabytes_arrive_and_are_not_copied_on_the_way(model):
     assert peak < len(data) + 8 * 2**20  # the bytes out of the base64, once
 
 
+async def test_a_local_space_shows_files_to_the_function_that_answers(picture_space_url):
+    model = ChatQwenSpace(space=picture_space_url, max_retries=0)
+    text = (
+        await model.ainvoke(
+            [HumanMessage([image(), image(BLUE), image(PDF, "application/pdf", type="file")])]
+        )
+    ).text
+    assert "I am a demo, not a vision model" in text
+    assert f"a PNG picture, 8 x 8 pixels, {len(RED)} bytes, mostly red" in text
+    assert f"a PNG picture, 8 x 8 pixels, {len(BLUE)} bytes, mostly blue" in text
+    assert f"a file of {len(PDF)} bytes" in text
+
+
+async def test_a_local_space_keeps_files_and_turns_together(picture_space_url):
+    model = ChatQwenSpace(space=picture_space_url, max_retries=0)
+    messages = [HumanMessage([image()]), AIMessage("Red."), HumanMessage([image(BLUE)])]
+    text = (await model.ainvoke(messages)).text
+    assert "mostly blue" in text
+    assert "red" not in text
+    answer = await model.ainvoke([*messages, AIMessage("Blue."), HumanMessage("echo: Right.")])
+    assert answer.text == "Right."
+
+
 class Stuck:
     """A proxy before a server, which takes a piece of each upload, and the rest when that is over."""
 
