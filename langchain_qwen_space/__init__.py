@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from langchain_qwen_space.events import SpaceEvent
     from langchain_qwen_space.progress import QueueProgressCallbackHandler
     from langchain_qwen_space.space.chat.description import SpaceDescription
+    from langchain_qwen_space.space.wire.pool import aclose
 
 __all__ = [
     "ChatQwenSpace",
@@ -17,6 +18,7 @@ __all__ = [
     "QwenSpaceError",
     "SpaceDescription",
     "SpaceEvent",
+    "aclose",
     "file_block",
 ]
 
@@ -26,6 +28,7 @@ _HOME = {
     "QwenSpaceError": "errors",
     "SpaceDescription": "space.chat.description",
     "SpaceEvent": "events",
+    "aclose": "space.wire.pool",
     "file_block": "attachments",
 }
 

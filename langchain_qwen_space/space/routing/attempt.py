@@ -4,7 +4,7 @@ import asyncio
 import logging
 import reprlib
 import secrets
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
@@ -71,14 +71,15 @@ class Attempt:
         pool: The running loop's connections.
         client: The Space.
         line: Where calls wait for slots.
-        slot: This one's slot.
+        turn: Waits for a slot on the Space.
+        slot: This one's slot, if it was waited for already.
         prepare: Makes what is asked, once the endpoint is known.
         deadlines: When it is given up.
         stale: An endpoint of the Space that did not work.
 
     Attributes:
         client: The Space.
-        slot: The slot on it.
+        slot: The slot on it; None before it was waited for.
         found: The chat on its page, once that is known.
         event_id: The Space's id of the call, likewise.
         model: The model that is asked for, in the Space's own word.
@@ -92,7 +93,8 @@ class Attempt:
         pool: Pool,
         client: SpaceClient,
         line: Line,
-        slot: Slot,
+        turn: Callable[[], Awaitable[Slot]],
+        slot: Slot | None,
         prepare: Prepare,
         deadlines: Deadlines,
         stale: Endpoint | None,
@@ -105,7 +107,7 @@ class Attempt:
         self.visitor: Visitor
         self.spoke = False
         self.over = False
-        self._pool, self._line = pool, line
+        self._pool, self._line, self._turn = pool, line, turn
         self._options = client.options
         self._prepare = prepare
         self._deadlines = deadlines
@@ -125,6 +127,7 @@ class Attempt:
         self._appends: Appends
         self._failure: QwenSpaceError | None = None
         self._handed_out = 0  # characters
+        self._loop = asyncio.get_running_loop()
         self._reading = True  # somebody waits for the Space
 
     def __enter__(self) -> Self:
@@ -144,7 +147,7 @@ class Attempt:
 
         To be called in the call's loop; again it does nothing.
         """
-        self._line.release(self.slot)
+        self._release()
         if self._upload is not None:
             self._upload.end()
         session, self._session = self._session, None
@@ -237,6 +240,7 @@ class Attempt:
             self._endpoint = endpoint = better
             ask = self._prepare(endpoint)
         self._lay_out(endpoint, ask)
+        await self._take_slot()
         if openings := endpoint.openings(self._values, ask.history, ask.given):
             page = await load_page(self.visitor, self._options, endpoint, self._hash, openings)
             if endpoint.rendered:
@@ -295,8 +299,7 @@ class Attempt:
         self._appends = Appends()
         if self._reply is not None:
             self._reply.next_step()
-        if self.slot not in self.slot.space.slots:  # nobody read the step before when it ended
-            self.slot = await self._line.slot([self.client.access.space], self.slot.limit)
+        await self._take_slot()
         session = self._session = session_for(
             self.visitor, self._options, self._endpoint.config, self._step, self._hash
         )
@@ -306,9 +309,24 @@ class Attempt:
         assert session.stream is not None  # noqa: S101
         session.stream.content.on_eof(self._said_all)
 
+    async def _take_slot(self) -> None:
+        """Wait for a slot, also where it was released because nobody read the step before."""
+        if self.slot is None or self.slot not in self.slot.space.slots:
+            began = self._loop.time()
+            try:
+                self.slot = await self._turn()
+            except SpaceTimeoutError:
+                self.over = True
+                raise
+            self._deadlines.waited = self._loop.time() - began
+
     def _said_all(self) -> None:
         """The Space has closed the stream: it works on the call no longer, read or not."""
         if not self._reading or not self._steps:
+            self._release()
+
+    def _release(self) -> None:
+        if self.slot is not None:
             self._line.release(self.slot)
 
     async def _read(self, stream: aiohttp.ClientResponse) -> bytes:
@@ -393,6 +411,7 @@ class Attempt:
         elif message.msg in ("process_completed", "process_generating"):
             self._complete(session, message.body, items)
         else:
+            assert self.slot is not None  # noqa: S101
             for event in told(message):
                 if isinstance(event, StartEvent):
                     self._deadlines.moved()
@@ -437,7 +456,7 @@ class Attempt:
 
     def _hand_out(self, fragments: list[Fragment], items: list[Item]) -> None:
         if fragments:
-            if not self.spoke:
+            if not self.spoke and self.slot is not None:
                 self.spoke = True
                 self._line.spoke(self.slot)
             self._deadlines.moved()

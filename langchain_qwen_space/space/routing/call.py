@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import AsyncGenerator, Sequence
+from functools import partial
 
 from langchain_qwen_space.errors import (
     ContextTooLongError,
@@ -82,15 +83,17 @@ class Call:
         self._loop = asyncio.get_running_loop()
         pool = await current_pool()
         while True:
-            began = self._loop.time()
-            slot = await self._turn()
-            name = slot.space.name
             self._tries += 1
-            deadlines = Deadlines(self._options, self._end, self._loop.time() - began)
+            deadlines = Deadlines(self._options, self._end)
+            slot = None
+            if len(self._clients) > 1:  # which Space it is depends on where there is room
+                slot = await self._turn(list(self._clients))
+            name = slot.space.name if slot else next(iter(self._clients))
             self.attempt = attempt = Attempt(
                 pool,
                 self._clients[name],
                 self._line,
+                partial(self._turn, [name]),
                 slot,
                 self._prepare,
                 deadlines,
@@ -110,9 +113,9 @@ class Call:
             yield [event]
             await asyncio.sleep(pause)
 
-    async def _turn(self) -> Slot:
-        """Wait for a slot on one of the Spaces."""
-        names, options = list(self._clients), self._options
+    async def _turn(self, names: Sequence[str]) -> Slot:
+        """Wait for a slot on one of these Spaces."""
+        options = self._options
         limits = {"queue_timeout": options.queue_timeout, "total_timeout": options.total_timeout}
         end = self._end
         if options.queue_timeout is not None:
@@ -142,14 +145,14 @@ class Call:
         Raises:
             QwenSpaceError: None follows.
         """
-        client, name = attempt.client, attempt.slot.space.name
+        client, name = attempt.client, attempt.client.access.space
         final = attempt.over or attempt.spoke or _is_of_the_call(error)
         if not final:
             if await self._has_changed(pool, attempt, error):
                 return self._retry(client.access.redacted(error), 0.0)
             if attempt.found is not None:  # else it was asked for when the page could not be read
                 error = await self._explained(pool, client, error)
-        if not attempt.over and not _is_of_the_call(error):
+        if attempt.slot is not None and not attempt.over and not _is_of_the_call(error):
             self._line.failed(attempt.slot, error)
         error.partial = error.partial or attempt.text
         client.access.redacted(error)
@@ -197,7 +200,7 @@ class Call:
 
     async def _has_changed(self, pool: Pool, attempt: Attempt, error: QwenSpaceError) -> bool:
         """Whether the Space was redeployed since its page was read, which explains `error`."""
-        client, known, name = attempt.client, attempt.found, attempt.slot.space.name
+        client, known, name = attempt.client, attempt.found, attempt.client.access.space
         if known is None:
             return False
         if isinstance(error, SpaceAuthenticationError) and client.access.auth is not None:

@@ -16,13 +16,15 @@ class Deadlines:
     Args:
         options: The limits in seconds; None is no limit.
         end: The loop's time at which the whole call is given up.
+
+    Attributes:
         waited: Seconds that the call has waited for its slot, which count as the queue's.
     """
 
-    def __init__(self, options: SpaceOptions, end: float | None, waited: float) -> None:
+    def __init__(self, options: SpaceOptions, end: float | None) -> None:
         self._options = options
         self._loop = asyncio.get_running_loop()
-        self._waited = waited
+        self.waited = 0.0
         self._queued: float | None = None  # since when the call stands in the Space's queue
         self._began = 0.0  # when the present read began
         self._idle = 0.0  # seconds in which the call has not moved on
@@ -30,7 +32,7 @@ class Deadlines:
 
     def joined(self) -> None:
         """The call stands in the queue."""
-        self._queued = self._loop.time() - self._waited
+        self._queued = self._loop.time() - self.waited
 
     def moved(self) -> None:
         """The Space works on the call, or brings more of the answer: it waits in no queue."""

@@ -167,3 +167,14 @@ async def current_pool() -> Pool:
         pool = _pools[loop] = Pool()
         await pool.own()
     return pool
+
+
+async def aclose() -> None:
+    """Cancel the calls of the running event loop and close its connections.
+
+    The end of the loop does so by itself (`asyncio.run` and what is like it). The next call opens
+    new connections.
+    """
+    pool = _pools.get(asyncio.get_running_loop())
+    if pool is not None:
+        await pool.aclose()
