@@ -311,7 +311,7 @@ class Attempt:
 
     async def _take_slot(self) -> None:
         """Wait for a slot, also where it was released because nobody read the step before."""
-        if self.slot is None or self.slot not in self.slot.space.slots:
+        if self.slot is None or self.slot.released is not None:
             began = self._loop.time()
             try:
                 self.slot = await self._turn()

@@ -34,7 +34,8 @@ class Slot:
         since: When it was taken, in seconds of the line's clock.
         started: When the Space began to work on the call, as far as that is known.
         queued: What the Space's queue said of it last.
-        spoke: Whether a piece of its answer has arrived.
+        spoke: Whether a fragment of its answer was read.
+        released: When it was given back.
     """
 
     space: "SpaceState"
@@ -44,6 +45,7 @@ class Slot:
     started: float | None = None
     queued: QueueEvent | None = None
     spoke: bool = False
+    released: float | None = None
 
 
 @dataclass(eq=False)
@@ -167,14 +169,12 @@ class Line:
     def release(self, slot: Slot) -> None:
         """The call is over, however it ended. Does nothing for a slot that was released."""
         with self._lock:
-            space = slot.space
-            if slot not in space.slots:
-                return
-            space.slots.discard(slot)
-            if slot.spoke and slot.started is not None:
-                took = self._clock() - slot.started
-                space.seconds += (took - space.seconds) * (_NEWEST if space.seconds else 1.0)
-            self._advance()
+            if slot.released is None:
+                slot.released = self._clock()
+                slot.space.slots.discard(slot)
+                if slot.spoke:
+                    self._learn(slot, slot.released)
+                self._advance()
 
     def others(self, spaces: Sequence[str], name: str) -> bool:
         """Whether another Space than this is not set aside."""
@@ -194,19 +194,26 @@ class Line:
         """The Space works on the call."""
         with self._lock:
             slot.queued, space = None, slot.space
-            if slot.started is None:
+            if slot.started is None and slot.released is None:
                 slot.started = self._clock()
             if space.works_on is not None:
                 space.works_on = max(space.works_on, space.running)
             self._advance()
 
     def spoke(self, slot: Slot) -> None:
-        """The first text has arrived: the Space works again."""
+        """A first fragment was read: whatever was wrong with the Space is over."""
         with self._lock:
             self.started(slot)
             slot.spoke = True
             slot.space.failures, slot.space.until = 0, 0.0
+            if slot.released is not None:  # the answer was complete before any of it was read
+                self._learn(slot, slot.released)
             self._advance()
+
+    def _learn(self, slot: Slot, end: float) -> None:
+        """Note how long the Space worked on an answer."""
+        space, took = slot.space, end - (slot.since if slot.started is None else slot.started)
+        space.seconds += (took - space.seconds) * (_NEWEST if space.seconds else 1.0)
 
     def failed(self, slot: Slot, error: QwenSpaceError) -> None:
         """Set the Space aside for a while: for longer each time, until it answers again.

@@ -58,6 +58,11 @@ class Pool:
         if self._owner is not None:
             await self._owner.aclose()
 
+    def abandon(self) -> None:
+        """Let go of everything after the loop was closed; sockets close when they are collected."""
+        for session in self._sessions.values():
+            session.detach()
+
     def visitor(self, access: Access) -> Visitor:
         """Who visits a Space with this access: the same cookies and login each time."""
         key = access.key
@@ -161,9 +166,9 @@ async def current_pool() -> Pool:
     loop = asyncio.get_running_loop()
     pool = _pools.get(loop)
     if pool is None:
-        for other in list(_pools):
-            if other.is_closed():  # without being shut down, so that its pool could not close
-                _pools.pop(other, None)
+        for other in [other for other in list(_pools) if other.is_closed()]:
+            if (left := _pools.pop(other, None)) is not None:  # its loop was not shut down
+                left.abandon()
         pool = _pools[loop] = Pool()
         await pool.own()
     return pool
