@@ -28,6 +28,7 @@ OLLAMA, OPENAI, GRADIO = "ChatOllama", "ChatOpenAI", "gradio_client"
 EVENTS_LIVE, EVENTS_BURST, EVENTS_LONG = 2_000, 5_000, 50_000
 STREAMS, TOKENS = 400, 200  # 40 a second, for five seconds
 OPENED_WITHIN = 2.0  # seconds
+UPLOADED = 10 * 2**20  # bytes
 HELD = 200  # streams that are open at once where memory is measured
 PACKAGES = ("langchain-core", "langchain-ollama", "langchain-openai", "gradio_client", "aiohttp")
 
@@ -76,6 +77,8 @@ async def measure(url: str, *, quick: bool) -> dict[str, Any]:
     tuned = await m.crowd(ours, STREAMS, TOKENS, OPENED_WITHIN)
     gc.set_threshold(*usual)
     opened = await m.connections_of_second_call(ours, url)
+    say("upload")
+    sent = await m.uploads(url, UPLOADED, rounds(15))
     say("memory")
     memory = m.memory_per_stream([MINIMAL, OURS], url, HELD, rounds(3))
     say("imports")
@@ -104,6 +107,7 @@ async def measure(url: str, *, quick: bool) -> dict[str, Any]:
         "import_model_ms": m.beyond(imports, "ChatQwenSpace", "langchain-core"),
         "import_object_ms": m.beyond(imports, "a model object", "langchain-core"),
         "connections": opened,
+        "upload_over_aiohttp": m.ratio(sent, "ours", "aiohttp"),
     }
     per_event = {
         name: {"live": median(live[name]), "burst": median((fast | burst)[name])}

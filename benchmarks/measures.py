@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import io
 import os
 import resource
 import subprocess
@@ -12,8 +13,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import median
 
+import aiohttp
 import contenders
 from contenders import Contender
+from yarl import URL
+
+from langchain_qwen_space.attachments import Attachment
+from langchain_qwen_space.space.wire.pool import current_pool
+from langchain_qwen_space.space.wire.upload import Upload
 
 HERE = Path(__file__).parent
 Rounds = dict[str, list[float]]
@@ -105,6 +112,34 @@ async def connections_of_second_call(stream: Contender, url: str) -> int:
     before = await asyncio.to_thread(opened)
     await stream("burst 50", lambda _: None)
     return await asyncio.to_thread(opened) - before
+
+
+async def uploads(url: str, size: int, rounds: int) -> Rounds:
+    """Processor time of sending a file to the Space, in milliseconds, ours and aiohttp's own."""
+    file = Attachment("noise.bin", "application/octet-stream", "", os.urandom(size))
+    client = contenders.qwen_space(url)._client()
+    _, visitor = await client.endpoint(await current_pool())
+    target = URL(url) / "upload"
+    used: Rounds = {"aiohttp": [], "ours": []}
+    async with aiohttp.ClientSession() as session:
+
+        async def bare() -> None:
+            form = aiohttp.FormData()
+            form.add_field("files", io.BytesIO(file.data or b""), filename=file.name)
+            async with session.post(target, data=form) as answer:
+                await answer.read()
+
+        async def ours() -> None:
+            upload = Upload(visitor, target, [file], None)
+            while await upload.progress() is not None:
+                pass
+
+        for _ in range(rounds):
+            for name, send in (("aiohttp", bare), ("ours", ours)):
+                start = time.process_time()
+                await send()
+                used[name].append((time.process_time() - start) * 1e3)
+    return used
 
 
 def memory_per_stream(names: Sequence[str], url: str, streams: int, rounds: int) -> Rounds:

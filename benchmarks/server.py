@@ -201,6 +201,8 @@ class Server:
             await _play("ollama", *_question(body), writer)
         elif path == "/connections":
             _whole(writer, self.connections)
+        elif path.endswith("/upload"):
+            _whole(writer, ["/tmp/noise.bin"])
         elif "/info" in path:
             _whole(writer, {"named_endpoints": {}, "unnamed_endpoints": {}})
         else:
