@@ -66,6 +66,7 @@ class ModelCall:
 
     Attributes:
         default_model: The model that the Space runs where none is named, once that is known.
+        file_kinds: Which of image, audio, video and PDF its page takes, likewise.
     """
 
     def __init__(
@@ -83,6 +84,7 @@ class ModelCall:
         before_request: Callable[[], Awaitable[object]] | None = None,
     ) -> None:
         self.default_model: str | None = None
+        self.file_kinds: frozenset[str] = frozenset()
         self._began = clock.began()
         self._thinks_untagged = True
         self._messages = messages
@@ -260,7 +262,7 @@ class ModelCall:
             given["model"] = options.model
         if options.max_tokens is not None and "max_tokens" in endpoint.roles:
             given["max_tokens"] = options.max_tokens
-        self.default_model = endpoint.default_model
+        self.default_model, self.file_kinds = endpoint.default_model, endpoint.file_kinds
         model = given.get("model") or endpoint.default_model
         self._thinks_untagged = model is None or models.may_think_untagged(model)
         self._check_length(prompt, counter, model)
@@ -273,7 +275,7 @@ class ModelCall:
         elif prompt.system:
             prompt = fold.without_system(prompt)
         notes = []
-        if prompt.files and model is not None and _reads_text_only(model):
+        if prompt.files and model is not None and models.reads_text_only(model):
             notes.append(f"runs {model} for this, which reads text only and will not see the files")
         if not endpoint.turns:
             if prompt.history and self._clients[0].options.history is None:
@@ -317,14 +319,6 @@ def _on_own_system(prompt: turns.Prompt, endpoint: Endpoint, model: str | None) 
         own = turns.DEFAULT_SYSTEM if models.profile(model) is not None else ""
     rest = prompt.system.removeprefix(turns.DEFAULT_SYSTEM)
     return replace(prompt, system=(own + rest).lstrip("\n"))
-
-
-def _reads_text_only(model: str) -> bool:
-    """Whether the model is known, and known to take nothing but text."""
-    profile = models.profile(model)
-    return profile is not None and not any(
-        profile.get(key) for key in ("image_inputs", "audio_inputs", "video_inputs")
-    )
 
 
 def _offered(model: str, choices: Sequence[str], default: str | None) -> str:

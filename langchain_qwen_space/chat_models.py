@@ -280,7 +280,7 @@ class ChatQwenSpace(BaseChatModel):
 
         client = self._client()
         endpoint, _ = await client.endpoint(await current_pool())
-        self._learn_profile(endpoint.default_model)
+        self._learn_profile(endpoint.default_model, endpoint.file_kinds)
         return client.access.redacted(describe_endpoint(client.access.space, endpoint))
 
     def list_models(self) -> list[str]:
@@ -519,7 +519,7 @@ class ChatQwenSpace(BaseChatModel):
                 else:
                     self._report(item)
                     dispatch(item, run_manager)
-        self._learn_profile(call.default_model)
+        self._learn_profile(call.default_model, call.file_kinds)
 
     async def _achunks(
         self,
@@ -544,7 +544,7 @@ class ChatQwenSpace(BaseChatModel):
                     else:
                         self._report(item)
                         await adispatch(item, run_manager)
-        self._learn_profile(call.default_model)
+        self._learn_profile(call.default_model, call.file_kinds)
 
     def _report(self, event: SpaceEvent) -> None:
         """Hand an event of the call to the model's own listener.
@@ -593,10 +593,19 @@ class ChatQwenSpace(BaseChatModel):
         """The profile that the caller gave; empty where it is only what is known of the model."""
         return {} if self.profile is None or _is_derived(self.profile) else self.profile
 
-    def _learn_profile(self, default_model: str | None) -> None:
-        """Take the profile of the Space's own default, once that is known."""
-        if self.profile is None and self.model is None and default_model:
-            self.profile = models.profile(default_model)
+    def _learn_profile(self, default_model: str | None, file_kinds: frozenset[str]) -> None:
+        """Take the profile of the Space's own default, and the files that its page takes."""
+        if self._given_profile():
+            return
+        known: ModelProfile | None = self.profile
+        if known is None and self.model is None and default_model:
+            known = models.profile(default_model)
+        if file_kinds and not (known and models.reads_text_only(str(known.get("name")))):
+            name = models.canonical_name(self.model or default_model or self._spaces[0])
+            known = {"name": name, **(known or {})}
+            for kind in ("image", "pdf", "audio", "video"):
+                known[f"{kind}_inputs"] = kind in file_kinds  # type: ignore[literal-required]
+        self.profile = known
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """As pydantic's; the profile follows the model."""
@@ -699,9 +708,15 @@ class _CustomCounter(tokens.Estimate):
 
 
 def _is_derived(profile: Any) -> bool:
-    """Whether a profile is what is known of a model, and not the caller's own."""
+    """Whether a profile is what is known of a model or its Space, and not the caller's own."""
     name = profile.get("name") if isinstance(profile, Mapping) else None
-    return isinstance(name, str) and profile == models.profile(name)
+    if not isinstance(name, str):
+        return False
+    own, known = (
+        {key: value for key, value in one.items() if not key.endswith("_inputs")}
+        for one in (profile, models.profile(name) or {"name": name})
+    )
+    return own == known
 
 
 def _result(chunks: list[ChatGenerationChunk]) -> ChatResult:

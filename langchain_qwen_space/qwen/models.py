@@ -105,6 +105,13 @@ def profile(name: str) -> ModelProfile | None:
     )
 
 
+def reads_text_only(name: str) -> bool:
+    """Whether the model is known, and known to take nothing but text."""
+    known = profile(name)
+    kinds = ("image_inputs", "audio_inputs", "video_inputs")
+    return known is not None and not any(known.get(kind) for kind in kinds)
+
+
 def _same_owner(one: str, other: str) -> bool:
     """Whether two names do not name different owners."""
     owners = {name.strip().rpartition("/")[0].casefold() for name in (one, other)} - {""}

@@ -231,6 +231,34 @@ async def test_a_model_that_reads_text_only_gets_the_files_with_a_warning(model)
     assert await reached(model("models"), message) == [("user", "", [seen(RED)])]
 
 
+async def test_the_profile_says_what_the_page_takes(model):
+    chat = model("narrow")
+    assert chat.profile is None
+    await chat.ainvoke("Hi")
+    takes = {key: value for key, value in chat.profile.items() if key.endswith("_inputs")}
+    assert takes == {
+        "image_inputs": True,
+        "pdf_inputs": True,
+        "audio_inputs": False,
+        "video_inputs": False,
+    }
+    text_only = model("models", model="qwen2.5-72b")
+    await text_only.ainvoke("Hi")
+    assert text_only.profile["image_inputs"] is False
+    assert chat.model_copy(update={"model": "72B"}).profile["image_inputs"] is False
+    own = model("box", profile={"max_input_tokens": 5000})
+    await own.ainvoke("Hi")
+    assert own.profile == {"max_input_tokens": 5000}
+
+
+async def test_a_description_says_what_the_page_takes(model):
+    assert (await model("narrow").adescribe()).files == ("'Message' takes image, .pdf, 1 at most",)
+    described = await model("beside").adescribe()
+    assert described.files[0] == "'Picture' takes image, 1 at most"
+    assert not {"Picture", "Documents"} & described.settings.keys()
+    assert "files         'Picture' takes image, 1 at most; 'Recording'" in str(described)
+
+
 async def test_a_file_is_sent_once_however_often_it_stands_in_the_page(model, requests):
     message = HumanMessage([image()])
     await reached(model("two_steps"), message, AIMessage("Red."), HumanMessage([image(BLUE)]))

@@ -37,6 +37,7 @@ class SpaceDescription:
         default_model: The model that is used by default.
         settings: The other inputs, by label, with the values that they accept.
         chain: The functions that a call runs, in order; those that load the page come first.
+        files: The inputs that take files, and which.
         doubts: Sentences on ambiguous roles, and on what could not be read.
     """
 
@@ -54,6 +55,7 @@ class SpaceDescription:
     default_model: str | None
     settings: Mapping[str, str] = field(default_factory=dict)
     chain: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
     doubts: tuple[str, ...] = ()
 
     def __str__(self) -> str:
@@ -69,6 +71,8 @@ class SpaceDescription:
             **{role: told for role, told in self.roles.items() if role not in ("history", "model")},
             "model": ": ".join(filter(None, [self.roles.get("model", "no choice"), models])),
         }
+        if self.files:
+            rows["files"] = "; ".join(self.files)
         if len(self.chain) > 1:
             rows["chain"] = ", then ".join(self.chain)
         if self.doubts:
@@ -87,7 +91,7 @@ def describe_endpoint(space: str, endpoint: Endpoint) -> SpaceDescription:
         role: _told(endpoint.inputs[index], index)
         for role, index in sorted(endpoint.roles.items(), key=lambda item: item[1])
     }
-    taken = set(endpoint.roles.values())
+    taken = {*endpoint.roles.values(), *(slot.index for slot in endpoint.file_inputs)}
     history = _HISTORY[endpoint.form]
     if not endpoint.turns:
         history = (
@@ -97,6 +101,7 @@ def describe_endpoint(space: str, endpoint: Endpoint) -> SpaceDescription:
     chain += [_name(step) for step in endpoint.steps]
     return SpaceDescription(
         chain=tuple(chain),
+        files=tuple(map(str, endpoint.file_inputs)),
         doubts=endpoint.doubts,
         space=space,
         url=str(endpoint.config.base),

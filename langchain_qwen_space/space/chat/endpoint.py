@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from langchain_qwen_space.attachments import Attachment
 from langchain_qwen_space.errors import InvalidInputError
 from langchain_qwen_space.space.chat.chatbot import Form, History
-from langchain_qwen_space.space.chat.files import MULTIMODAL, lay_out
+from langchain_qwen_space.space.chat.files import MULTIMODAL, Slot, kinds, lay_out, slots
 from langchain_qwen_space.space.chat.inputs import check, clamp, describe
 from langchain_qwen_space.space.chat.kept import KeptConversations
 from langchain_qwen_space.space.chat.placeholders import Placeholders
@@ -100,6 +100,16 @@ class Endpoint:
             item.type in SETTINGS and not item.words and index not in taken
             for index, item in enumerate(self.inputs)
         )
+
+    @property
+    def file_inputs(self) -> list[Slot]:
+        """The inputs that take files."""
+        return slots(self.inputs, self.roles["query"])
+
+    @property
+    def file_kinds(self) -> frozenset[str]:
+        """What those take: `image`, `audio`, `video`, `pdf`."""
+        return kinds(self.inputs, self.roles["query"])
 
     @property
     def own_system(self) -> str:

@@ -20,6 +20,12 @@ MULTIMODAL = (
 """Boxes whose value is `{"text", "files"}`."""
 
 _ONE = ("image", "audio", "video")  # take one file of the kind that they are named for
+_SAMPLES = {
+    "image": Attachment("a.png", "image/png", ""),
+    "audio": Attachment("a.wav", "audio/wav", ""),
+    "video": Attachment("a.mp4", "video/mp4", ""),
+    "pdf": Attachment("a.pdf", "application/pdf", ""),
+}
 _SEVERAL = ("file", "antdxattachments", "antdupload", "antduploaddragger")
 
 
@@ -56,6 +62,12 @@ def slots(inputs: Sequence[Component], query: int) -> list[Slot]:
     """The inputs that take files, in the order in which they are filled: the question's box first."""
     order = [query, *(index for index in range(len(inputs)) if index != query)]
     return [slot for index in order if (slot := _slot(inputs[index], index)) is not None]
+
+
+def kinds(inputs: Sequence[Component], query: int) -> frozenset[str]:
+    """Which of image, audio, video and PDF the inputs take."""
+    known = slots(inputs, query)
+    return frozenset(kind for kind, file in _SAMPLES.items() if any(s.takes(file) for s in known))
 
 
 def _slot(item: Component, index: int) -> Slot | None:
