@@ -42,7 +42,7 @@ def api(
         list[str] | None,
         typer.Option(
             metavar="ORIGIN",
-            help="An origin whose pages may use the server from a browser; may be given again.",
+            help="An origin whose pages may use the server from a browser; may be repeated.",
         ),
     ] = None,
 ) -> None:

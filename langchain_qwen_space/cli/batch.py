@@ -94,7 +94,9 @@ def batch(
     temperature: TemperatureOption = None,
     stop: StopOption = None,
     timeout: TimeoutOption = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many rows.")] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="How many rows at most, from the first.")
+    ] = None,
     concurrency: Annotated[
         int | None,
         typer.Option(
@@ -109,11 +111,15 @@ def batch(
         bool, typer.Option("--retry-failed", help="Ask again about rows that failed before.")
     ] = False,
     give_up_after: Annotated[
-        int, typer.Option(min=1, help="Stop when so many rows failed one after the other.")
+        int, typer.Option(min=1, help="Stop when this many rows in succession failed.")
     ] = 20,
     outage_timeout: Annotated[
         float,
-        typer.Option(min=0, help="Seconds to wait for a Space that cannot be reached, then stop."),
+        typer.Option(
+            min=0,
+            metavar="SECONDS",
+            help="How long to wait for a Space that cannot be reached, then stop.",
+        ),
     ] = 600.0,
     allow_changes: Annotated[
         bool,

@@ -74,7 +74,7 @@ def chat(
         bool, typer.Option("--no-stream", help="In a pipe: print the answer when it is complete.")
     ] = False,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object for the answer, see above.")
+        bool, typer.Option("--json", help="Print one JSON object for the answer.")
     ] = False,
 ) -> None:
     """Talk with a model, in the terminal or in a script.
@@ -102,7 +102,7 @@ def chat(
     With `--json` it is one object with these keys. `text`; `usage`: the counts of LangChain's
     `usage_metadata`, with `source`, "tokenizer" or "estimate"; `tool_calls`; `space`; `model`;
     `finish_reason`; `event_id`, the Space's id of the call; `id`, the message's; `conversation`, its
-    number in the log; `seconds`: to the end of the `queue`, the `first` chunk, the `whole` answer. If
+    number in the log; `seconds`: in the `queue`, to the `first` chunk, to the end of the `whole` answer. If
     the call fails it has `error` (`type`, `message`, `retryable`, `status`, `retry_after`) and the
     `text` until then; the exit status is 1 or 2 all the same.
     """

@@ -3,11 +3,12 @@
 import json
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 
 from langchain_qwen_space.cli.advice import advice
@@ -48,6 +49,45 @@ def print_text(text: str) -> None:
 def print_json(data: Any) -> None:
     """Write one line of JSON, whatever the encoding of standard output is."""
     print_text(f"{as_json(data, sys.stdout.encoding)}\n")
+
+
+def wrapped(text: str, width: int) -> str:
+    """Lines of at most `width` cells, each continued below its last column."""
+    return "\n".join(line for given in text.split("\n") for line in _wrapped_line(given, width))
+
+
+def _wrapped_line(line: str, width: int) -> list[str]:
+    if cell_len(line) <= width:
+        return [line]
+    column = re.match(r"\s*(?:\S+ )*\S+\s{2,}", line)
+    indent = len(column[0] if column else line) - (0 if column else len(line.lstrip()))
+    indent = indent if indent <= width // 2 else 2
+    rows = [""]
+    for word in re.findall(r"\s*\S+", line):
+        row = rows[-1] + word
+        if rows[-1].strip() and cell_len(row) > width:
+            rows.append(" " * indent + word.lstrip())
+        else:
+            rows[-1] = row
+    return rows
+
+
+def print_rows(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A table without lines; in a window that is too narrow, each row over several lines."""
+    out = console()
+    cells = [[printable(cell) for cell in row] for row in [headings, *rows]]
+    widths = [max(map(cell_len, column)) for column in zip(*cells, strict=True)]
+    if out.is_terminal and sum(widths) + 2 * len(widths) - 2 > out.width:
+        for first, *rest in cells[1:]:
+            out.print(first)
+            for heading, cell in zip(cells[0][1:], rest, strict=True):
+                out.print(wrapped(f"  {heading}: {cell}", out.width))
+        return
+    for row in cells:
+        padded = (set_cell_size(cell, width) for cell, width in zip(row, widths, strict=True))
+        out.print(
+            "  ".join(padded).rstrip(), soft_wrap=True, style="bold" if row is cells[0] else None
+        )
 
 
 def console() -> Console:
@@ -95,10 +135,10 @@ def chat_model(
     try:
         return ChatQwenSpace(**{name: value for name, value in given.items() if value is not None})
     except ValidationError as error:
-        raise InvalidInputError("\n".join(map(_told, error.errors()))) from None
+        raise InvalidInputError("\n".join(map(_explain, error.errors()))) from None
 
 
-def _told(problem: Any) -> str:
+def _explain(problem: Any) -> str:
     """A problem of pydantic's, by the option that it is about."""
     name = str(problem["loc"][0]) if problem["loc"] else "settings"
     option = {"hf_token": "token"}.get(name, name).replace("_", "-")

@@ -16,6 +16,7 @@ from langchain_qwen_space.cli.common import (
     exit_codes,
     print_json,
     printable,
+    wrapped,
 )
 from langchain_qwen_space.cli.parameters import (
     AuthOption,
@@ -71,7 +72,7 @@ def doctor(
     wrong usage.
 
     With `--json` it is one object a line for each Space: `ok`; `space`; `steps`, a list of `name`, `ok`, `seconds` and
-    `told`; `understood`, what was read off the Space, or null; `answer`; `probe`, a list of `name`,
+    `detail`; `detected`, what was read off the Space, or null; `answer`; `probe`, a list of `name`,
     `reached` ("yes", "no" or "unclear"), `answer` and `advice`; `error`, null or `type`, `message` and
     `advice`.
     """
@@ -123,7 +124,7 @@ def _examine(model: "ChatQwenSpace", space: str, *, probe: bool, as_json: bool) 
     if as_json:
         print_json(_as_data(examination, findings, error))
     elif error is not None:
-        out.print(f"What to do: {advice(error) or 'see the message.'}")
+        _print_wrapped(f"What to do: {advice(error) or 'see the message.'}")
     elif not lost:
         out.print("All is well.", style="green")
     return exit_code(error) if error is not None else FAILED if lost else 0
@@ -154,8 +155,7 @@ def _print_finding(finding: "Finding") -> None:
     out.print(finding.reached.ljust(8), style=style, end="")
     out.print(finding.name)
     if finding.reached != "yes":
-        out.print(printable(f"  The model wrote: {finding.answer!r}"))
-        out.print(f"  What to do: {finding.advice}")
+        _print_wrapped(f"  The model wrote: {finding.answer!r}\n  What to do: {finding.advice}")
 
 
 def _ignore(_: "Step") -> None:
@@ -167,19 +167,26 @@ def _print_step(step: "Step") -> None:
     out = console()
     out.print(f"{sign} {step.name}", style=style, end="")
     out.print(f", {step.seconds:.2f} s")
-    if step.told:
-        out.print(printable(step.told))
+    if step.detail:
+        _print_wrapped(step.detail)
+
+
+def _print_wrapped(text: str) -> None:
+    out = console()
+    out.print(
+        wrapped(printable(text), out.width) if out.is_terminal else printable(text), soft_wrap=True
+    )
 
 
 def _as_data(
     examination: "Examination", findings: "list[Finding]", error: QwenSpaceError | None
 ) -> dict[str, Any]:
-    understood = examination.understood
+    detected = examination.detected
     return {
         "ok": error is None,
         "space": examination.space,
         "steps": [asdict(step) for step in examination.steps],
-        "understood": None if understood is None else asdict(understood),
+        "detected": None if detected is None else asdict(detected),
         "answer": examination.answer,
         "probe": [asdict(finding) for finding in findings],
         "error": None

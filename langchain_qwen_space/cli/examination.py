@@ -27,13 +27,13 @@ class Step:
         name: What was done.
         ok: Whether it went well.
         seconds: How long it took.
-        told: What came of it, in words.
+        detail: What came of it, in words.
     """
 
     name: str
     ok: bool
     seconds: float
-    told: str = ""
+    detail: str = ""
 
 
 class Examination:
@@ -48,7 +48,7 @@ class Examination:
     Attributes:
         space: The Space.
         steps: The steps so far.
-        understood: What was read off the Space; None before that.
+        detected: What was read off the Space; None before that.
         endpoint: The same, as calls use it.
         answer: The text of the answer so far.
     """
@@ -62,7 +62,7 @@ class Examination:
         self._since = 0.0
         self._remarks: list[str] = []
         self.steps: list[Step] = []
-        self.understood: SpaceDescription | None = None
+        self.detected: SpaceDescription | None = None
         self.endpoint: Endpoint | None = None
         self.answer = ""
 
@@ -86,8 +86,8 @@ class Examination:
         observed = _ObservedClient(client, self._found)
         endpoint, _ = await observed.endpoint(await current_pool())
         self.endpoint = endpoint
-        self.understood = client.access.redacted(describe_endpoint(self.space, endpoint))
-        self._over(str(self.understood))
+        self.detected = client.access.redacted(describe_endpoint(self.space, endpoint))
+        self._over(str(self.detected))
 
     def _found(self, url: URL) -> None:
         self._over(f"  {url}")
@@ -117,9 +117,9 @@ class Examination:
             self._over("")
             self._doing = "read the whole answer"
 
-    def _over(self, told: str, *, ok: bool = True) -> None:
+    def _over(self, detail: str, *, ok: bool = True) -> None:
         now = time.perf_counter()
-        step = Step(self._doing, ok, now - self._since, told)
+        step = Step(self._doing, ok, now - self._since, detail)
         self._since = now
         self.steps.append(step)
         self._report(step)

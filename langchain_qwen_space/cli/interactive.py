@@ -11,7 +11,7 @@ from typing import Any
 
 from langchain_qwen_space.chat_models import ChatQwenSpace
 from langchain_qwen_space.cli.advice import advice
-from langchain_qwen_space.cli.common import console, printable
+from langchain_qwen_space.cli.common import console, printable, wrapped
 from langchain_qwen_space.cli.conversation import Conversation, Turn, load, save
 from langchain_qwen_space.cli.conversation_log import LogError, LoggedTalk
 from langchain_qwen_space.cli.keyboard import (
@@ -365,7 +365,7 @@ class _Chat:
 
     def _say(self, text: str) -> None:
         if text:
-            self._console.print(printable(text), style="dim")
+            self._console.print(wrapped(printable(text), self._console.width), style="dim")
 
 
 def _default(value: str | None) -> str:

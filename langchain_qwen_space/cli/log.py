@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Annotated
 
 import typer
-from rich.table import Table
+from rich.cells import cell_len, set_cell_size
 
 from langchain_qwen_space.cli.common import (
     console,
@@ -19,6 +19,8 @@ from langchain_qwen_space.cli.conversation import Conversation
 from langchain_qwen_space.cli.conversation_log import VARIABLE, ConversationLog, log_path
 from langchain_qwen_space.cli.parameters import JsonOption
 from langchain_qwen_space.errors import InvalidInputError
+
+_ONE_LINE = 60  # columns; in a narrower window the question has its own line
 
 
 def log(
@@ -89,16 +91,19 @@ def _list(kept: ConversationLog, limit: int, search: str, *, as_json: bool) -> N
     if not entries:
         print_text("No conversations.\n")
         return
-    table = Table(box=None, pad_edge=False)
-    table.add_column("number", justify="right", no_wrap=True)
-    table.add_column("last turn", no_wrap=True)
-    table.add_column("turns", justify="right", no_wrap=True)
-    table.add_column("first question", ratio=1, overflow="ellipsis", no_wrap=True)
+    out = console()
     for entry in entries:
         when = datetime.fromisoformat(entry.at).astimezone()
+        head = f"{entry.id:>4}  {when:%Y-%m-%d %H:%M}  {entry.turns:>3} turns"
         title = printable(" ".join(entry.title.split()))
-        table.add_row(str(entry.id), f"{when:%Y-%m-%d %H:%M}", str(entry.turns), title)
-    console().print(table)
+        if out.is_terminal:  # one line each, or two where there is no room
+            narrow = out.width < _ONE_LINE
+            head += "\n      " if narrow else "  "
+            room = out.width - (6 if narrow else len(head))
+            title = title if cell_len(title) <= room else set_cell_size(title, room - 1) + "…"
+            out.print(head + title, soft_wrap=True)
+        else:
+            print_text(f"{head}  {title}\n")
 
 
 def _print(conversation: Conversation) -> None:

@@ -1,14 +1,11 @@
 """`qwen-space models`: what a Space offers."""
 
-import typer
-from rich.table import Table
-
 from langchain_qwen_space.cli.common import (
     chat_model,
-    console,
     exit_codes,
     print_json,
-    printable,
+    print_rows,
+    print_text,
 )
 from langchain_qwen_space.cli.parameters import (
     AuthOption,
@@ -57,14 +54,16 @@ def models(
             print_json(found)
             return
         if not rows:
-            typer.echo(f"{described.space} offers no choice of models.")
+            print_text(f"{described.space} offers no choice of models.\n")
             return
-        table = Table(box=None, pad_edge=False)
-        table.add_column("name", overflow="fold")
-        table.add_column("model", overflow="fold")
-        table.add_column("context", justify="right", overflow="fold")
-        for row in rows:
-            told = f"{row['name']} (default)" if row["default"] else str(row["name"])
-            context = f"{row['max_input_tokens']:,}" if row["max_input_tokens"] else ""
-            table.add_row(printable(told), printable(str(row["model"])), context)
-        console().print(table)
+        print_rows(
+            ["name", "model", "context"],
+            [
+                [
+                    f"{row['name']} (default)" if row["default"] else str(row["name"]),
+                    str(row["model"]),
+                    f"{row['max_input_tokens']:,}" if row["max_input_tokens"] else "?",
+                ]
+                for row in rows
+            ],
+        )

@@ -98,7 +98,7 @@ class OneAnswer:
                 "id": message.id,
                 "conversation": None if self._talk is None else self._talk.number,
                 "seconds": {
-                    "queue": self._reply.started,
+                    "queue": self._reply.queued,
                     "first": self._reply.first,
                     "whole": self._reply.whole,
                 },

@@ -29,15 +29,25 @@ SystemOption = Annotated[
 TemperatureOption = Annotated[
     float | None,
     typer.Option(
-        "--temperature", min=0, help="How much answers vary, if the Space has this setting."
+        "--temperature",
+        metavar="NUMBER",
+        min=0,
+        help="How much answers vary, if the Space has this setting.",
     ),
 ]
 TopPOption = Annotated[
     float | None,
-    typer.Option("--top-p", min=0, max=1, help="Nucleus sampling, if the Space has this setting."),
+    typer.Option(
+        "--top-p",
+        metavar="NUMBER",
+        min=0,
+        max=1,
+        help="Nucleus sampling, if the Space has this setting.",
+    ),
 ]
 MaxTokensOption = Annotated[
-    int | None, typer.Option("--max-tokens", min=1, help="The most tokens of an answer.")
+    int | None,
+    typer.Option("--max-tokens", metavar="NUMBER", min=1, help="The most tokens of an answer."),
 ]
 StopOption = Annotated[
     list[str] | None,

@@ -14,20 +14,22 @@ if TYPE_CHECKING:
     from langchain_qwen_space.cli.conversation_log import Exchange
     from langchain_qwen_space.events import SpaceEvent
 
+_MEASURABLE = 0.01  # seconds; an answer that came at once has no speed
+
 
 class Reply:
     """What has arrived of an answer. It stays readable when `read` fails or is cancelled.
 
     Attributes:
         chunks: The chunks of the message.
-        started: Seconds from the question to the Space's start on it; None before it.
+        queued: Seconds in the Space's queue; None before the Space began.
         first: Seconds from the question to the first text; None before it.
         whole: Seconds from the question to the end; None before it.
     """
 
     def __init__(self) -> None:
         self.chunks: list[AIMessageChunk] = []
-        self.started: float | None = None
+        self.queued: float | None = None
         self.first: float | None = None
         self.whole: float | None = None
 
@@ -51,13 +53,16 @@ class Reply:
         Raises:
             QwenSpaceError: See `errors`.
         """
-        from langchain_qwen_space.events import StartEvent
+        from langchain_qwen_space.events import QueueEvent, StartEvent
 
-        began = time.perf_counter()
+        began = joined = time.perf_counter()
 
         def hear(event: "SpaceEvent") -> None:
-            if isinstance(event, StartEvent):
-                self.started = time.perf_counter() - began
+            nonlocal joined
+            if isinstance(event, QueueEvent) and joined == began:
+                joined = time.perf_counter()
+            elif isinstance(event, StartEvent):
+                self.queued = time.perf_counter() - joined
             on_event(event)
 
         model.on_event = hear
@@ -116,7 +121,7 @@ class Reply:
         parts = [
             f"{name} {seconds:.2f} s"
             for name, seconds in (
-                ("queue", self.started),
+                ("queue", self.queued),
                 ("first chunk", self.first),
                 ("total", self.whole),
             )
@@ -127,8 +132,8 @@ class Reply:
             about = "about " if estimated else ""
             parts.append(f"prompt {about}{usage['input_tokens']} tokens")
             parts.append(f"answer {about}{usage['output_tokens']} tokens")
-            seconds = (self.whole or 0.0) - (self.started or 0.0)
-            if seconds > 0:
+            seconds = (self.whole or 0.0) - (self.first or 0.0)
+            if seconds > _MEASURABLE:
                 parts.append(f"{usage['output_tokens'] / seconds:.1f} tokens/s")
         return ", ".join(parts)
 

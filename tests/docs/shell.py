@@ -29,6 +29,7 @@ PLAIN = {
     "echo",
     "docker",
     "curl",
+    "jq",
     "open",
 }
 """Commands that are not ours."""

@@ -39,8 +39,8 @@ def test_json_tells_steps_understanding_and_answer(space_url):
     assert (told["ok"], told["error"], told["space"]) == (True, None, space_url)
     assert [step["name"] for step in told["steps"]] == STEPS
     assert all(step["ok"] and step["seconds"] >= 0 for step in told["steps"])
-    assert told["understood"]["function"] == "model_chat"
-    assert "72B" in told["understood"]["models"]
+    assert told["detected"]["function"] == "model_chat"
+    assert "72B" in told["detected"]["models"]
     assert told["answer"].startswith("You said: Say hello")
 
 

@@ -11,6 +11,8 @@ from langchain_qwen_space.cli.app import app
 from langchain_qwen_space.local import LocalSpace
 from tests.integration_tests.local.local_answers import scripted
 
+from .terminal import terminal
+
 
 def models(*arguments: str, **environment: str):
     return CliRunner().invoke(app, ["models", *arguments], env=environment)
@@ -25,11 +27,16 @@ def test_the_models_are_a_table_in_which_the_default_is_named(narrow_space):
     assert len(rows) == 1 + 12
 
 
-@pytest.mark.parametrize("columns", [80, 40, 30])
-def test_no_name_is_cut_off_in_a_narrow_window(narrow_space, columns):
-    done = models("--space", narrow_space.url, COLUMNS=str(columns))
-    assert all(len(line) <= columns for line in done.stdout.splitlines())
-    assert "…" not in done.stdout
+@pytest.mark.parametrize("columns", [200, 80, 40, 30])
+def test_no_name_is_cut_off_in_a_narrow_window_or_in_a_pipe(narrow_space, columns):
+    with terminal("models", "--space", narrow_space.url, columns=columns, rows=60) as term:
+        assert term.exit_status() == 0
+        lines = term.screen.lines
+    assert sum("qwen2.5-coder-1.5b-instruct" in line for line in lines) == 1
+    assert any(line.startswith("72B (default)") for line in lines)
+    piped = models("--space", narrow_space.url, COLUMNS=str(columns)).stdout
+    assert piped == models("--space", narrow_space.url).stdout
+    assert "\x1b" not in piped
 
 
 def test_json_tells_the_same(narrow_space):

@@ -2,11 +2,15 @@ import inspect
 
 import pytest
 import typer
+from hypothesis import given
+from hypothesis import strategies as st
+from langchain_core.messages import AIMessageChunk
+from rich.cells import cell_len
 
 from langchain_qwen_space import errors, events
 from langchain_qwen_space.cli.advice import advice
-from langchain_qwen_space.cli.common import chat_model, exit_codes, printable
-from langchain_qwen_space.cli.reply import describe_event
+from langchain_qwen_space.cli.common import chat_model, exit_codes, printable, wrapped
+from langchain_qwen_space.cli.reply import Reply, describe_event
 from langchain_qwen_space.errors import InvalidInputError, QwenSpaceError
 from langchain_qwen_space.space.routing.hub import SpaceAsleepError
 
@@ -79,6 +83,29 @@ def test_control_characters_do_not_reach_the_terminal(text, shown):
     assert printable(text) == shown
 
 
+def test_a_line_that_is_too_long_continues_below_its_last_column():
+    told = wrapped("/model [NAME]  list the models, or choose one\n  a: b c d\n", 30)
+    assert told.split("\n") == [
+        "/model [NAME]  list the",
+        "               models, or",
+        "               choose one",
+        "  a: b c d",
+        "",
+    ]
+    assert wrapped("  What to do: 你好 你好 你好", 20).split("\n") == [
+        "  What to do: 你好",
+        "  你好 你好",
+    ]
+
+
+@given(st.text("ab 好  \n", max_size=80), st.integers(4, 40))
+def test_wrapping_loses_no_word_and_keeps_to_the_width(text, width):
+    told = wrapped(text, width)
+    assert told.split() == text.split()
+    for line in told.split("\n"):
+        assert cell_len(line) <= width or len(line.split()) <= 1
+
+
 @pytest.mark.parametrize(
     ("event", "words"),
     [
@@ -98,3 +125,18 @@ def test_what_is_waited_for_is_said_describe_event(event, words):
 def test_other_events_are_not_waited_for():
     assert describe_event(events.RevisedEvent()) is None
     assert describe_event(events.ProgressEvent(progress=0.5)) is None
+
+
+def test_the_times_of_an_answer_in_one_line():
+    reply = Reply()
+    assert reply.timings() == ""
+    reply.queued, reply.first, reply.whole = 0.25, 1.0, 3.0
+    usage = {"input_tokens": 7, "output_tokens": 30, "total_tokens": 37}
+    about = {"usage_source": "estimate"}
+    reply.chunks = [AIMessageChunk("Hi", usage_metadata=usage, response_metadata=about)]
+    assert reply.timings() == (
+        "queue 0.25 s, first chunk 1.00 s, total 3.00 s, prompt about 7 tokens, "
+        "answer about 30 tokens, 15.0 tokens/s"
+    )
+    reply.first = 2.9999  # it came at once
+    assert "tokens/s" not in reply.timings()
