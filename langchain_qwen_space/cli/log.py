@@ -94,7 +94,7 @@ def _list(kept: ConversationLog, limit: int, search: str, *, as_json: bool) -> N
     out = console()
     for entry in entries:
         when = datetime.fromisoformat(entry.at).astimezone()
-        head = f"{entry.id:>4}  {when:%Y-%m-%d %H:%M}  {entry.turns:>3} turns"
+        head = f"{entry.id:>4}  {when:%Y-%m-%d %H:%M}  {entry.turns:>3} turn{'s' if entry.turns != 1 else ' '}"
         title = printable(" ".join(entry.title.split()))
         if out.is_terminal:  # one line each, or two where there is no room
             narrow = out.width < _ONE_LINE

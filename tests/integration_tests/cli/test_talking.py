@@ -194,7 +194,7 @@ def test_the_log_is_listed_printed_searched_and_deleted(log_file):
     assert run("log", "1", "--delete").exit_code == 0
     assert run("log", "1").exit_code == 2
     assert run("log", "--delete").exit_code == 2
-    assert len(run("log").stdout.splitlines()) == 2
+    assert len(run("log").stdout.splitlines()) == 1
 
 
 def test_without_a_log_there_is_nothing_to_list_or_continue(monkeypatch):
