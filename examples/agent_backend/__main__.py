@@ -72,10 +72,16 @@ def _serve(space: str | None, host: str, port: int) -> int:
     with ExitStack() as stack:
         # First, since all that is slow comes after it.
         listener = stack.enter_context(listen(host, port, "service"))
+        note = None
         if space is None:
             print("Starting a Space on this machine. A demo answers, not a model ...", flush=True)
             space = stack.enter_context(LocalSpace()).url
-        app = create_app(space=space, database_url=os.environ.get("DATABASE_URL", DATABASE_URL))
+            note = "A demo on this machine answers, not a language model."
+        app = create_app(
+            space=space,
+            note=note,
+            database_url=os.environ.get("DATABASE_URL", DATABASE_URL),
+        )
         server = Server(
             app,
             ready=lambda: print(_where(host, listener.getsockname()[1]), flush=True),

@@ -1,4 +1,4 @@
-"""The web service: a page, and the conversations behind it as server-sent events."""
+"""The web service: a page, and the conversations behind it as JSON and server-sent events."""
 
 import re
 import secrets
@@ -11,32 +11,49 @@ from typing import Annotated, Any
 from fastapi import Depends, FastAPI, HTTPException, Path, Request
 from fastapi.responses import FileResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
-from pydantic import BaseModel, Field
+from fastapi.staticfiles import StaticFiles
+from pydantic import BaseModel, Field, StringConstraints
 
 from .conversations import Conversations, Thread
 from .memory import open_memory
 
-PAGE = File(__file__).with_name("index.html")
+STATIC = File(__file__).with_name("static")
 NAME = r"^[A-Za-z0-9_-]{1,64}$"
 YEAR = 365 * 24 * 3600
+HEADERS = {
+    # Nothing is loaded from elsewhere, whatever a model writes. (MathML has style attributes.)
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
+    "style-src-attr 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; "
+    "base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+}
 
 
 class Question(BaseModel):
-    """What the page posts."""
+    """What the page posts. `id` is as in `Conversations.ask`."""
 
     text: str = Field(min_length=1, max_length=20_000)
+    id: str | None = Field(None, pattern=NAME)
 
 
-def create_app(*, space: str, database_url: str) -> FastAPI:
+class Renaming(BaseModel):
+    """Another title for a conversation."""
+
+    title: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+
+
+def create_app(*, space: str, database_url: str, note: str | None = None) -> FastAPI:
     """The service. Its database is open while it runs.
 
     Args:
         space: Id or URL of the Space that answers.
         database_url: See `open_memory`.
+        note: What the page says about who answers; by default that the Space's owner can read it all.
 
     Raises:
         ValueError: `database_url` names no database that this can use.
     """
+    said = note or f"Answers come from {space}, whose owner can read what is asked."
     opening = open_memory(database_url)
 
     @asynccontextmanager
@@ -47,11 +64,12 @@ def create_app(*, space: str, database_url: str) -> FastAPI:
             await app.state.conversations.close()
 
     app = FastAPI(title="Agent", lifespan=running)
+    app.mount("/static", StaticFiles(directory=STATIC))
 
     @app.get("/")
     def page(request: Request) -> FileResponse:
-        response = FileResponse(PAGE)
-        if _user(request) is None:
+        response = FileResponse(STATIC / "index.html", headers=HEADERS)
+        if _known(request) is None:
             # This name identifies the user. Put your own login here.
             response.set_cookie(
                 _cookie(request),
@@ -64,6 +82,11 @@ def create_app(*, space: str, database_url: str) -> FastAPI:
             )
         return response
 
+    @app.get("/conversations")
+    async def listing(user: Annotated[str, Depends(_user)]) -> dict[str, Any]:
+        entries = await app.state.conversations.listing.of(user)
+        return {"note": said, "conversations": [asdict(entry) for entry in entries]}
+
     @app.get("/conversations/{conversation}")
     async def history(thread: Annotated[Thread, Depends(_thread)]) -> list[dict[str, Any]]:
         return [asdict(event) for event in await app.state.conversations.history(thread)]
@@ -72,11 +95,21 @@ def create_app(*, space: str, database_url: str) -> FastAPI:
     async def ask(
         thread: Annotated[Thread, Depends(_thread)], question: Question
     ) -> AsyncIterator[ServerSentEvent]:
-        # When the client goes, this generator is closed, and the call on the Space is ended.
-        async with aclosing(app.state.conversations.ask(thread, question.text)) as events:
+        # When the client leaves, this generator is closed, and the call on the Space is cancelled.
+        answering = app.state.conversations.ask(thread, question.text, question.id)
+        async with aclosing(answering) as events:
             async for event in events:
                 yield ServerSentEvent(event=event.kind, data=event.data)
-        yield ServerSentEvent(event="done", data={})
+
+    @app.patch("/conversations/{conversation}", status_code=204)
+    async def rename(thread: Annotated[Thread, Depends(_thread)], given: Renaming) -> None:
+        names = app.state.conversations.listing
+        if not await names.rename(thread.user, thread.conversation, given.title):
+            raise HTTPException(404, "There is no such conversation.")
+
+    @app.delete("/conversations/{conversation}", status_code=204)
+    async def delete(thread: Annotated[Thread, Depends(_thread)]) -> None:
+        await app.state.conversations.delete(thread)
 
     return app
 
@@ -87,14 +120,20 @@ def _cookie(request: Request) -> str:
     return f"agent_user_{url.port or (443 if url.scheme == 'https' else 80)}"
 
 
-def _user(request: Request) -> str | None:
+def _known(request: Request) -> str | None:
     """Who asks; None if the cookie is missing or was not set here."""
     name = request.cookies.get(_cookie(request), "")
     return name if re.fullmatch(NAME, name) else None
 
 
-def _thread(request: Request, conversation: Annotated[str, Path(pattern=NAME)]) -> Thread:
-    user = _user(request)
+def _user(request: Request) -> str:
+    user = _known(request)
     if user is None:
-        raise HTTPException(401, "Open the page first: it gives you a cookie.")
+        raise HTTPException(401, "Reload the page: it sets a cookie that was missing.")
+    return user
+
+
+def _thread(
+    user: Annotated[str, Depends(_user)], conversation: Annotated[str, Path(pattern=NAME)]
+) -> Thread:
     return Thread(user, conversation)

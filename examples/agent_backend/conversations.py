@@ -1,6 +1,7 @@
-"""Questions go in, events come out: text, tool calls, their results, the queue, errors."""
+"""Questions go in, events come out: text, thoughts, tool calls and results, the queue, errors."""
 
 import asyncio
+import itertools
 import logging
 from collections.abc import AsyncGenerator, Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -8,7 +9,14 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from langchain.agents import create_agent
-from langchain_core.messages import AIMessage, AIMessageChunk, AnyMessage, HumanMessage, ToolMessage
+from langchain_core.messages import (
+    AIMessage,
+    AIMessageChunk,
+    AnyMessage,
+    HumanMessage,
+    RemoveMessage,
+    ToolMessage,
+)
 from langchain_core.runnables import RunnableConfig
 from langgraph.config import get_stream_writer
 from langgraph.errors import GraphRecursionError
@@ -16,6 +24,7 @@ from langgraph.errors import GraphRecursionError
 from langchain_qwen_space import ChatQwenSpace, QwenSpaceError, SpaceEvent
 
 from . import tools
+from .listing import Listing
 from .memory import Memory
 
 SYSTEM = (
@@ -44,10 +53,14 @@ class Thread:
     conversation: str
 
     @property
+    def id(self) -> str:
+        """Its name in the database."""
+        return f"{self.user}:{self.conversation}"
+
+    @property
     def config(self) -> RunnableConfig:
-        """How LangGraph finds the conversation in the database."""
-        thread_id = f"{self.user}:{self.conversation}"
-        return {"configurable": {"thread_id": thread_id}, "recursion_limit": MOST_STEPS}
+        """How LangGraph finds it there."""
+        return {"configurable": {"thread_id": self.id}, "recursion_limit": MOST_STEPS}
 
 
 class Conversations:
@@ -56,28 +69,45 @@ class Conversations:
     Args:
         space: Id or URL of the Space that answers.
         memory: Where conversations and notes are kept.
+
+    Attributes:
+        listing: The titles of all conversations.
     """
 
     def __init__(self, space: str, memory: Memory) -> None:
+        self.listing = Listing(memory.store)
+        self._memory = memory.conversations
         self._agent = create_agent(
-            ChatQwenSpace(space=space, on_event=_hand_on),
+            ChatQwenSpace(space=space, on_event=_hand_on, reasoning=True),
             tools.ALL,
             system_prompt=SYSTEM,
             context_schema=tools.User,
             checkpointer=memory.conversations,
-            store=memory.notes,
+            store=memory.store,
         )
         self._turns: WeakValueDictionary[Thread, asyncio.Lock] = WeakValueDictionary()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[None], Thread] = {}
 
-    async def ask(self, thread: Thread, question: str) -> AsyncGenerator[Event]:
-        """Yields what happens until the answer is complete. Leaving early cancels the call."""
+    async def ask(
+        self, thread: Thread, question: str, question_id: str | None = None
+    ) -> AsyncGenerator[Event]:
+        """Yields what happens. Leaving early cancels the call.
+
+        The last event is "done", except where the call was cancelled from elsewhere.
+
+        Args:
+            thread: The conversation.
+            question: What is asked.
+            question_id: A name for it. A question that was asked under this name before, and
+                everything after it, is replaced, so a question can be sent again safely.
+        """
+        message = HumanMessage(question, id=question_id)
         events: asyncio.Queue[Event | None] = asyncio.Queue()
         # A task of its own, since a web server cancels over and over what a client has left. This
         # one is cancelled once, and has the time to write down what was said until then.
-        task = asyncio.create_task(self._work(thread, question, events.put_nowait))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task = asyncio.create_task(self._work(thread, message, events.put_nowait))
+        self._tasks[task] = thread
+        task.add_done_callback(self._tasks.pop)
         try:
             while event := await events.get():
                 yield event
@@ -86,37 +116,66 @@ class Conversations:
 
     async def history(self, thread: Thread) -> list[Event]:
         """What was said so far, as events."""
-        state = await self._agent.aget_state(thread.config)
-        return [event for message in state.values.get("messages", []) for event in _shown(message)]
+        return [event for said in await self._messages(thread) for event in _shown(said)]
+
+    async def delete(self, thread: Thread) -> None:
+        """Forget a conversation. An answer in progress is cancelled."""
+        await self._cancel([task for task, of in self._tasks.items() if of == thread])
+        async with self._turn(thread):
+            await self._memory.adelete_thread(thread.id)
+            await self.listing.remove(thread.user, thread.conversation)
 
     async def close(self) -> None:
-        """End all that is being answered."""
-        for task in self._tasks:
+        """Cancel everything that is being answered."""
+        await self._cancel(list(self._tasks))
+
+    async def _cancel(self, tasks: list[asyncio.Task[None]]) -> None:
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _turn(self, thread: Thread) -> asyncio.Lock:
+        return self._turns.setdefault(thread, asyncio.Lock())
+
+    async def _messages(self, thread: Thread) -> list[AnyMessage]:
+        state = await self._agent.aget_state(thread.config)
+        messages: list[AnyMessage] = state.values.get("messages", [])
+        return messages
 
     async def _work(
-        self, thread: Thread, question: str, tell: Callable[[Event | None], None]
+        self, thread: Thread, question: HumanMessage, emit: Callable[[Event | None], None]
     ) -> None:
         try:
-            turn = self._turns.setdefault(thread, asyncio.Lock())
-            async with turn:
-                await self._answer(thread, question, tell)
+            await self._attempt(thread, question, emit)
+            emit(Event("done", {}))
+        finally:
+            emit(None)
+
+    async def _attempt(
+        self, thread: Thread, question: HumanMessage, emit: Callable[[Event], None]
+    ) -> None:
+        try:
+            await self.listing.use(thread.user, thread.conversation, question.text)
+            async with self._turn(thread):
+                await self._answer(thread, question, emit)
         except QwenSpaceError as error:
-            tell(Event("error", {"message": str(error)}))
+            emit(Event("error", {"message": str(error)}))
         except GraphRecursionError:
-            tell(Event("error", {"message": f"No answer after {MOST_STEPS} steps. Ask for less."}))
+            emit(Event("error", {"message": f"No answer after {MOST_STEPS} steps. Ask for less."}))
         except Exception:
             logger.exception("A question could not be answered.")
-            tell(Event("error", {"message": "The service failed. Its log says why."}))
-        finally:
-            tell(None)
+            emit(Event("error", {"message": "The service failed. Its log says why."}))
 
-    async def _answer(self, thread: Thread, question: str, tell: Callable[[Event], None]) -> None:
+    async def _answer(
+        self, thread: Thread, question: HumanMessage, emit: Callable[[Event], None]
+    ) -> None:
         unfinished = ""
+        replaced = itertools.dropwhile(
+            lambda said: said.id != question.id, await self._messages(thread)
+        )
         try:
             async for part in self._agent.astream(
-                {"messages": [HumanMessage(question)]},
+                {"messages": [*(RemoveMessage(str(said.id)) for said in replaced), question]},
                 thread.config,
                 context=tools.User(thread.user),
                 stream_mode=["messages", "updates", "custom"],
@@ -124,16 +183,19 @@ class Conversations:
             ):
                 if part["type"] == "messages":
                     chunk, _ = part["data"]
-                    if isinstance(chunk, AIMessageChunk) and chunk.text:
-                        unfinished += chunk.text
-                        tell(Event("text", {"text": chunk.text}))
+                    if isinstance(chunk, AIMessageChunk):
+                        if thought := chunk.additional_kwargs.get("reasoning_content"):
+                            emit(Event("thought", {"text": thought}))
+                        if chunk.text:
+                            unfinished += chunk.text
+                            emit(Event("text", {"text": chunk.text}))
                 elif part["type"] == "custom":
-                    tell(Event("space", part["data"]))
+                    emit(Event("space", part["data"]))
                 elif part["type"] == "updates":
                     unfinished = ""
                     for message in _messages(part["data"]):
                         for event in _shown(message):
-                            tell(event)
+                            emit(event)
         except (asyncio.CancelledError, QwenSpaceError):
             if unfinished:
                 cut = {"messages": [AIMessage(unfinished)]}
@@ -153,14 +215,20 @@ def _messages(update: dict[str, Any]) -> list[AnyMessage]:
 def _shown(message: AnyMessage) -> Iterator[Event]:
     """A whole message as events."""
     if isinstance(message, HumanMessage):
-        yield Event("question", {"text": message.text})
+        yield Event("question", {"id": message.id, "text": message.text})
     elif isinstance(message, ToolMessage):
-        yield Event("tool_result", {"id": message.tool_call_id, "text": message.text})
+        failed = message.status == "error"
+        yield Event(
+            "tool_result", {"id": message.tool_call_id, "text": message.text, "failed": failed}
+        )
     elif isinstance(message, AIMessage):
+        if thoughts := message.additional_kwargs.get("reasoning_content"):
+            yield Event("thoughts", {"text": thoughts})
         # A Space may take back blank space that was streamed already. Then the exact text is here.
         if text := message.response_metadata.get("final_text", message.text):
             yield Event("message", {"text": text})
         for call in message.tool_calls:
-            yield Event("tool_call", dict(call))
+            yield Event("tool_call", {"id": call["id"], "name": call["name"], "args": call["args"]})
         for broken in message.invalid_tool_calls:
-            yield Event("error", {"message": f"The model made no sense: {broken['args']}"})
+            error = f"The model wrote a tool call that cannot be read: {broken['args']}"
+            yield Event("error", {"message": error})

@@ -8,13 +8,15 @@ from typing import Any
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.store.base import BaseStore
 
+ALL = 1_000_000  # for a store's search, which has to be given a limit
+
 
 @dataclass(frozen=True)
 class Memory:
-    """Where an agent keeps things, in LangGraph's words."""
+    """Where an agent keeps things: what was said, and what is kept for each user."""
 
     conversations: BaseCheckpointSaver[Any]
-    notes: BaseStore
+    store: BaseStore
 
 
 def open_memory(url: str) -> AbstractAsyncContextManager[Memory]:
@@ -40,11 +42,11 @@ async def _sqlite(path: str) -> AsyncIterator[Memory]:
 
     async with (
         AsyncSqliteSaver.from_conn_string(path) as conversations,
-        AsyncSqliteStore.from_conn_string(path) as notes,
+        AsyncSqliteStore.from_conn_string(path) as store,
     ):
         await conversations.setup()
-        await notes.setup()
-        yield Memory(conversations, notes)
+        await store.setup()
+        yield Memory(conversations, store)
 
 
 @asynccontextmanager
@@ -66,7 +68,7 @@ async def _postgres(url: str) -> AsyncIterator[Memory]:
         kwargs={"autocommit": True, "prepare_threshold": None, "row_factory": dict_row},
     ) as pool:
         await pool.wait()
-        conversations, notes = AsyncPostgresSaver(pool), AsyncPostgresStore(pool)
+        conversations, store = AsyncPostgresSaver(pool), AsyncPostgresStore(pool)
         await conversations.setup()
-        await notes.setup()
-        yield Memory(conversations, notes)
+        await store.setup()
+        yield Memory(conversations, store)

@@ -10,8 +10,9 @@ from langchain.tools import ToolRuntime
 from langchain_core.tools import BaseTool, tool
 from langgraph.store.base import BaseStore
 
+from . import memory
+
 PAGE = 100
-ALL_NOTES = 1_000_000  # a store's search has to be given a limit
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ async def save_note(text: str, runtime: ToolRuntime[User, Any]) -> str:
 @tool
 async def list_notes(runtime: ToolRuntime[User, Any], page: int = 1) -> str:
     """List the notes that the user saved, the newest first. A page holds 100 of them."""
-    newest_first = await _store(runtime).asearch(_notes(runtime), limit=ALL_NOTES)
+    newest_first = await _store(runtime).asearch(_notes(runtime), limit=memory.ALL)
     pages = -(-len(newest_first) // PAGE)
     if not pages:
         return "There are no notes."

@@ -39,16 +39,16 @@ class Visitor:
         self.cookies = cookies or httpx.Cookies()
 
     async def ask(
-        self, url: str, question: str, conversation: str = "talk"
+        self, url: str, question: str, conversation: str = "talk", name: str | None = None
     ) -> AsyncIterator[Event]:
-        """The events of an answer, as they arrive."""
+        """The events of an answer, as they arrive. `name` is the question's."""
         async with httpx.AsyncClient(
             base_url=url, cookies=self.cookies, timeout=30, trust_env=False
         ) as client:
             if not self.cookies:
                 self.cookies = (await client.get("/")).cookies
             async with client.stream(
-                "POST", f"/conversations/{conversation}", json={"text": question}
+                "POST", f"/conversations/{conversation}", json={"text": question, "id": name}
             ) as response:
                 response.raise_for_status()
                 kind = ""
@@ -58,8 +58,21 @@ class Visitor:
                     elif line.startswith("data: "):
                         yield kind, json.loads(line.removeprefix("data: "))
 
-    async def answer(self, url: str, question: str, conversation: str = "talk") -> list[Event]:
-        return [event async for event in self.ask(url, question, conversation)]
+    async def answer(
+        self, url: str, question: str, conversation: str = "talk", name: str | None = None
+    ) -> list[Event]:
+        return [event async for event in self.ask(url, question, conversation, name)]
+
+    async def call(self, url: str, method: str, path: str, **more: Any) -> httpx.Response:
+        """One request to the service's JSON API."""
+        async with httpx.AsyncClient(
+            base_url=url, cookies=self.cookies, timeout=30, trust_env=False
+        ) as client:
+            return await client.request(method, f"/conversations{path}", **more)
+
+    async def titles(self, url: str) -> list[str]:
+        listed = (await self.call(url, "GET", "")).raise_for_status().json()
+        return [entry["title"] for entry in listed["conversations"]]
 
     async def history(self, url: str, conversation: str = "talk") -> list[Event]:
         async with httpx.AsyncClient(cookies=self.cookies, trust_env=False) as client:

@@ -1,8 +1,10 @@
 """The example's service over HTTP: real servers on both sides, and a database in a file."""
 
 import asyncio
+import hashlib
 import json
 import logging
+import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing
 from pathlib import Path
@@ -10,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 from langchain.tools import ToolRuntime
-from langchain_core.tools import tool
+from langchain_core.tools import ToolException, tool
 from langgraph.store.memory import InMemoryStore
 
 from examples.agent_backend import tools
@@ -61,7 +63,7 @@ async def test_a_tool_call_and_its_result_are_reported_before_the_answer(url):
         "calculate",
         {"left": 6, "operation": "times", "right": 7},
     )
-    assert result == {"id": call["id"], "text": "42"}
+    assert result == {"id": call["id"], "text": "42", "failed": False}
     assert text(events) == "The tools said: 42"
     kinds = [kind for kind, _ in events]
     assert kinds.index("tool_call") < kinds.index("tool_result") < kinds.index("text")
@@ -156,6 +158,85 @@ async def test_questions_of_one_conversation_are_answered_one_after_the_other(ur
     said = [data["text"] for _, data in await visitor.history(url)]
     for question, reply in zip(said[::2], said[1::2], strict=True):
         assert question == f"echo: {reply}"
+
+
+async def test_a_question_under_a_known_name_replaces_what_followed_it(url):
+    visitor = Visitor()
+    await visitor.answer(url, "echo: one", name="a")
+    await visitor.answer(url, "What is 6 times 7?", name="b")
+    await visitor.answer(url, "echo: three", name="c")
+    assert text(await visitor.answer(url, "echo: two", name="b")) == "two"
+    history = await visitor.history(url)
+    assert [data["text"] for _, data in history] == ["echo: one", "one", "echo: two", "two"]
+    assert [question["id"] for question in of("question", history)] == ["a", "b"]
+
+
+async def test_conversations_are_listed_renamed_and_deleted_by_their_user_alone(url):
+    visitor, stranger = Visitor(), Visitor()
+    await stranger.answer(url, "echo: mine", conversation="b")
+    await visitor.answer(url, "echo:  of   herons " + "and storks " * 10, conversation="a")
+    await visitor.answer(url, "echo: hi", conversation="b")
+    long = "echo: of herons and storks and storks and storks and storks…"
+    assert await visitor.titles(url) == ["echo: hi", long]
+    await visitor.answer(url, "echo: again", conversation="a")
+    assert await visitor.titles(url) == [long, "echo: hi"]  # the last used first
+
+    renamed = await visitor.call(url, "PATCH", "/a", json={"title": " Birds "})
+    assert renamed.status_code == 204
+    assert await visitor.titles(url) == ["Birds", "echo: hi"]
+    assert (await visitor.call(url, "PATCH", "/a", json={"title": " "})).status_code == 422
+    assert (await visitor.call(url, "PATCH", "/c", json={"title": "No"})).status_code == 404
+
+    assert (await visitor.call(url, "DELETE", "/b")).status_code == 204
+    assert await visitor.titles(url) == ["Birds"]
+    assert await visitor.history(url, "b") == []
+    assert await stranger.titles(url) == ["echo: mine"]
+    assert of("message", await stranger.history(url, "b")) == [{"text": "mine"}]
+
+
+async def test_a_deleted_conversation_is_not_written_to_by_its_last_answer(url, tmp_path):
+    calls, visitor = tmp_path / "calls", Visitor()
+    kinds = []
+    async for kind, _ in visitor.ask(url, f"write until left: {calls}"):
+        kinds.append(kind)
+        if kinds.count("text") == 1 and kind == "text":
+            assert (await visitor.call(url, "DELETE", "/talk")).status_code == 204
+    assert "done" not in kinds  # so the page does not take it for the whole answer
+    await until_it_says(calls, "open\nclosed\n")
+    assert await visitor.history(url) == []
+    assert await visitor.titles(url) == []
+
+
+async def test_thoughts_are_separate_from_the_answer(url):
+    visitor = Visitor()
+    events = await visitor.answer(url, "echo: <think>\nHm.\n</think>\n\nYes.")
+    thought = "".join(data["text"] for data in of("thought", events))
+    assert thought.strip() == "Hm."
+    assert of("message", events) == [{"text": "Yes."}]
+    assert of("thoughts", await visitor.history(url)) == [{"text": thought}]
+
+
+async def test_a_tool_that_fails_is_reported_as_failed(space, database_url, monkeypatch):
+    @tool
+    def heron(name: str) -> str:
+        """Feed the heron."""
+        raise ToolException("It flew away.")
+
+    heron.handle_tool_error = True
+    monkeypatch.setattr(tools, "ALL", [heron])
+    async with serving(space, database_url) as url:
+        [result] = of("tool_result", await Visitor().answer(url, "Feed the heron"))
+    assert (result["text"], result["failed"]) == ("It flew away.", True)
+
+
+def test_the_files_of_other_projects_are_the_ones_that_are_named():
+    vendor = Path(create_app.__code__.co_filename).with_name("static") / "vendor"
+    rows = re.findall(
+        r"^\| `(\S+\.js)` .*`(\w{64})` \|$", (vendor / "README.md").read_text(), re.MULTILINE
+    )
+    assert {name for name, _ in rows} == {path.name for path in vendor.glob("*.js")}
+    for name, named in rows:
+        assert hashlib.sha256((vendor / name).read_bytes()).hexdigest() == named, name
 
 
 async def test_an_error_of_the_space_is_reported_after_the_text_that_came(url):

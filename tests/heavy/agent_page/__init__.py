@@ -1,0 +1,1 @@
+"""The page of `examples/agent_backend` in a real browser."""
