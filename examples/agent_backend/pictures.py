@@ -1,7 +1,7 @@
-#!/usr/bin/env python3
+# ruff: noqa: T201  it is a command
 """Takes the pictures of the agent's page that are in the documentation: ``docs/pictures/agent-*.png``.
 
-    python scripts/make_agent_pictures.py
+    python -m examples.agent_backend.pictures
 
 Needs Chromium, the dependency group ``heavy``, and the extra ``local``. The demo answers, so the
 pictures change only when the page does.
@@ -18,10 +18,11 @@ import uvicorn
 from PIL import Image
 from playwright.async_api import Page, async_playwright, expect
 
-from examples.agent_backend.app import create_app
 from langchain_qwen_space.local import LocalSpace
 
-PICTURES = Path(__file__).parents[1] / "docs" / "pictures"
+from .app import create_app
+
+PICTURES = Path(__file__).parents[2] / "docs" / "pictures"
 COLORS = 64  # of a palette: as good to look at, and a third of the size
 
 
