@@ -173,9 +173,10 @@ class Conversations:
         replaced = itertools.dropwhile(
             lambda said: said.id != question.id, await self._messages(thread)
         )
+        new: list[Any] = [*(RemoveMessage(str(said.id)) for said in replaced), question]
         try:
             async for part in self._agent.astream(
-                {"messages": [*(RemoveMessage(str(said.id)) for said in replaced), question]},
+                {"messages": new},
                 thread.config,
                 context=tools.User(thread.user),
                 stream_mode=["messages", "updates", "custom"],
