@@ -24,7 +24,7 @@ from langchain_qwen_space.errors import (
 from langchain_qwen_space.events import RetryEvent, RevisedEvent, SpaceEvent, WarningEvent
 from langchain_qwen_space.messages import answerable
 from langchain_qwen_space.options import CallOptions
-from langchain_qwen_space.qwen import fold, json_objects, models, tokens, turns
+from langchain_qwen_space.qwen import fold, json_objects, models, tokens, turns, vision
 from langchain_qwen_space.space.chat.endpoint import Endpoint
 from langchain_qwen_space.space.chat.reply import Thought
 from langchain_qwen_space.space.routing.attempt import Attempt, Finished
@@ -156,6 +156,7 @@ class ModelCall:
                         await self._take_turn(end)
             count = self._counter or counter
             read = tokens.count_prompt(count, prompt.system, prompt.history, prompt.query)
+            read += vision.count_all(prompt.files, request.attempt.model)
             spent += Usage(read, *answer.count(count))
             if answer.withheld is not None:
                 answer.accept(self._call_in(answer.withheld))
@@ -168,7 +169,8 @@ class ModelCall:
         attempt = request.attempt
         exact = attempt.exact
         events = [] if exact is None else [RevisedEvent()]
-        metadata = {**_metadata(attempt), "usage_source": (self._counter or counter).source}
+        source = "estimate" if prompt.files else (self._counter or counter).source
+        metadata = {**_metadata(attempt), "usage_source": source}
         items = [*events, *answer.last(metadata, spent, exact, attempt.files)]
         if attempt.files and self._file_blocks:
             items.insert(-1, _file_blocks(attempt.files))

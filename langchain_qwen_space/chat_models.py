@@ -34,7 +34,7 @@ from langchain_qwen_space.options import (
     as_tools,
     with_own_names,
 )
-from langchain_qwen_space.qwen import models, tokens, turns
+from langchain_qwen_space.qwen import models, tokens, turns, vision
 from langchain_qwen_space.qwen.tools import BROKEN_CALLS
 
 if TYPE_CHECKING:
@@ -419,6 +419,7 @@ class ChatQwenSpace(BaseChatModel):
         )
         counter = self._counter() or tokens.load()
         count = tokens.count_prompt(counter, prompt.system, prompt.history, prompt.query)
+        count += vision.count_all(prompt.files, self.model)
         if prompt.system == turns.DEFAULT_SYSTEM:
             empty = tokens.count_prompt(counter, "", (), "")
             count -= tokens.count_prompt(counter, prompt.system, (), "") - empty

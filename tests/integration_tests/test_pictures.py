@@ -251,6 +251,18 @@ async def test_the_profile_says_what_the_page_takes(model):
     assert own.profile == {"max_input_tokens": 5000}
 
 
+async def test_pictures_count_as_an_estimate(model):
+    message = HumanMessage([{"type": "text", "text": "What is it?"}, image()])
+    chat = model("box")
+    plain = await chat.ainvoke("What is it?")
+    answer = await chat.ainvoke([message])
+    more = answer.usage_metadata["input_tokens"] - plain.usage_metadata["input_tokens"]
+    assert more == 2 * 2 + 2
+    assert answer.response_metadata["usage_source"] == "estimate"
+    counted = chat.get_num_tokens_from_messages([message])
+    assert counted - chat.get_num_tokens_from_messages([HumanMessage("What is it?")]) == more
+
+
 async def test_a_description_says_what_the_page_takes(model):
     assert (await model("narrow").adescribe()).files == ("'Message' takes image, .pdf, 1 at most",)
     described = await model("beside").adescribe()
