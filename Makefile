@@ -1,5 +1,5 @@
-# Everything that is done with this repository. `make help` lists it.
-# Needs Python 3.11 or later and make. All that is installed goes into .venv.
+# The commands of this repository. `make help` lists them.
+# They need Python 3.11 or later and make, and install everything into .venv.
 
 PYTHON ?= python3
 VENV := .venv
@@ -12,13 +12,13 @@ CHECKED := langchain_qwen_space examples notebooks scripts
 help: ## list these commands
 	@sed -n 's/^\([a-z]*\):.*## /  make \1|/p' Makefile | awk -F'|' '{ printf "%-18s%s\n", $$1, $$2 }'
 
-demo: $(VENV)/.demo ## stream an answer; SPACE=Qwen/Qwen2.5 asks the real Space, ASK='…' your own question
+demo: $(VENV)/.demo ## stream an answer; SPACE=Qwen/Qwen2.5 uses the public Space, ASK='…' your own question
 	@$(PY) examples/demo.py $(if $(SPACE),--space '$(SPACE)') $(if $(ASK),--ask '$(subst ','\'',$(ASK))')
 
-agent: $(VENV)/.agent ## serve an agent with a page to talk with it; SPACE as for demo, PORT=8000
+agent: $(VENV)/.agent ## serve an agent behind a web page; SPACE as for demo, PORT=8000
 	@$(PY) -m examples.agent_backend $(if $(SPACE),--space '$(SPACE)') $(if $(PORT),--port $(PORT))
 
-test: $(VENV)/.dev ## run the tests; ARGS='-k stop' passes on to pytest
+test: $(VENV)/.dev ## run the tests; ARGS='-k stop' is passed to pytest
 	$(PY) -m pytest -n auto --dist loadfile tests/unit_tests tests/integration_tests tests/docs \
 		--cov=langchain_qwen_space --cov-report=term:skip-covered $(ARGS)
 
@@ -32,22 +32,23 @@ live: $(VENV)/.dev ## try a real Space and write a dated report; SPACE=Owner/Nam
 	$(if $(SPACE),,$(error name the Space: make live SPACE=Owner/Name))
 	LIVE_SPACE='$(SPACE)' $(PY) -m pytest -m network tests/live $(ARGS)
 
-bench: $(VENV)/.bench ## measure the cost of a fragment beside other models; ARGS=--quick writes nothing
+bench: $(VENV)/.bench ## measure the cost of a chunk, compared with other models; ARGS=--quick writes nothing
 	$(PY) benchmarks/bench.py $(ARGS)
 
-fuzz: $(VENV)/.dev ## fuzz what reads a Space's bytes; RUNS=10000000 for long
+fuzz: $(VENV)/.dev ## fuzz the parsers of a Space's bytes; RUNS=10000000 for a long run
 	$(PY) -m pip install --quiet -r tests/fuzz/requirements.txt
 	$(PY) -m tests.fuzz.runner --runs $(or $(RUNS),100000) --corpus .fuzz
 
-audit: $(VENV)/.dev ## look for known weaknesses of what is installed; needs the network
+audit: $(VENV)/.dev ## look for known vulnerabilities of the installed packages; needs the network
 	$(PY) -m pip install --quiet pip-audit
 	$(PY) -m pip_audit --strict --progress-spinner off --skip-editable
 
-lint: $(VENV)/.dev ## look for mistakes and for code that is not formatted
+lint: $(VENV)/.dev ## check style, formatting and words
 	$(PY) -m ruff check
 	$(PY) -m ruff format --check
+	$(PY) scripts/check_words.py
 
-format: $(VENV)/.dev ## format the code and mend what can be mended by itself
+format: $(VENV)/.dev ## format the code, and fix what can be fixed automatically
 	$(PY) -m ruff check --fix
 	$(PY) -m ruff format
 
@@ -60,18 +61,18 @@ notebooks: $(VENV)/.dev ## run every notebook on the local Space; SAVE=1 stores 
 docs: $(VENV)/.docs ## build the documentation into site/; a warning is an error
 	$(PY) -m sphinx --fail-on-warning --keep-going --quiet docs site
 
-build: $(VENV)/.build ## make an sdist and a wheel in dist/, and try the wheel in an empty environment
+build: $(VENV)/.build ## build an sdist and a wheel in dist/, and test the wheel in an empty environment
 	rm -rf dist
 	$(PY) -m build
 	$(PY) -m twine check --strict dist/*
 	$(PY) scripts/try_wheel.py dist/*.whl
 
-clean: ## remove .venv and everything else that these commands made
+clean: ## remove .venv and everything else that these commands created
 	rm -rf $(VENV) .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache dist site
 
-# The stamps .demo and .dev stand for what is installed; a change of pyproject.toml installs it
-# again. While .unfinished is there, something is being installed. Where that broke off, nobody
-# knows what is missing, so the venv is made anew.
+# The stamps .demo and .dev record what is installed; a change of pyproject.toml installs it again.
+# While .unfinished exists, an installation is running. If it was interrupted, the venv is incomplete,
+# so it is created again.
 define begin
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit( \
 		"Python 3.11 or later is needed, but $(PYTHON) is %d.%d. Name another one: " \

@@ -103,7 +103,7 @@ def from_messages(
 
     Raises:
         InvalidInputError: There is nothing to answer (no message, system messages only, the last
-            word is the AI's), or a message holds what a Space cannot take: blocks that are neither
+            message is the AI's), or a message holds what a Space cannot take: blocks that are neither
             text nor files, files in a system message, an unknown role or class, a lone surrogate.
             The error names the message.
     """
