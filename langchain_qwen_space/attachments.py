@@ -6,7 +6,7 @@ from base64 import b64encode
 from binascii import a2b_base64
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote_to_bytes, urlsplit
@@ -54,6 +54,7 @@ _BRANDS = {  # of ISO media files; any other is MP4
     b"M4A ": "audio/mp4",
     b"qt  ": "video/quicktime",
 }
+_UNKNOWN = "application/octet-stream"
 _MAIN = ("image", "audio", "video")
 _URLS = ("image_url", "audio_url", "video_url", "file_url")
 _EITHER = ("audio/ogg", "video/webm", "video/mp4")  # containers of sound as well as of video
@@ -96,7 +97,7 @@ def file_block(path: str | Path) -> dict[str, Any]:
     """
     path = Path(path)
     data = path.read_bytes()
-    mime_type = sniff(data) or mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+    mime_type = sniff(data) or mimetypes.guess_type(path.name)[0] or _UNKNOWN
     kind = mime_type.partition("/")[0]
     return {
         "type": kind if kind in ("image", "audio", "video") else "file",
@@ -147,8 +148,31 @@ def read(block: Mapping[str, Any], origin: str) -> Attachment:
         data = data if isinstance(data, bytes) else _decoded(data, origin)
         mime_type = _real_type(data, mime_type or mimetypes.guess_type(name)[0] or "", kind, origin)
     if not mime_type:
-        mime_type = f"{main}/*" if (main := _main(kind)) else "application/octet-stream"
+        mime_type = f"{main}/*" if (main := _main(kind)) else _UNKNOWN
     return Attachment(_named(name, mime_type), mime_type, origin, data, url)
+
+
+def with_data(file: Attachment, data: bytes, mime_type: str) -> Attachment:
+    """A file that was named by its URL, with its bytes.
+
+    Args:
+        file: The file.
+        data: Its bytes.
+        mime_type: Its type by the server that gave it, which counts where nothing else is known.
+
+    Raises:
+        InvalidInputError: It is empty, or of another kind than its block says.
+    """
+    kind, stated = "file", file.mime_type
+    if stated == _UNKNOWN:
+        stated = mime_type
+    elif stated.endswith("/*"):
+        kind = stated.removesuffix("/*")
+        stated = mime_type if mime_type.startswith(f"{kind}/") else ""
+    real = _real_type(data, stated, kind, file.origin) or mime_type or _UNKNOWN
+    if kind in _MAIN and not real.startswith(f"{kind}/"):
+        raise InvalidInputError(f"{file.origin} that is said to be {kind}, but it is {real}.")
+    return replace(file, name=_named(file.name, real), mime_type=real, data=data)
 
 
 def sniff(data: bytes) -> str | None:
@@ -248,6 +272,6 @@ def _named(name: str, mime_type: str) -> str:
     name = name.replace("\\", "/").rpartition("/")[2].strip() or "file"
     name = name.encode(errors="replace").decode()  # half a character cannot be sent
     guessed = mimetypes.guess_type(name)[0] or ""
-    if guessed.partition("/")[0] == mime_type.partition("/")[0]:
+    if mime_type == _UNKNOWN or guessed.partition("/")[0] == mime_type.partition("/")[0]:
         return name
     return name + (_SUFFIXES.get(mime_type) or mimetypes.guess_extension(mime_type) or "")

@@ -127,7 +127,7 @@ class ModelCall:
         first = True
         insisted = not self._options.retry_tool_choice
         while True:
-            prompt = self._prompt(messages)
+            prompt = await self._with_files(self._prompt(messages), end)
             prepare = partial(self._ask, prompt, counter)
             request = Call(self._clients, prepare, end)
             answer = AnswerChunks(
@@ -199,6 +199,19 @@ class ModelCall:
                 f"The rate limiter gave no turn within total_timeout="
                 f"{self._clients[0].options.total_timeout} seconds."
             )
+            raise SpaceTimeoutError(msg) from None
+
+    async def _with_files(self, prompt: turns.Prompt, end: float | None) -> turns.Prompt:
+        """The prompt, with the files that it names by URL where they are to be fetched here."""
+        if not self._options.fetch_files or not prompt.files:
+            return prompt
+        from langchain_qwen_space.fetching import fetched
+
+        try:
+            async with asyncio.timeout_at(end):
+                return replace(prompt, files=await fetched(prompt.files))
+        except TimeoutError:
+            msg = "The files of the messages were not downloaded in the time that the call has."
             raise SpaceTimeoutError(msg) from None
 
     def _prompt(self, messages: Sequence[BaseMessage]) -> turns.Prompt:

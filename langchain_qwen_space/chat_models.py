@@ -200,6 +200,13 @@ class ChatQwenSpace(BaseChatModel):
     `describe()` shows which.
     """
 
+    fetch_files: bool = False
+    """Whether files that messages name by URL are downloaded here and uploaded to the Space.
+
+    By default the Space gets the URL and downloads the file itself. Only public addresses are
+    connected to, directly and without a proxy, and a file may have 64 MiB.
+    """
+
     model_kwargs: dict[str, Any] = Field(default_factory=dict)
     """Values for other inputs of the Space, by their label."""
 

@@ -59,6 +59,7 @@ class CallOptions(BaseModel):
         parallel_tool_calls: False ends the answer after its first call.
         response_format: The JSON schema that the answer must fit; None for plain text.
         retry_tool_choice: Whether to ask once more if the model had to make a call but did not.
+        fetch_files: Whether files that are named by URL are fetched here, not by the Space.
         model_kwargs: Values for other inputs of the Space, by label.
         ignored: Keywords of other chat models that no Space has.
     """
@@ -77,6 +78,7 @@ class CallOptions(BaseModel):
     parallel_tool_calls: bool | None = None
     response_format: dict[str, Any] | None = None
     retry_tool_choice: bool = True
+    fetch_files: bool = False
     model_kwargs: dict[str, Any] = Field(default_factory=dict)
     ignored: tuple[str, ...] = ()
 

@@ -11,8 +11,8 @@ import pytest
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 from yarl import URL
 
-from langchain_qwen_space import ChatQwenSpace, file_block
-from langchain_qwen_space.errors import InvalidInputError, SpaceTimeoutError
+from langchain_qwen_space import ChatQwenSpace, fetching, file_block
+from langchain_qwen_space.errors import GenerationError, InvalidInputError, SpaceTimeoutError
 from langchain_qwen_space.events import UploadEvent
 from langchain_qwen_space.qwen import tokens
 from langchain_qwen_space.space.wire.visitor import Visitor
@@ -269,6 +269,18 @@ async def test_a_description_says_what_the_page_takes(model):
     assert described.files[0] == "'Picture' takes image, 1 at most"
     assert not {"Picture", "Documents"} & described.settings.keys()
     assert "files         'Picture' takes image, 1 at most; 'Recording'" in str(described)
+
+
+async def test_a_url_is_handed_to_the_space_or_fetched_here(model, monkeypatch):
+    # The Space's own server has a file that the client is to fetch, as if it were elsewhere.
+    draws = model("draws")
+    file, _ = (await draws.ainvoke([DRAW])).additional_kwargs["files"]
+    message = HumanMessage([{"type": "image", "url": file["url"]}])
+    monkeypatch.setattr(fetching, "_is_public", lambda _: True)
+    assert await reached(model("box", fetch_files=True), message) == [("user", "", [seen(RED)])]
+    # Gradio itself fetches what a value names by its URL, but not from this machine.
+    with pytest.raises(GenerationError, match=r"127\.0\.0\.1 failed validation"):
+        await model("box").ainvoke([message])
 
 
 async def test_a_file_is_sent_once_however_often_it_stands_in_the_page(model, requests):

@@ -1,0 +1,136 @@
+"""Files that messages name by URL, fetched here (`fetch_files=True`): from public addresses, with limits."""
+
+import asyncio
+import socket
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+from yarl import URL
+
+from langchain_qwen_space import attachments
+from langchain_qwen_space.attachments import Attachment
+from langchain_qwen_space.errors import InvalidInputError
+
+_MOST = 64 * 2**20  # bytes of one file
+_MOST_REDIRECTS = 4
+_TIME = aiohttp.ClientTimeout(total=120, sock_connect=15, sock_read=30)
+_HEADERS = {"Accept-Encoding": "identity", "User-Agent": "langchain-qwen-space"}
+_WRAPPING = IPv6Network("64:ff9b::/96")  # IPv4 addresses, for networks that have IPv6 only
+
+Files = tuple[tuple[Attachment, ...], ...]
+
+
+async def fetched(files: Files) -> Files:
+    """The files with the bytes of those that are named by URL, the assistant's left as they are.
+
+    Args:
+        files: The files of each turn, the user's first.
+
+    Raises:
+        InvalidInputError: One cannot be fetched; the error names its block, and why.
+    """
+    found = []
+    connector = aiohttp.TCPConnector(resolver=_Public())
+    async with aiohttp.ClientSession(
+        connector=connector,
+        timeout=_TIME,
+        headers=_HEADERS,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        auto_decompress=False,
+    ) as session:
+        for number, turn in enumerate(files):
+            if number % 2 == 0:  # the user's
+                turn = tuple([await _with_bytes(session, file) for file in turn])
+            found.append(turn)
+    return tuple(found)
+
+
+class _Public(AbstractResolver):
+    """Finds the addresses of hosts, and refuses hosts that have another than public ones."""
+
+    def __init__(self) -> None:
+        self._resolver = aiohttp.ThreadedResolver()
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        """The addresses, which are those that are connected to."""
+        results = await self._resolver.resolve(host, port, family)
+        for result in results:
+            _check(result["host"])
+        return results
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
+class _NotPublicError(OSError):
+    """An address is that of this machine, or of its own network."""
+
+
+def _check(address: str) -> None:
+    """Refuse an address that a stranger's URL must not lead to."""
+    ip = ip_address(address.partition("%")[0])
+    if not _is_public(ip):
+        raise _NotPublicError(f"{ip} is not a public address")
+
+
+def _is_public(ip: IPv4Address | IPv6Address) -> bool:
+    if isinstance(ip, IPv6Address):
+        if ip in _WRAPPING:
+            return _is_public(IPv4Address(int(ip) & 0xFFFF_FFFF))
+        inner = ip.ipv4_mapped or ip.sixtofour
+        if inner is not None:
+            return _is_public(inner)
+    return ip.is_global and not ip.is_multicast
+
+
+async def _with_bytes(session: aiohttp.ClientSession, file: Attachment) -> Attachment:
+    if file.data is not None or file.url is None:
+        return file
+    why = ""
+    try:
+        url = URL(file.url)
+        for _ in range(_MOST_REDIRECTS):
+            if url.scheme not in ("http", "https") or not url.host:
+                raise OSError("it leads to what is not an http or https URL")
+            if _is_address(url.host):  # which is not resolved, and so not checked there
+                _check(url.host)
+            async with session.get(url, allow_redirects=False) as response:
+                if response.status in (301, 302, 303, 307, 308):
+                    url = url.join(URL(response.headers.get("Location", "")))
+                    continue
+                if response.status != 200:
+                    why = f"status {response.status}"
+                    break
+                data = await _body(response)
+                return attachments.with_data(file, data, response.content_type)
+        else:
+            why = "too many redirects"
+    except (aiohttp.ClientError, OSError, ValueError) as error:
+        if isinstance(error, InvalidInputError):
+            raise
+        cause = getattr(error, "os_error", None) or error
+        why = "it took too long" if isinstance(error, asyncio.TimeoutError) else str(cause)
+    raise InvalidInputError(f"{file.origin} whose URL cannot be fetched: {why}.")
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host.partition("%")[0])
+    except ValueError:
+        return False
+    return True
+
+
+async def _body(response: aiohttp.ClientResponse) -> bytes:
+    if response.headers.get("Content-Encoding", "identity") != "identity":
+        raise OSError("it comes compressed, which was not asked for")
+    parts, size = [], 0
+    while part := await response.content.readany():
+        size += len(part)
+        if size > _MOST:
+            raise OSError(f"it is larger than {_MOST:,} bytes")
+        parts.append(part)
+    return b"".join(parts)

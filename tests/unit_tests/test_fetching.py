@@ -1,0 +1,135 @@
+"""Files that are fetched here: from public addresses only, with limits, each refusal with its block."""
+
+import asyncio
+from contextlib import asynccontextmanager
+from ipaddress import ip_address
+
+import pytest
+
+from langchain_qwen_space import attachments, fetching
+from langchain_qwen_space.errors import InvalidInputError
+from tests.pictures import RED
+
+
+def picture(url, kind="image"):
+    return attachments.read({"type": kind, "url": url}, "messages[0] has a content block")
+
+
+async def fetch(url, kind="image"):
+    ((file,),) = await fetching.fetched(((picture(url, kind),),))
+    return file
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("127.0.0.1", "10.0.0.1", "192.168.1.1", "172.16.0.1", "169.254.169.254", "0.0.0.0"),
+        *("100.64.0.1", "224.0.0.1", "255.255.255.255", "::1", "::", "fe80::1", "fc00::1"),
+        *("::ffff:127.0.0.1", "64:ff9b::7f00:1", "2002:7f00:1::", "ff02::1"),
+    ],
+)
+def test_only_public_addresses_are_connected_to(address):
+    assert not fetching._is_public(ip_address(address))
+
+
+@pytest.mark.parametrize("address", ["1.1.1.1", "2606:4700::1111", "64:ff9b::101:101"])
+def test_public_addresses_are(address):
+    assert fetching._is_public(ip_address(address))
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]"])
+async def test_this_machine_is_refused_by_name_and_by_address(host):
+    async with serving() as (port, asked):
+        with pytest.raises(InvalidInputError, match=r"^messages\[0\].*not a public address"):
+            await fetch(f"http://{host}:{port}/a.png")
+    assert not asked
+
+
+@asynccontextmanager
+async def serving(answers=None):
+    """A server on this machine, and the paths that it was asked for."""
+    asked = []
+
+    async def serve(reader, writer):
+        head = await reader.readuntil(b"\r\n\r\n")
+        path = head.split(b" ")[1].decode()
+        asked.append(path)
+        status, headers, body = (answers or {}).get(path, (404, {}, b""))
+        lines = [f"HTTP/1.1 {status} x", f"Content-Length: {len(body)}", "Connection: close"]
+        lines += [f"{name}: {value}" for name, value in headers.items()]
+        writer.write("\r\n".join([*lines, "", ""]).encode() + body)
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1") as server:
+        yield server.sockets[0].getsockname()[1], asked
+
+
+@pytest.fixture
+def this_machine_is_public(monkeypatch):
+    """As if the server on this machine were anywhere; others that are not public stay refused."""
+    is_public = fetching._is_public
+    monkeypatch.setattr(fetching, "_is_public", lambda ip: str(ip) == "127.0.0.1" or is_public(ip))
+
+
+IMAGE = {"Content-Type": "image/png"}
+PAGE = {"Content-Type": "text/html; charset=utf-8"}
+
+
+@pytest.mark.usefixtures("this_machine_is_public")
+@pytest.mark.parametrize(
+    ("path", "kind", "name", "mime_type"),
+    [
+        ("/a.png", "image", "a.png", "image/png"),
+        ("/a.jpg", "image", "a.jpg", "image/png"),  # the bytes know better
+        ("/picture", "image", "picture.png", "image/png"),
+        ("/moved", "image", "moved.png", "image/png"),
+        ("/a", "file", "a.csv", "text/csv"),
+    ],
+)
+async def test_a_file_is_fetched_with_its_type(path, kind, name, mime_type):
+    answers = {
+        **dict.fromkeys(("/a.png", "/a.jpg", "/picture"), (200, IMAGE, RED)),
+        "/moved": (302, {"Location": "/a.png"}, b""),
+        "/a": (200, {"Content-Type": "text/csv"}, b"a,b"),
+    }
+    async with serving(answers) as (port, _):
+        file = await fetch(f"http://localhost:{port}{path}", kind)
+    assert (file.name, file.mime_type) == (name, mime_type)
+    assert file.data == (b"a,b" if kind == "file" else RED)
+
+
+@pytest.mark.usefixtures("this_machine_is_public")
+@pytest.mark.parametrize(
+    ("path", "why"),
+    [
+        ("/missing.png", "status 404"),
+        ("/round", "too many redirects"),
+        ("/inside", "169.254.169.254 is not a public address"),
+        ("/file", "not an http or https URL"),
+        ("/page.png", "said to be image/png, but its bytes are not"),
+        ("/page", "said to be image, but it is text/html"),
+        ("/packed.png", "compressed"),
+        ("/large.png", "larger than 1,000 bytes"),
+        ("/empty.png", "is empty"),
+    ],
+)
+async def test_what_is_no_file_is_refused_with_its_block(monkeypatch, path, why):
+    monkeypatch.setattr(fetching, "_MOST", 1000)
+    answers = {
+        "/round": (302, {"Location": "/round"}, b""),
+        "/inside": (302, {"Location": "http://169.254.169.254/latest"}, b""),
+        "/file": (302, {"Location": "file:///etc/passwd"}, b""),
+        "/page.png": (200, PAGE, b"<html>"),
+        "/page": (200, PAGE, b"<html>"),
+        "/packed.png": (200, {**IMAGE, "Content-Encoding": "gzip"}, b"x"),
+        "/large.png": (200, IMAGE, RED + bytes(1000)),
+        "/empty.png": (200, IMAGE, b""),
+    }
+    async with serving(answers) as (port, _):
+        with pytest.raises(InvalidInputError, match=rf"^messages\[0\] has a content block.*{why}"):
+            await fetch(f"http://127.0.0.1:{port}{path}")
+
+
+async def test_the_assistants_files_are_left_to_the_space():
+    file = picture("http://127.0.0.1:9/a.png")
+    assert await fetching.fetched(((), (file,), ())) == ((), (file,), ())
