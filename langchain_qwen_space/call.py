@@ -85,7 +85,6 @@ class ModelCall:
     ) -> None:
         self.default_model: str | None = None
         self.file_kinds: frozenset[str] = frozenset()
-        self._began = clock.began()
         self._thinks_untagged = True
         self._messages = messages
         self._options = options
@@ -118,10 +117,10 @@ class ModelCall:
         if self._options.ignored:
             names = ", ".join(self._options.ignored)
             yield [WarningEvent(f"A Space has no input for {names}, which is not sent.")]
-        end = self._end()
         counter = tokens.loaded()
         if counter is None:  # loading a vocabulary takes a while, which must not hold up the loop
             counter = await asyncio.to_thread(tokens.load)
+        end = self._end()
         spent = Usage()
         messages: Sequence[BaseMessage] = answerable(self._messages)
         first = True
@@ -183,7 +182,7 @@ class ModelCall:
         total = self._clients[0].options.total_timeout
         if total is None:
             return None
-        return asyncio.get_running_loop().time() + total - (time.monotonic() - self._began)
+        return asyncio.get_running_loop().time() + total - (time.monotonic() - clock.began())
 
     async def _take_turn(self, end: float | None) -> None:
         """Wait for the turn of a further request, within the time of the whole call."""

@@ -111,6 +111,7 @@ class Attempt:
         self._options = client.options
         self._prepare = prepare
         self._deadlines = deadlines
+        deadlines.expire = self._expire
         self._stale = stale
         self._endpoint: Endpoint
         self._session: Session | None = None
@@ -148,6 +149,7 @@ class Attempt:
         To be called in the call's loop; again it does nothing.
         """
         self._release()
+        self._deadlines.stop()
         if self._upload is not None:
             self._upload.end()
         session, self._session = self._session, None
@@ -330,24 +332,27 @@ class Attempt:
             self._line.release(self.slot)
 
     async def _read(self, stream: aiohttp.ClientResponse) -> bytes:
-        deadlines = self._deadlines
-        time = asyncio.timeout_at(deadlines.begin_read())
+        self._deadlines.begin_read()
         self._reading = True
         try:
-            async with time:
-                chunk = await stream.content.readany()
+            chunk = await stream.content.readany()
+        except QwenSpaceError:  # of `_expire`
+            raise
         except (aiohttp.ClientError, OSError) as error:
-            if time.expired():
-                what, silence = deadlines.reason()
-                self.over = not silence
-                raise self._too_late(what) from None
             raise self._interrupted(str(connection_error(error, stream.url))) from error
         finally:
             self._reading = False
-        deadlines.end_read()
+            self._deadlines.end_read()
         if not chunk:
             raise self._interrupted("The Space closed the stream before the answer was complete.")
         return chunk
+
+    def _expire(self) -> None:
+        """Give the present read up; whoever waits for it gets the error at once."""
+        what, silence = self._deadlines.reason()
+        self.over = not silence
+        if self._session is not None and self._session.stream is not None:
+            self._session.stream.content.set_exception(self._too_late(what))
 
     def _too_late(self, what: str) -> SpaceTimeoutError:
         return SpaceTimeoutError(f"{self.client.where} {what}", partial=self.text)
