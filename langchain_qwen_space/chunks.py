@@ -287,16 +287,7 @@ class AnswerChunks:
             self._arguments[piece.index] = self._arguments.get(piece.index, "") + piece.args
 
     def _give(self, pieces: list[Piece], *, last: bool = False) -> list[ChatGenerationChunk]:
-        self._thoughts += [piece.text for piece in pieces if isinstance(piece, Reasoning)]
-        if not self._shape.reasoning:
-            # Prose that is held back, or JSON, has no place for thoughts.
-            left_in = self._shape.reasoning is None and not self._shape.forced and not self._json
-            pieces = [
-                piece.written if left_in and isinstance(piece, Reasoning) else piece
-                for piece in pieces
-                if left_in or not isinstance(piece, Reasoning)
-            ]
-        pieces = [piece for piece in pieces if piece != "" and not _is_empty(piece)]
+        pieces = [piece for piece in map(self._shown, pieces) if piece is not None]
         if self._json is not None:
             read = [self._json.feed(piece) if isinstance(piece, str) else piece for piece in pieces]
             if last:
@@ -310,6 +301,17 @@ class AnswerChunks:
             for piece in pieces:
                 self._note_arguments(piece)
         return [self._chunk(piece) for piece in pieces]
+
+    def _shown(self, piece: Piece) -> Piece | None:
+        """A piece as the caller gets it: thoughts apart, left in the text, or left out."""
+        if isinstance(piece, Reasoning):
+            self._thoughts.append(piece.text)
+            if self._shape.reasoning:
+                return piece if piece.text else None
+            # Prose that is held back, or JSON, has no place for thoughts.
+            left_in = self._shape.reasoning is None and not self._shape.forced and not self._json
+            return piece.written or None if left_in else None
+        return piece if piece != "" else None
 
     def _kept_back(self) -> list[ChatGenerationChunk]:
         """What is given only at the end: a whole answer; prose where no call came."""

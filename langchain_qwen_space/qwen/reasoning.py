@@ -126,7 +126,5 @@ class ThoughtSplitter:
 
 def _undecided(text: str, tag: str) -> int:
     """Where the end of `text` begins that may still become `tag`."""
-    for size in range(min(len(tag) - 1, len(text)), 0, -1):
-        if tag.startswith(text[-size:]):
-            return len(text) - size
-    return len(text)
+    at = text.rfind(tag[0], max(0, len(text) - len(tag) + 1))  # which stands nowhere else in a tag
+    return at if at >= 0 and tag.startswith(text[at:]) else len(text)
