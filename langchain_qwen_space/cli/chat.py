@@ -44,6 +44,18 @@ def chat(
             "--file", "-f", metavar="FILE", help="Add a file's text to the prompt; may be repeated."
         ),
     ] = None,
+    image: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--image",
+            "-i",
+            metavar="FILE",
+            exists=True,
+            dir_okay=False,
+            readable=True,
+            help="Attach a picture, or another file that the Space accepts; may be repeated.",
+        ),
+    ] = None,
     continues: Annotated[
         bool, typer.Option("--continue", "-c", help="Continue the last conversation.")
     ] = False,
@@ -89,11 +101,13 @@ def chat(
         qwen-space chat "Why is the sky blue?" --model 7B
         qwen-space chat -c "And at sunset?"
         qwen-space chat -f main.py "What does this program do?" -s "You answer briefly."
+        qwen-space chat -i photo.jpg "What is in this picture?" --space OWNER/NAME
         git diff --staged | qwen-space chat "Write a commit message for this"
         qwen-space chat --json "Hi" | jq -r .text
 
     Conversations are kept in a log on this machine: `qwen-space log` lists them and says where it is,
-    `--no-log` keeps none, `QWEN_SPACE_LOG` names another file, or `off`.
+    `--no-log` keeps none, `QWEN_SPACE_LOG` names another file, or `off`. Of attached files, only the names
+    are kept.
 
     Where the output is not a terminal, it is the answer's exact text and a newline. A pipe gets each
     chunk at once. A Space may revise blank space that it has already sent; a pipe that needs the
@@ -136,12 +150,18 @@ def chat(
             if question is None:
                 from langchain_qwen_space.cli.interactive import converse
 
-                asyncio.run(converse(asked, begun, talk, verbose=verbose))
+                asyncio.run(converse(asked, begun, talk, image or [], verbose=verbose))
             else:
                 from langchain_qwen_space.cli.one_answer import OneAnswer
 
                 one = OneAnswer(
-                    asked, begun, question, talk, streams=not no_stream, verbose=verbose
+                    asked,
+                    begun,
+                    question,
+                    image or [],
+                    talk,
+                    streams=not no_stream,
+                    verbose=verbose,
                 )
                 asyncio.run(one.print_json() if as_json else one.print_text())
 

@@ -4,10 +4,12 @@ import json
 import os
 import shutil
 import stat
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from langchain_qwen_space.attachments import file_block
 from langchain_qwen_space.cli.common import as_json
 from langchain_qwen_space.errors import InvalidInputError
 
@@ -17,10 +19,16 @@ _VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """A question and its answer."""
+    """A question, its answer, and the files that came with the question."""
 
     user: str
     assistant: str
+    files: tuple[Path, ...] = ()
+
+    @property
+    def kept(self) -> str:
+        """The question as it is kept: of its files the names only."""
+        return with_names(self.user, self.files)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +45,31 @@ class Conversation:
     model: str | None = None
     turns: tuple[Turn, ...] = ()
 
-    def messages(self, question: str) -> list[tuple[str, str]]:
-        """The messages that ask `question` next, as LangChain takes them."""
+    def messages(self, question: str, files: Sequence[Path] = ()) -> list[tuple[str, Any]]:
+        """The messages that ask `question` next, as LangChain takes them.
+
+        Raises:
+            OSError: One of the files cannot be read.
+        """
         said = [
             message
             for turn in self.turns
-            for message in (("human", turn.user), ("ai", turn.assistant))
+            for message in (("human", _content(turn.user, turn.files)), ("ai", turn.assistant))
         ]
-        system = [] if self.system is None else [("system", self.system)]
-        return [*system, *said, ("human", question)]
+        system: list[Any] = [] if self.system is None else [("system", self.system)]
+        return [*system, *said, ("human", _content(question, files))]
+
+
+def with_names(question: str, files: Sequence[Path]) -> str:
+    """The question, with the names of its files at its end."""
+    names = ", ".join(path.name for path in files)
+    return f"{question}\n\n(with {names})" if files else question
+
+
+def _content(text: str, files: Sequence[Path]) -> str | list[Any]:
+    if not files:
+        return text
+    return [{"type": "text", "text": text}, *map(file_block, files)]
 
 
 def save(conversation: Conversation, path: Path, *, overwrite: bool = False) -> None:
@@ -58,7 +82,9 @@ def save(conversation: Conversation, path: Path, *, overwrite: bool = False) -> 
     path = path.resolve()  # what a link points to is replaced, not the link
     if path.exists() and not overwrite:
         raise FileExistsError(path)
-    data = {"format": _FORMAT, "version": _VERSION, **asdict(conversation)}
+    turns = [{"user": turn.kept, "assistant": turn.assistant} for turn in conversation.turns]
+    about = {"system": conversation.system, "model": conversation.model, "turns": turns}
+    data = {"format": _FORMAT, "version": _VERSION, **about}
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with draft.open("x", encoding="utf-8") as file:

@@ -274,7 +274,7 @@ class LoggedTalk:
                     "INSERT INTO conversation (space) VALUES (?)", (self.space,)
                 ).lastrowid
                 turns = [
-                    _insert(db, number, Exchange(turn.user, turn.assistant))
+                    _insert(db, number, Exchange(turn.kept, turn.assistant))
                     for turn in before.turns
                 ]
             db.execute(

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import signal
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import Any
 from langchain_qwen_space.chat_models import ChatQwenSpace
 from langchain_qwen_space.cli.advice import advice
 from langchain_qwen_space.cli.common import console, printable, wrapped
-from langchain_qwen_space.cli.conversation import Conversation, Turn, load, save
+from langchain_qwen_space.cli.conversation import Conversation, Turn, load, save, with_names
 from langchain_qwen_space.cli.conversation_log import LogError, LoggedTalk
 from langchain_qwen_space.cli.keyboard import (
     block,
@@ -34,6 +34,7 @@ HELP = '''\
 /retry             ask the last question again
 /undo              take back the last question and its answer
 /edit [TEXT]       write a message in your editor
+/image [FILE]      attach a picture or another file to the next question; none without a name
 /system [TEXT]     show or set the system prompt
 /model [NAME]      list the models, or choose one
 /set NAME [VALUE]  temperature, top_p, max_tokens, stop or timeout; verbose on or off
@@ -50,7 +51,12 @@ A message that begins with a slash is sent if you type two.'''
 
 
 async def converse(
-    model: ChatQwenSpace, conversation: Conversation, talk: LoggedTalk | None, *, verbose: bool
+    model: ChatQwenSpace,
+    conversation: Conversation,
+    talk: LoggedTalk | None,
+    files: Sequence[Path] = (),
+    *,
+    verbose: bool,
 ) -> None:
     """Converse until the person leaves.
 
@@ -58,11 +64,12 @@ async def converse(
         model: What answers; `conversation` decides which of the Space's models.
         conversation: How it begins.
         talk: The conversation in the log; None keeps none.
+        files: What is attached to the first question.
         verbose: Whether each answer's times are shown.
     """
     # Prompts and answers have their own Ctrl-C. Between them it must not end the conversation.
     with unread_keys_wait(), _on_ctrl_c(lambda: None):
-        await _Chat(model, conversation, talk, verbose=verbose).run()
+        await _Chat(model, conversation, talk, files, verbose=verbose).run()
 
 
 class _Chat:
@@ -73,10 +80,12 @@ class _Chat:
         model: ChatQwenSpace,
         conversation: Conversation,
         talk: LoggedTalk | None,
+        files: Sequence[Path],
         *,
         verbose: bool,
     ) -> None:
         self._model = model
+        self._files = tuple(files)  # what goes with the next question
         self._now = self._saved = conversation
         self._talk = talk
         self._verbose = verbose
@@ -88,6 +97,7 @@ class _Chat:
             "/retry": self._retry,
             "/undo": self._undo,
             "/edit": self._edit,
+            "/image": self._attach,
             "/system": self._system,
             "/model": self._choose,
             "/set": self._set,
@@ -153,20 +163,23 @@ class _Chat:
     async def _ask(self, question: str) -> None:
         if not question.strip():
             return
-        before, reply = self._now, Reply()
+        before, reply, files = self._now, Reply(), self._files
         settings = {**self._settings} | ({} if before.model is None else {"model": before.model})
-        error = await self._stoppable(
-            show(self._model, before.messages(question), reply, self._console, settings)
-        )
+
+        async def answer() -> None:
+            messages = before.messages(question, files)
+            await show(self._model, messages, reply, self._console, settings)
+
+        error = await self._stoppable(answer())
         self._failed = question
         if reply.text or error is None:
-            self._now = replace(before, turns=(*before.turns, Turn(question, reply.text)))
-            self._failed = ""
+            self._now = replace(before, turns=(*before.turns, Turn(question, reply.text, files)))
+            self._failed, self._files = "", ()
         if self._verbose and error is None:
             self._say(reply.timings())
         if self._talk is not None:
             try:
-                self._talk.add(before, reply.exchange(question, error))
+                self._talk.add(before, reply.exchange(with_names(question, files), error))
             except LogError as problem:
                 self._lose_log(problem)
             else:
@@ -229,7 +242,7 @@ class _Chat:
         self._say(f"Taken back; {_count(self._now)} left. Your question is in the prompt.")
 
     def _take_back(self) -> None:
-        self._failed = ""
+        self._failed, self._files = "", self._now.turns[-1].files
         self._now = replace(self._now, turns=self._now.turns[:-1])
         if self._talk is not None:
             try:
@@ -250,6 +263,16 @@ class _Chat:
                 await self._ask(text)
             else:
                 self._say("It is empty; nothing was sent.")
+
+    async def _attach(self, name: str) -> None:
+        if name:
+            path = _path(name)
+            with path.open("rb"):  # which fails now rather than later
+                self._files += (path,)
+        else:
+            self._files = ()
+        names = ", ".join(path.name for path in self._files)
+        self._say(f"Attached to your next question: {names or 'nothing'}")
 
     async def _system(self, text: str) -> None:
         if text:
@@ -343,7 +366,7 @@ class _Chat:
 
     def _begin(self, conversation: Conversation) -> None:
         self._now = self._saved = conversation
-        self._failed = ""
+        self._failed, self._files = "", ()
         if self._talk is not None:
             self._talk = LoggedTalk(self._talk.log, self._talk.space)
 

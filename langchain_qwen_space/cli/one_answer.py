@@ -4,7 +4,8 @@ import asyncio
 import os
 import stat
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from langchain_qwen_space.cli.common import (
@@ -14,7 +15,7 @@ from langchain_qwen_space.cli.common import (
     print_text,
     printable,
 )
-from langchain_qwen_space.cli.conversation import Conversation
+from langchain_qwen_space.cli.conversation import Conversation, with_names
 from langchain_qwen_space.cli.conversation_log import LogError, LoggedTalk
 from langchain_qwen_space.cli.reply import Reply
 from langchain_qwen_space.errors import QwenSpaceError
@@ -31,6 +32,7 @@ class OneAnswer:
         model: What is asked.
         conversation: What was said before.
         question: What is asked now.
+        files: The files that go with it.
         talk: The conversation in the log; None keeps none.
         streams: Whether a pipe gets each chunk at once.
         verbose: Whether the times go to standard error.
@@ -41,12 +43,14 @@ class OneAnswer:
         model: "ChatQwenSpace",
         conversation: Conversation,
         question: str,
+        files: Sequence[Path],
         talk: LoggedTalk | None,
         *,
         streams: bool,
         verbose: bool,
     ) -> None:
         self._model, self._conversation, self._question = model, conversation, question
+        self._files = files
         self._talk = talk
         self._streams = streams and not _is_file(sys.stdout)
         self._verbose = verbose
@@ -108,11 +112,11 @@ class OneAnswer:
     async def _show(self) -> None:
         from langchain_qwen_space.cli.rendering import show
 
-        messages = self._conversation.messages(self._question)
+        messages = self._conversation.messages(self._question, self._files)
         await show(self._model, messages, self._reply, console())
 
     async def _read(self) -> None:
-        messages = self._conversation.messages(self._question)
+        messages = self._conversation.messages(self._question, self._files)
         on_text = print_text if self._streams else lambda _: None
         await self._reply.read(self._model, messages, on_text, _print_remark)
 
@@ -129,7 +133,8 @@ class OneAnswer:
         if self._talk is None:
             return
         try:
-            self._talk.add(self._conversation, self._reply.exchange(self._question, error))
+            question = with_names(self._question, self._files)
+            self._talk.add(self._conversation, self._reply.exchange(question, error))
         except LogError as problem:
             error_console().print(printable(str(problem)))
 

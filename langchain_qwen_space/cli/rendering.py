@@ -133,7 +133,7 @@ class AnswerDisplay:
 
 async def show(
     model: "ChatQwenSpace",
-    messages: Sequence[tuple[str, str]],
+    messages: Sequence[tuple[str, Any]],
     reply: Reply,
     console: Console,
     settings: Mapping[str, Any] | None = None,

@@ -36,7 +36,7 @@ class Reply:
     async def read(
         self,
         model: "ChatQwenSpace",
-        messages: Sequence[tuple[str, str]],
+        messages: Sequence[tuple[str, Any]],
         on_text: "Callable[[str], object]" = lambda _: None,
         on_event: "Callable[[SpaceEvent], object]" = lambda _: None,
         settings: Mapping[str, Any] | None = None,

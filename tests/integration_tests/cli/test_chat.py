@@ -13,6 +13,8 @@ from typer.testing import CliRunner
 
 from langchain_qwen_space import ChatQwenSpace
 from langchain_qwen_space.cli.app import app
+from langchain_qwen_space.cli.conversation_log import ConversationLog
+from tests.pictures import RED
 
 from .terminal import CTRL_C, CTRL_D, ENTER, terminal
 
@@ -304,3 +306,40 @@ def test_a_space_that_is_not_there_is_reported_and_exits_with_1():
     assert (done.exit_code, done.stdout) == (1, "")
     assert "cannot be reached" in done.stderr
     assert "HTTPS_PROXY" in done.stderr
+
+
+# With files
+
+
+def test_a_script_attaches_pictures(picture_space_url, tmp_path, monkeypatch):
+    monkeypatch.setenv("QWEN_SPACE_LOG", str(tmp_path / "log.db"))
+    photo = tmp_path / "photo.png"
+    photo.write_bytes(RED)
+    answer = chat("--space", picture_space_url, "-i", str(photo), "What?")
+    assert "`photo.png`: a PNG picture, 8 x 8 pixels" in answer.stdout
+    assert answer.exit_code == 0
+    _, kept = ConversationLog(tmp_path / "log.db").load()
+    assert kept.turns[0].user == "What?\n\n(with photo.png)"
+    missing = chat("--space", picture_space_url, "-i", str(tmp_path / "none.png"), "What?")
+    assert missing.exit_code == 2
+
+
+def test_pictures_are_attached_in_a_conversation(picture_space_url, tmp_path):
+    photo = tmp_path / "photo.png"
+    photo.write_bytes(RED)
+    with terminal("chat", "--space", picture_space_url, "--no-log") as term:
+        term.sees(r"^>")
+        term.type(f"/image {tmp_path / 'none.png'}{ENTER}")
+        term.sees("No such file")
+        term.type(f"/image {photo}{ENTER}")
+        term.sees("next question: photo.png")
+        term.type(f"What?{ENTER}")
+        term.sees("mostly red")
+        term.type(f"/retry{ENTER}")
+        term.sees("mostly red")
+        term.type(f"echo: And without one?{ENTER}")
+        term.sees("^And without one")
+        term.type(CTRL_D)
+        term.sees("Leave")
+        term.type(CTRL_D)
+        assert term.exit_status() == 0

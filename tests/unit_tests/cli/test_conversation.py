@@ -9,6 +9,7 @@ import pytest
 
 from langchain_qwen_space.cli.conversation import Conversation, Turn, load, save
 from langchain_qwen_space.errors import InvalidInputError
+from tests.pictures import RED
 
 TALK = Conversation("Be kind.", "7B", (Turn("hi", "你好 \N{WAVING HAND SIGN}"), Turn("a\nb", "")))
 
@@ -95,3 +96,18 @@ def test_messages_are_system_prompt_earlier_turns_and_question():
         ("human", "next"),
     ]
     assert Conversation().messages("hi") == [("human", "hi")]
+
+
+def test_files_go_with_their_question_and_their_names_are_kept(tmp_path):
+    photo, other = tmp_path / "photo.png", tmp_path / "b.png"
+    for path in (photo, other):
+        path.write_bytes(RED)
+    talk = Conversation(turns=(Turn("What?", "Red.", (photo,)),))
+    (_, first), _, (_, last) = talk.messages("And?", [other])
+    assert [block["type"] for block in first] == ["text", "image"]
+    assert first[0]["text"] == "What?"
+    assert last[1]["extras"] == {"filename": "b.png"}
+    path = tmp_path / "talk"
+    save(talk, path)
+    # A file that is loaded names no other file that would be sent to a Space.
+    assert load(path).turns == (Turn("What?\n\n(with photo.png)", "Red."),)
