@@ -215,7 +215,7 @@ def _tool_choice(choice: Any) -> str | None:
     if isinstance(read, str):
         return read
     msg = (
-        f"tool_choice={choice!r:.200} is not understood: give 'auto', 'none', 'any' or the name "
+        f"tool_choice={choice!r:.200} is not valid: give 'auto', 'none', 'any' or the name "
         "of a tool."
     )
     raise InvalidInputError(msg)

@@ -115,7 +115,7 @@ def wanted_schema(response_format: Mapping[str, Any] | type | None) -> dict[str,
         json.dumps(rules)
     except (TypeError, ValueError) as error:
         msg = (
-            f"response_format={response_format!r:.200} is not understood. Give "
+            f"response_format={response_format!r:.200} is not valid. Give "
             '{"type": "json_object"}, or {"type": "json_schema", "json_schema": {"schema": …}}.'
         )
         raise InvalidInputError(msg) from error

@@ -34,7 +34,7 @@ class Slot:
         since: When it was taken, in seconds of the line's clock.
         started: When the Space began to work on the call, as far as that is known.
         queued: What the Space's queue said of it last.
-        spoke: Whether a fragment of its answer was read.
+        spoke: Whether a piece of its answer was read.
         released: When it was given back.
     """
 
@@ -201,7 +201,7 @@ class Line:
             self._advance()
 
     def spoke(self, slot: Slot) -> None:
-        """A first fragment was read: whatever was wrong with the Space is over."""
+        """A first piece was read: the Space works again."""
         with self._lock:
             self.started(slot)
             slot.spoke = True

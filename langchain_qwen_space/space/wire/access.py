@@ -94,7 +94,9 @@ class Access:
         if self.token is None or not (ours or given):
             return {}
         if not re.fullmatch(r"[!-~]+", self.token):
-            raise InvalidInputError("The Hugging Face token holds blanks or letters that none has.")
+            raise InvalidInputError(
+                "The Hugging Face token holds characters that a token cannot have."
+            )
         self.check_encrypted(url, "The Hugging Face token")
         headers = {"Authorization": f"Bearer {self.token}"}
         if host != HUB.host:
@@ -226,7 +228,7 @@ def parse_space(space: str) -> str:
         url = URL(text).with_query(None).with_fragment(None)
         port_is_valid = url.port is not None
     except ValueError as error:
-        raise InvalidInputError(f"space={shown} is no URL: {error}.") from None
+        raise InvalidInputError(f"space={shown} is not a URL: {error}.") from None
     if url.scheme not in ("http", "https") or not url.host or not port_is_valid:
         raise InvalidInputError(
             f"space={shown}: the URL of a Space starts with http:// or https://."
