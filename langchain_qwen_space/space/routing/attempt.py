@@ -348,7 +348,7 @@ class Attempt:
         return chunk
 
     def _expire(self) -> None:
-        """Give the present read up; whoever waits for it gets the error at once."""
+        """Give the present read up; its reader gets the error at once."""
         what, silence = self._deadlines.reason()
         self.over = not silence
         if self._session is not None and self._session.stream is not None:

@@ -14,7 +14,7 @@ class Deadlines:
     Heartbeats count as data, and a Space may send them forever. So where no time was set for the
     whole call, it also has to move on within an hour: to begin, or to bring more of the answer.
 
-    One timer watches all reads. It is set anew only when it fires, so that a read costs none.
+    One timer watches all reads. It is set again only when it fires, so that a read costs none.
 
     Args:
         options: The limits in seconds; None is no limit.

@@ -242,12 +242,12 @@ async def test_no_wait_for_a_slot_is_without_the_bound_that_was_set(space):
 # What a caller may give
 
 
-async def test_a_host_that_cannot_be_one_is_an_error_of_ours():
+async def test_a_host_that_cannot_be_one_is_a_qwen_space_error():
     await failure(model_for("http://" + "a" * 70 + ".example"), SpaceConnectionError, "a host")
 
 
 @pytest.mark.parametrize("endpoint", ["http://[", "ftp://hub", "nonsense", "http://u:pw@[x"])
-async def test_an_endpoint_of_the_hub_that_is_none_is_an_error_of_ours(monkeypatch, endpoint):
+async def test_an_invalid_endpoint_of_the_hub_api_is_a_qwen_space_error(monkeypatch, endpoint):
     monkeypatch.setenv("HF_ENDPOINT", endpoint)
     error = await failure(ChatQwenSpace(space="Owner/Name"), InvalidInputError, "HF_ENDPOINT")
     assert "pw" not in str(error)
