@@ -123,6 +123,7 @@ class Attempt:
         self._before: tuple[int, list[Any]] | None = None  # a function to call first
         self._notes: list[str] = []  # what could not be set on the page
         self._upload: Upload | None = None
+        self._has_files = False  # among what is asked
         self._decoder: SSEDecoder
         self._reply: Reply | None = None
         self._appends: Appends
@@ -262,23 +263,25 @@ class Attempt:
             earlier = endpoint.history_form.write(ask.history, ask.files[:-1])
             self._before = (endpoint.history_fn, [earlier])
         self._steps = list(endpoint.steps)
+        self._has_files = bool(ask.files)
 
     def _uploading(self) -> Upload:
         """What sends the files that stand in the page's values and are not on the Space yet."""
-        files = dict.fromkeys(within([self._values, self._before]))
+        files = dict.fromkeys(within([self._values, self._before]) if self._has_files else ())
         held = [file for file in files if file.data is not None]
         url = self._endpoint.config.api("upload")
         return Upload(self.visitor, url, held, self._options.timeout)
 
     def _place_files(self, upload: Upload) -> None:
         """Put the files that the Space now has, or is to fetch, into the page's values."""
+        if not self._has_files:  # a long history need not be searched
+            return
         sent = {
             file: file_data(file, upload.paths.get(file), self._endpoint.config)
             for file in within([self._values, self._before])
         }
-        if sent:
-            self._values = filled(self._values, sent)
-            self._before = self._before and (self._before[0], filled(self._before[1], sent))
+        self._values = filled(self._values, sent)
+        self._before = self._before and (self._before[0], filled(self._before[1], sent))
 
     def _lay_out(self, endpoint: Endpoint, ask: Ask) -> None:
         """Set the values of the page as a person would who asks this."""
