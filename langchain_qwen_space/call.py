@@ -24,12 +24,22 @@ from langchain_qwen_space.errors import (
 from langchain_qwen_space.events import RetryEvent, RevisedEvent, SpaceEvent, WarningEvent
 from langchain_qwen_space.messages import answerable
 from langchain_qwen_space.options import CallOptions
-from langchain_qwen_space.qwen import fold, json_objects, models, tokens, turns, vision
+from langchain_qwen_space.qwen import (
+    dialects,
+    fold,
+    json_objects,
+    models,
+    tokens,
+    turns,
+    vision,
+)
+from langchain_qwen_space.qwen.dialects import Dialect
 from langchain_qwen_space.space.chat.endpoint import Endpoint
 from langchain_qwen_space.space.chat.reply import Thought
 from langchain_qwen_space.space.routing.attempt import Attempt, Finished
 from langchain_qwen_space.space.routing.call import Call
 from langchain_qwen_space.space.routing.client import SpaceClient
+from langchain_qwen_space.space.routing.hub import host_by_rule
 from langchain_qwen_space.space.routing.options import Ask
 
 PROVIDER = "qwen_space"
@@ -41,8 +51,8 @@ _IN_THE_QUESTION = (
     "says that this is wanted"
 )
 _INSIST = (
-    "You answered without a function call. Call {function} now: answer with nothing but "
-    "<tool_call>, the JSON object, and </tool_call>."
+    "You answered without a function call. Call {function} now: answer with nothing but the call, "
+    "from <tool_call> to </tool_call>."
 )
 
 
@@ -86,6 +96,8 @@ class ModelCall:
         self.default_model: str | None = None
         self.file_kinds: frozenset[str] = frozenset()
         self._thinks_untagged = True
+        self._family: str | None = None
+        self._asked = turns.Prompt("", (), "")  # as it was sent last
         self._messages = messages
         self._options = options
         self._clients = clients
@@ -126,8 +138,8 @@ class ModelCall:
         first = True
         insisted = not self._options.retry_tool_choice
         while True:
-            prompt = await self._with_files(self._prompt(messages), end)
-            prepare = partial(self._ask, prompt, counter)
+            files = await self._files(self._prompt(messages), end)
+            prepare = partial(self._ask, messages, files, counter)
             request = Call(self._clients, prepare, end)
             answer = AnswerChunks(
                 self._shape, counter, whole=self._whole, first_call_index=self._first_call_index
@@ -154,8 +166,9 @@ class ModelCall:
                     if isinstance(batch[-1], RetryEvent):
                         await self._take_turn(end)
             count = self._counter or counter
-            read = tokens.count_prompt(count, prompt.system, prompt.history, prompt.query)
-            read += vision.count_all(prompt.files, request.attempt.model)
+            asked = self._asked
+            read = tokens.count_prompt(count, asked.system, asked.history, asked.query)
+            read += vision.count_all(asked.files, request.attempt.model)
             spent += Usage(read, *answer.count(count))
             if answer.withheld is not None:
                 answer.accept(self._call_in(answer.withheld))
@@ -168,8 +181,9 @@ class ModelCall:
         attempt = request.attempt
         exact = attempt.exact
         events = [] if exact is None else [RevisedEvent()]
-        source = "estimate" if prompt.files else (self._counter or counter).source
-        metadata = {**_metadata(attempt), "usage_source": source}
+        estimated = self._asked.files or models.has_another_vocabulary(attempt.model or "")
+        source = "estimate" if estimated else (self._counter or counter).source
+        metadata = {**_metadata(attempt, self._family), "usage_source": source}
         items = [*events, *answer.last(metadata, spent, exact, attempt.files)]
         if attempt.files and self._file_blocks:
             items.insert(-1, _file_blocks(attempt.files))
@@ -200,20 +214,25 @@ class ModelCall:
             )
             raise SpaceTimeoutError(msg) from None
 
-    async def _with_files(self, prompt: turns.Prompt, end: float | None) -> turns.Prompt:
-        """The prompt, with the files that it names by URL where they are to be fetched here."""
+    async def _files(self, prompt: turns.Prompt, end: float | None) -> turns.Files:
+        """The files of a prompt; those named by URL are fetched where that is wanted."""
         if not self._options.fetch_files or not prompt.files:
-            return prompt
+            return prompt.files
         from langchain_qwen_space.fetching import fetched
 
         try:
             async with asyncio.timeout_at(end):
-                return replace(prompt, files=await fetched(prompt.files))
+                return await fetched(prompt.files)
         except TimeoutError:
             msg = "The files of the messages were not downloaded in the time that the call has."
             raise SpaceTimeoutError(msg) from None
 
-    def _prompt(self, messages: Sequence[BaseMessage]) -> turns.Prompt:
+    def _prompt(
+        self,
+        messages: Sequence[BaseMessage],
+        dialect: Dialect = dialects.UNKNOWN,
+        own_system: str | None = None,
+    ) -> turns.Prompt:
         """The conversation as system prompt, history and query."""
         parts = [structured.instruction(self._options.response_format)]
         if self._options.forced is not None:
@@ -223,6 +242,8 @@ class ModelCall:
             tools=self._tools,
             instruction="\n\n".join(filter(None, parts)),
             protect_tool_results=self._protect_tool_results,
+            dialect=dialect,
+            own_system=own_system,
         )
 
     def _call_in(self, text: str) -> tuple[str, dict[str, Any]] | None:
@@ -250,11 +271,24 @@ class ModelCall:
         rules = offered[name].get("parameters") or {}
         return None if any(json_schema.mistakes(args, rules)) else (name, args)
 
+    def _space_of(self, endpoint: Endpoint) -> str:
+        """The Space whose endpoint this is."""
+        spaces = [client.access.space for client in self._clients]
+        host = endpoint.config.base.host
+        own = (space for space in spaces if "://" in space or host_by_rule(space).host == host)
+        return spaces[0] if len(spaces) == 1 else next(own, "")
+
     def _function(self) -> str:
         forced = self._options.forced
         return f"the function {forced}" if forced else "at least one of the functions"
 
-    def _ask(self, prompt: turns.Prompt, counter: tokens.TokenCounter, endpoint: Endpoint) -> Ask:
+    def _ask(
+        self,
+        messages: Sequence[BaseMessage],
+        files: turns.Files,
+        counter: tokens.TokenCounter,
+        endpoint: Endpoint,
+    ) -> Ask:
         """The prompt and the settings, as the function that was found takes them.
 
         Raises:
@@ -262,6 +296,8 @@ class ModelCall:
             ContextTooLongError: The prompt is longer than the model's context.
         """
         options = self._options
+        space = self._space_of(endpoint)
+        family = self._family = models.family_of_space(space, endpoint.models)
         given: dict[str, Any] = {
             name: value
             for name in ("temperature", "top_p")
@@ -269,20 +305,42 @@ class ModelCall:
         }
         if endpoint.models:
             if options.model is not None:
-                given["model"] = _offered(options.model, endpoint.models, endpoint.default_model)
+                given["model"] = _offered(
+                    options.model, endpoint.models, endpoint.default_model, family
+                )
             elif endpoint.default_model is None:
                 given["model"] = endpoint.models[0]
         elif options.model is not None:
             given["model"] = options.model
         if options.max_tokens is not None and "max_tokens" in endpoint.roles:
             given["max_tokens"] = options.max_tokens
-        self.default_model, self.file_kinds = endpoint.default_model, endpoint.file_kinds
-        model = given.get("model") or endpoint.default_model
+        self.file_kinds = endpoint.file_kinds
+        if endpoint.default_model is not None:
+            self.default_model = models.canonical_name(endpoint.default_model, family)
+        model = given.get("model") or endpoint.default_model or (space if family else None)
+        if model is not None:
+            model = models.canonical_name(model, family)
         self._thinks_untagged = model is None or models.may_think_untagged(model)
+        if options.thinking_budget is not None:
+            given["thinking_budget"] = options.thinking_budget
+        if options.thinking is not None:
+            if endpoint.takes("thinking") or model is None:
+                given["thinking"] = options.thinking
+            elif models.switches_in_the_prompt(model):
+                messages = _switched(messages, thinking=options.thinking)
+            elif models.thinks(model) is not options.thinking:
+                given["thinking"] = options.thinking  # a note says that the Space does not take it
+        own = endpoint.own_system
+        prompt = self._prompt(
+            messages,
+            models.dialect(model, options.dialect),
+            None if "system" in endpoint.roles and not own else own,
+        )
+        if not any(message.type == "system" for message in messages):
+            prompt = replace(prompt, system=prompt.system.lstrip("\n"))
+        prompt = replace(prompt, files=files)
         self._check_length(prompt, counter, model)
-        given_none = not any(message.type == "system" for message in self._messages)
-        if given_none and prompt.system.startswith(turns.DEFAULT_SYSTEM):
-            prompt = _on_own_system(prompt, endpoint, model)
+        self._asked = prompt
         if "system" in endpoint.roles:
             if prompt.system != endpoint.own_system:
                 given["system"] = prompt.system
@@ -309,7 +367,7 @@ class ModelCall:
     ) -> None:
         """Refuse what no server of the model can take; only real counts are good enough for it."""
         limit = self._max_input_tokens
-        if limit is None and model is not None:
+        if limit is None and model is not None and not models.has_another_vocabulary(model):
             limit = (models.profile(model) or {}).get("max_input_tokens")
         if limit is None or counter.source != "tokenizer" or fold.size(prompt) <= limit:
             return  # no token is shorter than a byte
@@ -322,23 +380,25 @@ class ModelCall:
             raise ContextTooLongError(msg)
 
 
-def _on_own_system(prompt: turns.Prompt, endpoint: Endpoint, model: str | None) -> turns.Prompt:
-    """The prompt of a caller who gives no system text: the Space's own text stays.
+def _switched(messages: Sequence[BaseMessage], *, thinking: bool) -> list[BaseMessage]:
+    """The messages with the word that switches the thoughts of Qwen3 at the end of the question."""
+    changed = list(messages)
+    word = " /think" if thinking else " /no_think"
+    for place in reversed(range(len(changed))):
+        message = changed[place]
+        if isinstance(message, HumanMessage):
+            content = message.content
+            said = content + word if isinstance(content, str) else [*content, word]
+            changed[place] = message.model_copy(update={"content": said})
+            break
+    return changed
 
-    Tools and schemas are added to it. Where the Space has none, Qwen2.5 gets the text that its
-    template writes, and other models nothing.
-    """
-    own = endpoint.own_system
-    if not own and "system" in endpoint.roles and model is not None:
-        own = turns.DEFAULT_SYSTEM if models.profile(model) is not None else ""
-    rest = prompt.system.removeprefix(turns.DEFAULT_SYSTEM)
-    return replace(prompt, system=(own + rest).lstrip("\n"))
 
-
-def _offered(model: str, choices: Sequence[str], default: str | None) -> str:
-    choice = models.match_model(model, choices)
-    if choice is None and models.names_only_the_family(model) and default is not None:
-        choice = default if models.profile(default) is not None else None
+def _offered(model: str, choices: Sequence[str], default: str | None, family: str | None) -> str:
+    choice = models.match_model(model, choices, family)
+    if choice is None and default is not None and models.names_only_the_family(model):
+        known = models.family_of([models.canonical_name(default, family)])
+        choice = default if known == models.family_of([model]) else None
     if choice is None:
         msg = f"The Space does not offer the model {model!r}; it offers {', '.join(choices)}."
         raise UnknownModelError(msg)
@@ -371,11 +431,11 @@ def _file_blocks(files: Sequence[Mapping[str, str]]) -> ChatGenerationChunk:
     return ChatGenerationChunk(message=AIMessageChunk(content=content))
 
 
-def _metadata(attempt: Attempt) -> dict[str, Any]:
+def _metadata(attempt: Attempt, family: str | None) -> dict[str, Any]:
     access, model = attempt.client.access, attempt.model
     metadata = {
         # A Space without a choice of models does not say which one it runs.
-        "model_name": models.canonical_name(model) if model else access.space,
+        "model_name": models.canonical_name(model, family) if model else access.space,
         "model_provider": PROVIDER,
         "space": access.space,
         "event_id": attempt.event_id,

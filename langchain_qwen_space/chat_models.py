@@ -27,6 +27,7 @@ from langchain_qwen_space.events import SpaceEvent, WarningEvent
 from langchain_qwen_space.messages import answerable
 from langchain_qwen_space.options import (
     CallOptions,
+    DialectName,
     MaxTokens,
     Seconds,
     Temperature,
@@ -34,7 +35,7 @@ from langchain_qwen_space.options import (
     as_tools,
     with_own_names,
 )
-from langchain_qwen_space.qwen import models, tokens, turns, vision
+from langchain_qwen_space.qwen import dialects, models, tokens, turns, vision
 from langchain_qwen_space.qwen.tools import BROKEN_CALLS
 
 if TYPE_CHECKING:
@@ -84,6 +85,15 @@ class ChatQwenSpace(BaseChatModel):
     """The model: its name (`qwen2.5-72b-instruct`), or the Space's name for it (`72B`).
 
     None is the Space's default.
+    """
+
+    dialect: DialectName | None = None
+    """How the model is spoken to: how tools, calls, results and thoughts are written in a prompt.
+
+    "hermes" for Qwen2.5, Qwen3 and QwQ, "qwen3-coder" for Qwen3-Coder, "qwen3.5" for Qwen3.5 and
+    later. By default the model's name decides, wherever it is known from: this setting, the call,
+    the Space's default, or the Space's id. A model that is not known is spoken to in "hermes".
+    What a model writes is read in every form.
     """
 
     hf_token: SecretStr | None = Field(
@@ -156,6 +166,17 @@ class ChatQwenSpace(BaseChatModel):
     in the text and drops thought messages. Tool calls, stop strings and JSON are never searched for
     in thoughts.
     """
+
+    thinking: bool | None = None
+    """Whether the model is to think before it answers; None leaves it to the Space.
+
+    Set by the Space's own switch where it has one. Else the question ends with `/think` or
+    `/no_think` for the first Qwen3 models, which follow that; for other models a warning says that
+    nothing could be switched.
+    """
+
+    thinking_budget: MaxTokens | None = None
+    """The most tokens that the model may think, where the Space has an input for it."""
 
     retry_tool_choice: bool = True
     """Whether a model that had to call a tool but did not is asked once more."""
@@ -287,8 +308,15 @@ class ChatQwenSpace(BaseChatModel):
 
         client = self._client()
         endpoint, _ = await client.endpoint(await current_pool())
-        self._learn_profile(endpoint.default_model, endpoint.file_kinds)
-        return client.access.redacted(describe_endpoint(client.access.space, endpoint))
+        space = client.access.space
+        family = models.family_of_space(space, endpoint.models)
+        default = endpoint.default_model and models.canonical_name(endpoint.default_model, family)
+        self._learn_profile(default, endpoint.file_kinds)
+        model = self.model and models.canonical_name(self.model, family)
+        dialect = models.dialect(model or default or (space if family else None), self.dialect)
+        assumed = dialect is dialects.UNKNOWN and self.dialect is None
+        name = f"{dialect.name} (assumed: the model is not known)" if assumed else dialect.name
+        return client.access.redacted(replace(describe_endpoint(space, endpoint), dialect=name))
 
     def list_models(self) -> list[str]:
         """The models on offer, in the Space's own words; empty where it offers no choice.
@@ -423,14 +451,12 @@ class ChatQwenSpace(BaseChatModel):
             answerable(messages),
             tools=as_tools(tools),
             protect_tool_results=self.protect_tool_results,
+            dialect=models.dialect(self.model, self.dialect),
+            own_system="",
         )
         counter = self._counter() or tokens.load()
         count = tokens.count_prompt(counter, prompt.system, prompt.history, prompt.query)
-        count += vision.count_all(prompt.files, self.model)
-        if prompt.system == turns.DEFAULT_SYSTEM:
-            empty = tokens.count_prompt(counter, "", (), "")
-            count -= tokens.count_prompt(counter, prompt.system, (), "") - empty
-        return count
+        return count + vision.count_all(prompt.files, self.model)
 
     def _counter(self) -> tokens.TokenCounter | None:
         """What counts by the caller's own function, if there is one."""
@@ -580,8 +606,11 @@ class ChatQwenSpace(BaseChatModel):
         return {
             "space": self.space,
             "model": self.model,
+            "dialect": self.dialect,
             "temperature": self.temperature,
             "top_p": self.top_p,
+            "thinking": self.thinking,
+            "thinking_budget": self.thinking_budget,
             "max_tokens": self.max_tokens,
             "stop": self.stop,
             "start": self.start,
@@ -595,7 +624,7 @@ class ChatQwenSpace(BaseChatModel):
         model = self.model
         if model is None and self.space == environment.DEFAULT_SPACE:
             model = "72B"  # what its page has chosen
-        return models.profile(model) if model else None
+        return models.profile(model, self._family) if model else None
 
     def _given_profile(self) -> ModelProfile:
         """The profile that the caller gave; empty where it is only what is known of the model."""
@@ -663,10 +692,15 @@ class ChatQwenSpace(BaseChatModel):
             params["ls_max_tokens"] = kwargs["max_tokens"]
         model = kwargs.get("model") or self.model
         if isinstance(model, str) and model:
-            params["ls_model_name"] = models.canonical_name(model)
+            params["ls_model_name"] = models.canonical_name(model, self._family)
         else:
             params.pop("ls_model_name", None)
         return params
+
+    @property
+    def _family(self) -> str | None:
+        """The family of models that the Space's id speaks of."""
+        return models.family_of_space(self._spaces[0], ())
 
     @property
     def _spaces(self) -> list[str]:

@@ -5,7 +5,7 @@ A wrong value is reported here, by name, before the call joins a queue.
 
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from langchain_core.utils.function_calling import convert_to_openai_tool
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -18,6 +18,8 @@ Temperature = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 TopP = Annotated[float, Field(ge=0, le=1)]
 MaxTokens = Annotated[int, Field(ge=1)]
 Seconds = Annotated[float, Field(gt=0)]
+
+DialectName = Literal["hermes", "qwen3-coder", "qwen3.5"]
 
 SYNONYMS = {
     "model_name": "model",
@@ -36,10 +38,11 @@ _FOREIGN = frozenset(
         *("mirostat", "modalities", "n", "num_ctx", "num_predict", "prediction"),
         *("presence_penalty", "previous_response_id", "prompt_cache_key", "reasoning_effort"),
         *("repeat_penalty", "safety_identifier", "safety_settings", "seed", "service_tier"),
-        *("store", "stream_options", "stream_usage", "strict", "thinking", "top_k"),
+        *("store", "stream_options", "stream_usage", "strict", "top_k"),
         *("top_logprobs", "truncation", "use_responses_api", "user", "verbosity"),
     ]
 )
+_THINKING = {"enabled": True, "adaptive": True, "disabled": False}
 _NOT_SENT = frozenset(["stream"])  # LangChain's own; how an answer is delivered
 
 
@@ -48,12 +51,15 @@ class CallOptions(BaseModel):
 
     Attributes:
         model: Name of the model, or the Space's own word for it.
+        dialect: How the model is spoken to; None goes by its name.
         temperature: Sampling temperature.
         top_p: Nucleus sampling.
         max_tokens: Most tokens of the answer.
         stop: Strings at which the answer is cut.
         timeout: Longest time without data from the Space, in seconds.
         reasoning: What happens to the model's thoughts, as `ChatQwenSpace.reasoning`.
+        thinking: Whether the model is to think, as `ChatQwenSpace.thinking`.
+        thinking_budget: The most tokens that the model may think.
         tools: The tools that the model may call, as OpenAI's API describes them.
         tool_choice: None, "auto", "none", "any", or the name of a tool.
         parallel_tool_calls: False ends the answer after its first call.
@@ -67,12 +73,15 @@ class CallOptions(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
 
     model: str | None = None
+    dialect: DialectName | None = None
     temperature: Temperature | None = None
     top_p: TopP | None = None
     max_tokens: MaxTokens | None = None
     stop: tuple[Annotated[str, Field(min_length=1)], ...] = ()
     timeout: Seconds | None = None
     reasoning: bool | None = None
+    thinking: bool | None = None
+    thinking_budget: MaxTokens | None = None
     tools: tuple[dict[str, Any], ...] = ()
     tool_choice: str | None = None
     parallel_tool_calls: bool | None = None
@@ -105,6 +114,9 @@ class CallOptions(BaseModel):
         known = cls.model_fields.keys() - {"ignored"}
         if isinstance(given.get("reasoning"), Mapping):  # OpenAI's {"effort": …}
             given["reasoning.effort"] = given.pop("reasoning")
+        if isinstance(thinking := given.get("thinking"), Mapping):  # Anthropic's {"type": …}
+            given["thinking"] = _THINKING.get(str(thinking.get("type")))
+            given.setdefault("thinking_budget", thinking.get("budget_tokens"))
         foreign = {name for name in given if name in _FOREIGN or name == "reasoning.effort"}
         if unknown := sorted(given.keys() - known - foreign):
             raise InvalidInputError(_unknown(unknown, known))

@@ -15,7 +15,7 @@ from langchain_qwen_space.api.problems import Problem, problem_of
 from langchain_qwen_space.api.requests import read_request
 from langchain_qwen_space.chat_models import ChatQwenSpace
 from langchain_qwen_space.errors import InvalidInputError, QwenSpaceError
-from langchain_qwen_space.qwen.models import canonical_name
+from langchain_qwen_space.qwen.models import canonical_name, family_of_space
 
 
 def app(
@@ -81,7 +81,9 @@ def app(
     own_names = {model.space} if isinstance(model.space, str) else {*model.space}
 
     async def offered() -> list[dict[str, Any]]:
-        names = [canonical_name(name) for name in await model.alist_models()]
+        listed = await model.alist_models()
+        family = family_of_space(model.space if isinstance(model.space, str) else "", listed)
+        names = [canonical_name(name, family) for name in listed]
         return [
             {"id": name, "object": "model", "created": 0, "owned_by": "qwen-space"}
             for name in names or sorted(own_names)

@@ -38,14 +38,15 @@ def models(
     """
     with exit_codes():
         described = chat_model(space, None, token, proxy, auth).describe()
-        from langchain_qwen_space.qwen.models import canonical_name, profile
+        from langchain_qwen_space.qwen.models import canonical_name, family_of_space, profile
 
+        family = family_of_space(described.space, described.models)
         rows = [
             {
                 "name": name,
-                "model": canonical_name(name),
+                "model": canonical_name(name, family),
                 "default": name == described.default_model,
-                "max_input_tokens": (profile(name) or {}).get("max_input_tokens"),
+                "max_input_tokens": (profile(name, family) or {}).get("max_input_tokens"),
             }
             for name in described.models
         ]

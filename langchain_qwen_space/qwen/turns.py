@@ -1,12 +1,13 @@
 """LangChain messages become what a Qwen chat Space takes: a system prompt, earlier turns, a query.
 
-Laid out as ChatML, the result is what Qwen2.5's chat template renders for the same conversation.
+Laid out as ChatML, the result is what the chat template of the model's family renders for the same
+conversation (`dialects`).
 Where the form of a Space cannot hold that, `from_messages` states what happens instead.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from langchain_core.messages import (
     AIMessage,
@@ -21,17 +22,14 @@ from langchain_core.messages import (
 from langchain_qwen_space import attachments
 from langchain_qwen_space.attachments import Attachment
 from langchain_qwen_space.errors import InvalidInputError
+from langchain_qwen_space.qwen.dialects import QWEN2_5, Dialect
 from langchain_qwen_space.qwen.tools import (
     BROKEN_CALLS,
     break_control_strings,
     has_lone_surrogate,
-    render_tool_calls,
-    render_tool_response,
-    tools_section,
 )
 
-DEFAULT_SYSTEM = "You are Qwen, created by Alibaba Cloud. You are a helpful assistant."
-
+Files: TypeAlias = tuple[tuple[Attachment, ...], ...]
 _Kind = Literal["system", "user", "assistant", "tool"]
 
 _CHAT_ROLES: dict[str, _Kind] = {
@@ -71,7 +69,7 @@ class Prompt:
     """Earlier turns as pairs of what the user and the assistant said."""
     query: str
     """The last user turn, which the Space is to answer."""
-    files: tuple[tuple[Attachment, ...], ...] = ()
+    files: Files = ()
     """The files of each turn in order, the query's last; empty where no turn has any."""
 
 
@@ -81,16 +79,21 @@ def from_messages(
     tools: Sequence[Mapping[str, Any]] = (),
     instruction: str = "",
     protect_tool_results: bool = True,
+    dialect: Dialect = QWEN2_5,
+    own_system: str | None = None,
 ) -> Prompt:
     r"""Returns the messages as a prompt.
 
     - System messages, wherever they stand, are joined with a newline. Without any, the system
-      prompt is Qwen's own; an empty one stays empty.
-    - Tool results become user turns; those in a row share one, joined with a newline.
+      prompt is the Space's own or the dialect's; an empty one stays empty.
+    - Tool results become user turns; those in a row share one.
     - Other neighbours of one role (two human messages, two of the AI, a human message next to a
       tool result) become one turn, joined with an empty line; empty texts are left out there.
     - If the AI speaks first, an empty user turn goes before it.
-    - Calls of the AI are rendered as the model writes them, valid ones before invalid ones.
+    - Calls of the AI are rendered as the dialect has them, valid ones before invalid ones, and
+      those that could not be read as the model wrote them.
+    - Results of calls that the AI only thought about are left out.
+    - Thoughts of the AI are kept where the dialect keeps them: after the last question.
     - `name` and ids are not sent: Qwen's template has no place for them.
 
     Args:
@@ -100,6 +103,9 @@ def from_messages(
             system prompt, after an empty line.
         protect_tool_results: Whether control strings in tool results are broken up, so that a
             result cannot forge a turn (`tools.break_control_strings`).
+        dialect: How the model is spoken to.
+        own_system: The Space's own system prompt, for conversations without system messages; None
+            is the dialect's default.
 
     Raises:
         InvalidInputError: There is nothing to answer (no message, system messages only, the last
@@ -109,17 +115,27 @@ def from_messages(
     """
     system: list[str] = []
     turns: list[tuple[_Kind, str, list[Attachment]]] = []
+    last_query = _last_query(messages, dialect)
+    unmade = _thought_calls(messages)
     for position, message in enumerate(messages):
+        if isinstance(message, ToolMessage) and message.tool_call_id in unmade:
+            continue
         where = f"messages[{position}] ({type(message).__name__})"
         kind = _kind(message, where)
         skipped = _SKIPPED_IN_AI if kind == "assistant" else frozenset()
         text, files = _read(message.content, where, skipped)
-        if isinstance(message, AIMessage):
-            text = render_tool_calls(text, _calls(message))
-        elif kind == "tool":
-            text = render_tool_response(
-                break_control_strings(text) if protect_tool_results else text
+        if kind == "assistant":
+            text = _exact(message, text)
+            text = dialect.assistant(
+                text,
+                _reasoning(message),
+                _calls(message) if isinstance(message, AIMessage) else (),
+                after_query=position > last_query,
             )
+        elif kind == "tool":
+            text = dialect.result(break_control_strings(text) if protect_tool_results else text)
+        elif kind == "user":
+            text = dialect.user(text)
         _refuse_surrogates(text, where)
         if kind == "system":
             if files:
@@ -137,11 +153,10 @@ def from_messages(
             "end with a HumanMessage or a ToolMessage."
         )
     _refuse_surrogates(instruction, "the instruction")
-    text = "\n".join(system) if system else DEFAULT_SYSTEM
-    text += tools_section(tools)
+    text = dialect.system("\n".join(system) if system else own_system, tools)
     if instruction:
         text = f"{text}\n\n{instruction}" if text else instruction
-    merged = _alternating(turns)
+    merged = _alternating(turns, dialect.between_results)
     *earlier, query = [said for said, _ in merged]
     with_files = any(files for _, files in merged)
     return Prompt(
@@ -150,6 +165,40 @@ def from_messages(
         query,
         tuple(tuple(files) for _, files in merged) if with_files else (),
     )
+
+
+def _last_query(messages: Sequence[BaseMessage], dialect: Dialect) -> int:
+    """The place of the last question; past the end if there is none."""
+    for position in range(len(messages) - 1, -1, -1):
+        message = messages[position]
+        is_user = isinstance(message, HumanMessage) or (
+            isinstance(message, ChatMessage) and _CHAT_ROLES.get(message.role) == "user"
+        )
+        if is_user and dialect.is_query(message.text):
+            return position
+    return len(messages)
+
+
+def _thought_calls(messages: Sequence[BaseMessage]) -> set[str]:
+    """The ids of calls that the model only thought about; an agent may have answered them."""
+    return {
+        call_id
+        for message in messages
+        for call_id, call in (message.additional_kwargs.get(BROKEN_CALLS) or {}).items()
+        if not call["written"]
+    }
+
+
+def _exact(message: BaseMessage, text: str) -> str:
+    """The text of an answer without the thoughts that were streamed before they were known as such."""
+    exact = message.response_metadata.get("final_text")
+    return exact if isinstance(exact, str) and exact and text.endswith(exact) else text
+
+
+def _reasoning(message: BaseMessage) -> str | None:
+    """The thoughts that are apart from a message's text."""
+    thoughts = message.additional_kwargs.get("reasoning_content")
+    return thoughts if isinstance(thoughts, str) and thoughts else None
 
 
 def _calls(message: AIMessage) -> list[Mapping[str, Any] | str]:
@@ -219,14 +268,14 @@ def _refuse_surrogates(text: str, where: str) -> None:
 
 
 def _alternating(
-    turns: Iterable[tuple[_Kind, str, list[Attachment]]],
+    turns: Iterable[tuple[_Kind, str, list[Attachment]]], between_results: str
 ) -> list[tuple[str, list[Attachment]]]:
     """Returns what user and assistant said and attached in turn, the user's first."""
     said: list[tuple[str, list[Attachment]]] = []
     last: _Kind = "assistant"
     for kind, text, files in turns:
         if (kind == "assistant") == (last == "assistant") and said:
-            gap = "\n" if kind == last == "tool" else "\n\n"
+            gap = between_results if kind == last == "tool" else "\n\n"
             before, attached = said[-1]
             said[-1] = gap.join(part for part in (before, text) if part), attached + files
         elif kind == "assistant" and not said:

@@ -31,8 +31,10 @@ def test_the_history_holds_no_call_that_was_only_thought_of():
     message = answer(list(UNTAGGED), tools=TOOLS, reasoning=False)
     assert message.invalid_tool_calls
     prompt = from_messages([HumanMessage("q"), message, HumanMessage("again")])
-    assert "]" not in prompt.history[0][1]
-    assert prompt.history[0][1] == message.content
+    assert prompt.history[0][1] == "Are you sure?"
+    unmade = ToolMessage("not valid", tool_call_id=message.invalid_tool_calls[0]["id"])
+    prompt = from_messages([HumanMessage("q"), message, unmade, HumanMessage("again")])
+    assert prompt.query == "again"
 
 
 def test_an_invalid_call_of_another_model_is_written_as_before():

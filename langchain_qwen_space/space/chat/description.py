@@ -38,6 +38,7 @@ class SpaceDescription:
         settings: The other inputs, by label, with the values that they accept.
         chain: The functions that a call runs, in order; those that load the page come first.
         files: The inputs that take files, and which.
+        dialect: How the model is spoken to; empty if that was not looked up.
         doubts: Sentences on ambiguous roles, and on what could not be read.
     """
 
@@ -57,6 +58,7 @@ class SpaceDescription:
     chain: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
     doubts: tuple[str, ...] = ()
+    dialect: str = ""
 
     def __str__(self) -> str:
         models = ", ".join(
@@ -73,6 +75,8 @@ class SpaceDescription:
         }
         if self.files:
             rows["files"] = "; ".join(self.files)
+        if self.dialect:
+            rows["dialect"] = self.dialect
         if len(self.chain) > 1:
             rows["chain"] = ", then ".join(self.chain)
         if self.doubts:

@@ -6,8 +6,8 @@ import itertools
 from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, AIMessageChunk, message_chunk_to_message
 
+from langchain_qwen_space.qwen.dialects.hermes import render_tool_calls
 from langchain_qwen_space.qwen.tool_calls import ToolCallParser
-from langchain_qwen_space.qwen.tools import render_tool_calls
 
 TAGS = ["<tool_call>", "</tool_call>"]
 

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from langchain_qwen_space.qwen.dialects.hermes import render_tool_calls
 from langchain_qwen_space.qwen.tool_calls import ToolCallParser, ToolCallPiece
-from langchain_qwen_space.qwen.tools import render_tool_calls
 from tests.unit_tests.qwen.answers import (
     REPAIRED,
     TAGS,

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from langchain_qwen_space.qwen.tools import render_tool_calls
+from langchain_qwen_space.qwen.dialects.hermes import render_tool_calls
 from tests.unit_tests.qwen.answers import (
     REPAIRED,
     add_up,

@@ -5,12 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from langchain_qwen_space.errors import InvalidInputError
-from langchain_qwen_space.qwen.tools import (
-    break_control_strings,
-    render_tool_calls,
-    render_tool_response,
-    tools_section,
-)
+from langchain_qwen_space.qwen.dialects import QWEN2_5
+from langchain_qwen_space.qwen.dialects.hermes import render_tool_calls, tools_section
+from langchain_qwen_space.qwen.tools import break_control_strings
 
 # Qwen2.5's special tokens and the tags of its tool template.
 CONTROL_STRINGS = [
@@ -100,7 +97,7 @@ def test_a_name_is_written_as_json():
 
 
 def test_a_result_stands_between_its_tags():
-    assert render_tool_response("") == "<tool_response>\n\n</tool_response>"
+    assert QWEN2_5.result("") == "<tool_response>\n\n</tool_response>"
 
 
 @pytest.mark.parametrize("control", CONTROL_STRINGS)

@@ -15,8 +15,9 @@ from langchain_core.messages import (
 )
 
 from langchain_qwen_space.errors import InvalidInputError
-from langchain_qwen_space.qwen.tools import tools_section
-from langchain_qwen_space.qwen.turns import DEFAULT_SYSTEM, Prompt, from_messages
+from langchain_qwen_space.qwen.dialects import DEFAULT_SYSTEM
+from langchain_qwen_space.qwen.dialects.hermes import tools_section
+from langchain_qwen_space.qwen.turns import Prompt, from_messages
 from tests.unit_tests.qwen.chatml import Turn, lay_out, render
 
 WEATHER = {
