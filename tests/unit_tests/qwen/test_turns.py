@@ -232,7 +232,7 @@ def test_a_human_message_after_tool_results_joins_their_turn():
         HumanMessage("continue"),
     ]
     assert from_messages(messages).query == (
-        "<tool_response>\n1\n</tool_response>\n<tool_response>\n2\n</tool_response>\n\ngo on"
+        "<tool_response>\n1\n</tool_response>\n<tool_response>\n2\n</tool_response>\n\ncontinue"
     )
 
 
