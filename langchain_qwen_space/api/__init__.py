@@ -3,10 +3,10 @@
 try:
     from langchain_qwen_space.api.application import app
 except ModuleNotFoundError as error:
-    if error.name not in ("fastapi", "starlette"):
+    if error.name != "starlette":
         raise
     raise ImportError(
-        "The API server needs FastAPI, which is not installed. "
+        "The API server needs Starlette, which is not installed. "
         'Install it: pip install "langchain-qwen-space[api]"'
     ) from None
 

@@ -1,15 +1,18 @@
-"""The FastAPI application: routes, keys, limits."""
+"""The ASGI application: routes, keys, limits."""
 
 import hmac
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import Depends, FastAPI, Request
-from fastapi.middleware.cors import CORSMiddleware
+from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
+from starlette.routing import Route
 
+from langchain_qwen_space.api.answers import as_json
 from langchain_qwen_space.api.completions import CompletionResponse
 from langchain_qwen_space.api.problems import Problem, problem_of
 from langchain_qwen_space.api.requests import read_request
@@ -25,7 +28,7 @@ def app(
     cors: Sequence[str] = (),
     max_body_bytes: int = 8 * 2**20,
     heartbeat: float = 5.0,
-) -> FastAPI:
+) -> Starlette:
     """Returns an ASGI application that answers OpenAI's chat completions API with a Space.
 
     ```python
@@ -63,7 +66,7 @@ def app(
     encoded = [key.encode() for key in keys]
     logged: set[str] = set()
 
-    async def check_caller(request: Request) -> None:
+    def check_caller(request: Request) -> None:
         if encoded:
             scheme, _, sent = request.headers.get("authorization", "").partition(" ")
             # All keys are compared, each in constant time. Starlette decodes headers as latin-1.
@@ -89,35 +92,30 @@ def app(
             for name in names or sorted(own_names)
         ]
 
-    application = FastAPI(title="qwen-space", docs_url=None, redoc_url=None, openapi_url=None)
-    checked = [Depends(check_caller)]
-
-    @application.post("/v1/chat/completions", dependencies=checked)
-    async def create_completion(
-        body: Annotated[bytes, Depends(_body_reader(max_body_bytes))],
-    ) -> Any:
-        request = read_request(body)
-        if request.keywords.get("model") in own_names:  # how a Space without a choice is listed
-            del request.keywords["model"]
+    async def create_completion(request: Request) -> Response:
+        check_caller(request)
+        wanted = read_request(await _body(request, max_body_bytes))
+        if wanted.keywords.get("model") in own_names:  # how a Space without a choice is listed
+            del wanted.keywords["model"]
         # Thoughts have a field of their own here.
         reasoning = True if model.reasoning is None else model.reasoning
-        request.keywords["reasoning"] = reasoning
-        return CompletionResponse(model, request, heartbeat, logged)
+        wanted.keywords["reasoning"] = reasoning
+        return CompletionResponse(model, wanted, heartbeat, logged)
 
-    @application.get("/v1/models", dependencies=checked)
-    async def list_models() -> Any:
-        return {"object": "list", "data": await offered()}
+    async def list_models(request: Request) -> Response:
+        check_caller(request)
+        return _json({"object": "list", "data": await offered()})
 
-    @application.get("/v1/models/{name:path}", dependencies=checked)
-    async def retrieve_model(name: str) -> Any:
+    async def retrieve_model(request: Request) -> Response:
+        check_caller(request)
+        name = request.path_params["name"]
         for one in await offered():
-            if one["id"] == canonical_name(name) or one["id"] == name:
-                return one
+            if one["id"] in (name, canonical_name(name)):
+                return _json(one)
         raise Problem(404, f"The model {name!r:.100} does not exist.", code="model_not_found")
 
-    @application.get("/health")
-    async def health() -> Any:
-        return {"status": "ok"}
+    async def health(_: Request) -> Response:
+        return _json({"status": "ok"})
 
     async def report(_: Request, error: Exception) -> Response:
         return problem_of(error).response
@@ -128,33 +126,39 @@ def app(
             error.status_code, str(error.detail), headers=dict(error.headers or {})
         ).response
 
-    application.add_exception_handler(Problem, report)
-    application.add_exception_handler(QwenSpaceError, report)
-    application.add_exception_handler(HTTPException, report_http)
-    if cors:
-        application.add_middleware(
-            CORSMiddleware,
-            allow_origins=list(cors),
-            allow_methods=["*"],
-            allow_headers=["*"],
-            expose_headers=["retry-after", "x-qwen-space-warning", "x-request-id"],
-        )
-    return application
+    for_pages = Middleware(
+        CORSMiddleware,
+        allow_origins=list(cors),
+        allow_methods=["*"],
+        allow_headers=["*"],
+        expose_headers=["retry-after", "x-qwen-space-warning", "x-request-id"],
+    )
+    return Starlette(
+        routes=[
+            Route("/v1/chat/completions", create_completion, methods=["POST"]),
+            Route("/v1/models", list_models),
+            Route("/v1/models/{name:path}", retrieve_model),
+            Route("/health", health),
+        ],
+        middleware=[for_pages] if cors else [],
+        exception_handlers={Problem: report, QwenSpaceError: report, HTTPException: report_http},
+    )
 
 
-def _body_reader(limit: int) -> Any:
-    async def read(request: Request) -> bytes:
-        """The body of a request; JSON only, which no page in a browser can send unasked."""
-        if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
-            raise Problem(415, "The body has to be JSON, with 'Content-Type: application/json'.")
-        body = bytearray()
-        try:
-            async for part in request.stream():
-                body += part
-                if len(body) > limit:
-                    raise Problem(413, f"The body is longer than {limit:,} bytes.")
-        except ClientDisconnect:
-            raise Problem(400, "The body broke off.") from None
-        return bytes(body)
+async def _body(request: Request, limit: int) -> bytes:
+    """The body of a request; JSON only, which no page in a browser can send unasked."""
+    if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
+        raise Problem(415, "The body has to be JSON, with 'Content-Type: application/json'.")
+    body = bytearray()
+    try:
+        async for part in request.stream():
+            body += part
+            if len(body) > limit:
+                raise Problem(413, f"The body is longer than {limit:,} bytes.")
+    except ClientDisconnect:
+        raise Problem(400, "The body broke off.") from None
+    return bytes(body)
 
-    return read
+
+def _json(value: Any) -> Response:
+    return Response(as_json(value), media_type="application/json")
