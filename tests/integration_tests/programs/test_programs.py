@@ -16,7 +16,7 @@ from tests.integration_tests.programs.programs import PROGRAMS, in_turn
 PAGE = Path(__file__).parents[3] / "docs/explanation/chat-openai.md"
 
 pytestmark = [
-    pytest.mark.filterwarnings("ignore:A Space has no input for"),
+    pytest.mark.filterwarnings("ignore:.* has no input for"),
     pytest.mark.filterwarnings("ignore::langchain_core._api.LangChainDeprecationWarning"),
     pytest.mark.filterwarnings("ignore:Pydantic serializer warnings"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
