@@ -24,6 +24,7 @@ from starlette.routing import Mount
 from .forms import FORMS, REDEPLOYED, REDEPLOYMENTS, Form
 from .layouts import BUILDERS, SERVED
 from .pictures import PICTURES
+from .public_apps import PUBLIC_APPS
 from .script import RUNS
 from .shapes import SHAPES
 
@@ -62,6 +63,8 @@ def make_app(form: Form, only: str | None = None) -> FastAPI:
         gr.mount_gradio_app(app, BUILDERS[name](form), f"/{name}", **SERVED.get(name, {}))
     for name, build in SHAPES.items():
         gr.mount_gradio_app(app, build(form), f"/shape-{name}")
+    for name, build in PUBLIC_APPS.items():
+        gr.mount_gradio_app(app, build(form), f"/app-{name}")
     for name in REDEPLOYMENTS:
         # Wherever these are mounted, they take themselves to be at the one path.
         path, root = f"/{REDEPLOYED}-{name}", f"/{REDEPLOYED}"

@@ -29,6 +29,7 @@ _CHATBOTS = (
     "modelscopeprochatbot",
 )
 _TEXT_ANSWERS = ("textbox", "markdown", "json", "html", "code")  # of a function that is named
+_MEMORIES = ("state", "json", "browserstate")  # what an app may keep a conversation in
 _BUTTONS = ("button", "antdbutton")
 _MOST_INPUTS = 100  # of a function that may be a chat
 _MOST_LISTED = 6  # functions that a message names
@@ -357,15 +358,15 @@ def _name(component: Component) -> str:
 
 
 def _remembers(config: SpaceConfig, steps: Sequence[Dependency], answer: Component) -> bool:
-    """Whether a State of the server holds the conversation, so that the chatbot's value does not count.
+    """Whether something else holds the conversation, so that the chatbot's value does not count.
 
-    Such a State is read before it is written in the chain and written there too, or is emptied
+    A State of the server, a JSON component, or what the browser keeps. It is read before it is written in the chain and written there too, or is emptied
     together with the chatbot. One that an earlier step of the chain fills only carries the question.
     """
     filled: set[int] = set()
     kept: set[int] = set()  # what the chain reads before it writes it
     for step in steps:
-        states = {n for n in step.inputs if config.component(n).type == "state"}
+        states = {n for n in step.inputs if config.component(n).type in _MEMORIES}
         kept |= states - filled
         filled |= set(step.outputs)
     if kept & filled:

@@ -1,0 +1,77 @@
+"""Chat apps as people publish them: what the caller gave reaches the model, or the caller is told."""
+
+import json
+import warnings
+from typing import Any
+
+import pytest
+
+from langchain_qwen_space import ChatQwenSpace
+
+from .forms import FORMS, Form
+from .public_apps import PUBLIC_APPS
+from .servers import Server
+
+pytestmark = pytest.mark.timeout(60, func_only=True)
+
+EARLIER = [("human", "What is a panda?"), ("ai", "A bear."), ("human", "What does it eat?")]
+OWN: dict[str, dict[str, Any]] = {
+    "hidden_transcript": {"key": "k-1", "temperature": 0.5, "max_tokens": 2048},
+    "party": {"about": ""},
+    "resume": {"files": [None, None], "link": ""},
+    "small_model": {"temperature": 0.8, "max_tokens": 64, "loaded": "tiny"},
+    "stems": {"model": "htdemucs", "song": "a song"},
+}
+"""What reaches the models besides the messages, where the caller gives nothing."""
+GIVEN: dict[str, dict[str, Any]] = {
+    "hidden_transcript": {"temperature": 1.5, "max_tokens": 3000},
+    "small_model": {"temperature": 1.25, "max_tokens": 256},
+    "stems": {"model": "htdemucs_6s"},
+}
+
+each_app = pytest.mark.parametrize("app", PUBLIC_APPS)
+each_form = pytest.mark.parametrize("form", FORMS, ids=lambda form: form.name)
+
+
+async def reached(server: Server, app: str, asked: Any, **settings: Any) -> dict[str, Any]:
+    """What the model behind the app got, and whether the caller was warned of it.
+
+    A stream gives the same text.
+    """
+    model = ChatQwenSpace(space=server.base_url(f"app-{app}"), max_retries=0, **settings)
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        whole = (await model.ainvoke(asked)).text
+        chunks = [chunk async for chunk in model.astream(asked)]
+    streamed = "".join(chunk.text for chunk in chunks)
+    assert chunks[-1].response_metadata.get("final_text", streamed) == whole
+    told = any("written into the question" in str(item.message) for item in warned)
+    return {**json.loads(whole), "warned": told}
+
+
+@each_form
+@each_app
+async def test_a_question_alone(server: Server, form: Form, app: str) -> None:
+    got = await reached(server, app, "What does a panda eat?")
+    assert not got.pop("warned")
+    assert got.pop("messages")[-1] == {"role": "user", "content": "What does a panda eat?"}
+    assert got == OWN.get(app, {})
+
+
+@each_form
+@each_app
+async def test_earlier_turns_and_a_system_prompt(server: Server, form: Form, app: str) -> None:
+    got = await reached(server, app, [("system", "Be brief."), *EARLIER])
+    said = [message["content"] for message in got["messages"]]
+    told = "\n".join(said)
+    assert "Be brief." in told
+    places = [told.index(text) for _, text in EARLIER]
+    assert places == sorted(places)
+    assert got["warned"] is (len(said) == 1)
+
+
+@each_form
+@pytest.mark.parametrize("app", GIVEN)
+async def test_settings(server: Server, form: Form, app: str) -> None:
+    got = await reached(server, app, "Hello", **GIVEN[app])
+    assert {key: got[key] for key in GIVEN[app]} == GIVEN[app]
