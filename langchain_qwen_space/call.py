@@ -341,11 +341,13 @@ class ModelCall:
         prompt = replace(prompt, files=files)
         self._check_length(prompt, counter, model)
         self._asked = prompt
+        moved = False
         if "system" in endpoint.roles:
             if prompt.system != endpoint.own_system:
                 given["system"] = prompt.system
         elif prompt.system:
             prompt = fold.without_system(prompt)
+            moved = True
         notes = []
         if prompt.files and model is not None and models.reads_text_only(model):
             notes.append(f"runs {model} for this, which reads text only and will not see the files")
@@ -359,6 +361,7 @@ class ModelCall:
             given=given,
             extra=options.model_kwargs,
             notes=notes,
+            system_in_question=moved,
             files=prompt.files,
         )
 

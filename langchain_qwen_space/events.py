@@ -100,6 +100,13 @@ class RevisedEvent(SpaceEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class SystemInQuestionEvent(SpaceEvent):
+    """The Space has no input for a system prompt, so it is sent at the beginning of the first turn."""
+
+    name: ClassVar[str] = "qwen_space_system_in_question"
+
+
+@dataclass(frozen=True, slots=True)
 class WarningEvent(SpaceEvent):
     """A setting cannot be applied as given. Also issued once as a Python warning."""
 

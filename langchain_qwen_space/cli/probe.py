@@ -23,8 +23,8 @@ _LAST = 400  # what the model is asked to count to; about 1,000 tokens
 _LOW = 16.0  # tokens; the limit that is set where the Space allows it
 _CAN_COUNT = 20  # numbers in a row that show a model counting
 _HISTORY_ADVICE = (
-    "Name the function that answers by api_name=…, or the component that holds the conversation by "
-    "inputs={'history': …}; describe() shows what was chosen. Otherwise repeat in the question what the model has to know."
+    "Set history='text': earlier turns are then written into the question. If the page has a component "
+    "that holds the conversation and describe() shows another, name it by inputs={'history': …}."
 )
 _SYSTEM_ADVICE = (
     "Name the input for the system prompt by inputs={'system': …} (label or index). If the Space has "

@@ -1,12 +1,13 @@
 """The server of one form, run by that release's own Python: every layout under a path of its own.
 
-`python -m compat.app FORM [PORT [pictures]]`, from `tests/`, prints one line of JSON, `{"port": …}`, when it
+`python -m compat.app FORM [PORT [pictures | public]]`, from `tests/`, prints one line of JSON, `{"port": …}`, when it
 answers, and ends when its standard input does. Besides the layouts it has
 
 - `GET /runs?key=KEY`: what became of the calls that said `hold:KEY`;
 - `POST /redeploy?layout=NAME`: puts a new app with that layout at `/redeployed`.
 
-With `pictures` it has nothing but the apps that take files, and starts much sooner.
+With `pictures` it has nothing but the apps that take files, with `public` nothing but those of
+`public_apps`, and starts much sooner.
 """
 
 import json
@@ -46,6 +47,10 @@ class Redeployed:
 def make_app(form: Form, only: str | None = None) -> FastAPI:
     """All layouts of a form and the two routes beside them, as one app."""
     app = FastAPI()
+    if only == "public":
+        for name, build in PUBLIC_APPS.items():
+            gr.mount_gradio_app(app, build(form), f"/{name}")
+        return app
     for name, build in PICTURES.items():
         gr.mount_gradio_app(app, build(form), f"/pictures-{name}", max_file_size=MOST.get(name))
     if only == "pictures":
@@ -63,8 +68,6 @@ def make_app(form: Form, only: str | None = None) -> FastAPI:
         gr.mount_gradio_app(app, BUILDERS[name](form), f"/{name}", **SERVED.get(name, {}))
     for name, build in SHAPES.items():
         gr.mount_gradio_app(app, build(form), f"/shape-{name}")
-    for name, build in PUBLIC_APPS.items():
-        gr.mount_gradio_app(app, build(form), f"/app-{name}")
     for name in REDEPLOYMENTS:
         # Wherever these are mounted, they take themselves to be at the one path.
         path, root = f"/{REDEPLOYED}-{name}", f"/{REDEPLOYED}"

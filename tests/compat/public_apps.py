@@ -51,7 +51,7 @@ def audio_demo(form: Form) -> Any:
     """A demo of a model for speech: a State with the model's messages beside the chatbot."""
     with gr.Blocks() as blocks:
         chatbot = make_chatbot(form, label="Audio-7B-Instruct")
-        box = gr.MultimodalTextbox(sources=["upload"] if form.version < (5,) else ["microphone"])
+        box = gr.MultimodalTextbox(file_types=["audio"])
         task_history = gr.State([])
 
         def add_text(shown: Any, tasks: Any, value: Any) -> Any:

@@ -41,7 +41,7 @@ def running(
         form: Which release and chatbot; the release's environment is made if it is missing.
         directory: Where the server keeps its log and its temporary files.
         python: The Python of another environment that has the release.
-        only: "pictures" for nothing but the apps that take files.
+        only: "pictures" for nothing but the apps that take files, "public" for those of `public_apps`.
 
     Raises:
         RuntimeError: It did not start; the message has its log.

@@ -2,6 +2,8 @@
 
 import json
 import warnings
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -10,7 +12,7 @@ from langchain_qwen_space import ChatQwenSpace
 
 from .forms import FORMS, Form
 from .public_apps import PUBLIC_APPS
-from .servers import Server
+from .servers import Server, running
 
 pytestmark = pytest.mark.timeout(60, func_only=True)
 
@@ -33,12 +35,27 @@ each_app = pytest.mark.parametrize("app", PUBLIC_APPS)
 each_form = pytest.mark.parametrize("form", FORMS, ids=lambda form: form.name)
 
 
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Form], Server]]:
+    """Gives a form's server of these apps."""
+    with ExitStack() as stack:
+        started: dict[Form, Server] = {}
+
+        def server_of(form: Form) -> Server:
+            if form not in started:
+                directory = tmp_path_factory.mktemp(f"public-{form.name}")
+                started[form] = stack.enter_context(running(form, directory, only="public"))
+            return started[form]
+
+        yield server_of
+
+
 async def reached(server: Server, app: str, asked: Any, **settings: Any) -> dict[str, Any]:
     """What the model behind the app got, and whether the caller was warned of it.
 
     A stream gives the same text.
     """
-    model = ChatQwenSpace(space=server.base_url(f"app-{app}"), max_retries=0, **settings)
+    model = ChatQwenSpace(space=server.base_url(app), max_retries=0, **settings)
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
         whole = (await model.ainvoke(asked)).text

@@ -66,11 +66,13 @@ class SpaceDescription:
         )
         streams = "streams" if self.streams else "answers whole"
         queues = "queues" if self.queues else "does not queue"
+        name = f"/{self.function}" if self.function else "no name"
         rows = {
             "Gradio": f"{self.gradio}, protocol {self.protocol}",
-            "function": f"/{self.function} (fn_index {self.fn_index}), {streams}, {queues}",
+            "function": f"{name} (fn_index {self.fn_index}), {streams}, {queues}",
             "history": ", ".join(filter(None, [self.roles.get("history"), self.history])),
             **{role: told for role, told in self.roles.items() if role not in ("history", "model")},
+            "system": self.roles.get("system", "no input; it is written into the question"),
             "model": ": ".join(filter(None, [self.roles.get("model", "no choice"), models])),
         }
         if self.files:
@@ -97,7 +99,12 @@ def describe_endpoint(space: str, endpoint: Endpoint) -> SpaceDescription:
     }
     taken = {*endpoint.roles.values(), *(slot.index for slot in endpoint.file_inputs)}
     history = _HISTORY[endpoint.form]
-    if not endpoint.turns:
+    if endpoint.with_turns is not None:
+        steps = ", then ".join(map(_name, endpoint.with_turns.steps))
+        history = f"{_HISTORY[endpoint.with_turns.form]}, through the page's own chain: {steps}"
+    elif endpoint.kept is not None and endpoint.turns:
+        history = "as a conversation that the browser kept, which is opened again"
+    elif not endpoint.turns:
         history = (
             "the Space takes no earlier turns from a client; they are written into the question"
         )

@@ -360,8 +360,9 @@ def _name(component: Component) -> str:
 def _remembers(config: SpaceConfig, steps: Sequence[Dependency], answer: Component) -> bool:
     """Whether something else holds the conversation, so that the chatbot's value does not count.
 
-    A State of the server, a JSON component, or what the browser keeps. It is read before it is written in the chain and written there too, or is emptied
-    together with the chatbot. One that an earlier step of the chain fills only carries the question.
+    A State of the server, a JSON component, or what the browser keeps. It is read before it is
+    written in the chain and written there too, or is emptied together with the chatbot. One that an
+    earlier step of the chain fills only carries the question.
     """
     filled: set[int] = set()
     kept: set[int] = set()  # what the chain reads before it writes it

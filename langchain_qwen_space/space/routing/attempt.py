@@ -23,6 +23,7 @@ from langchain_qwen_space.events import (
     QueueEvent,
     SpaceEvent,
     StartEvent,
+    SystemInQuestionEvent,
     WarningEvent,
     parse,
     told,
@@ -121,7 +122,7 @@ class Attempt:
         self._values: dict[int, Any] = {}  # of the page's components, by id
         self._changed: dict[int, Any] = {}  # what is set on the page, by index of the input
         self._before: tuple[int, list[Any]] | None = None  # a function to call first
-        self._notes: list[str] = []  # what could not be set on the page
+        self._events: list[SpaceEvent] = []  # what could not be set on the page as it was given
         self._upload: Upload | None = None
         self._has_files = False  # among what is asked
         self._decoder: SSEDecoder
@@ -231,7 +232,7 @@ class Attempt:
         self._place_files(self._upload)
         await self._start_step()
         self._deadlines.joined()
-        return [WarningEvent(f"{self.client.where} {note}.") for note in self._notes]
+        return [*self._events]
 
     async def _prepare_page(self) -> None:
         """Find the chat, lay the question out on its page, and open the page."""
@@ -295,7 +296,10 @@ class Attempt:
         self._values = endpoint.values(self._changed)
         if "model" in endpoint.roles:
             self.model = ask.given.get("model", endpoint.default_model)
-        self._notes = [*ask.notes, *notes]
+        where = self.client.where
+        self._events = [WarningEvent(f"{where} {note}.") for note in (*ask.notes, *notes)]
+        if ask.system_in_question:
+            self._events.append(SystemInQuestionEvent())
 
     async def _start_step(self) -> None:
         """Join the queue with the chain's next function, and open the stream of its events."""

@@ -17,7 +17,13 @@ from langchain_qwen_space.errors import (
     SpaceUnavailableError,
     UnknownModelError,
 )
-from langchain_qwen_space.events import RetryEvent, SpaceEvent, WakeEvent, WarningEvent
+from langchain_qwen_space.events import (
+    RetryEvent,
+    SpaceEvent,
+    SystemInQuestionEvent,
+    WakeEvent,
+    WarningEvent,
+)
 from langchain_qwen_space.space.chat.endpoint import Endpoint
 from langchain_qwen_space.space.routing.attempt import Attempt, Item
 from langchain_qwen_space.space.routing.client import SpaceClient
@@ -103,7 +109,11 @@ class Call:
                 with attempt:
                     while (batch := await attempt.next()) is not None:
                         if name in self._warned:
-                            batch = [i for i in batch if not isinstance(i, WarningEvent)]
+                            batch = [
+                                i
+                                for i in batch
+                                if not isinstance(i, WarningEvent | SystemInQuestionEvent)
+                            ]
                         if batch:
                             yield batch
                 return

@@ -56,6 +56,7 @@ class Ask:
     """What is asked: the question, earlier turns, values by role, values by label.
 
     `files` are those of each turn, the question's last, or empty where there are none at all.
+    `system_in_question` says that the system prompt opens the first turn.
     `notes` say what could not be laid out as it was given, each to follow the Space's name.
     """
 
@@ -64,6 +65,7 @@ class Ask:
     given: Mapping[str, Any] = field(default_factory=dict)
     extra: Mapping[str, Any] = field(default_factory=dict)
     notes: Sequence[str] = ()
+    system_in_question: bool = False
     files: Sequence[Sequence[Attachment]] = ()
 
 

@@ -124,6 +124,7 @@ def test_what_is_waited_for_is_said_describe_event(event, words):
 
 def test_other_events_are_not_waited_for():
     assert describe_event(events.RevisedEvent()) is None
+    assert describe_event(events.SystemInQuestionEvent()) is None
     assert describe_event(events.ProgressEvent(progress=0.5)) is None
 
 
