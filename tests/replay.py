@@ -123,6 +123,8 @@ class Replay:
             _whole(writer, join["status"], join["body"].encode())
         elif path.endswith("/cancel"):
             _whole(writer, 200, b'{"success": true}')
+        elif "queue/data" in path and self.case.record.get("join", {}).get("status", 200) != 200:
+            _whole(writer, 404, b'{"detail": "Session not found."}')
         elif "queue/data" in path:
             writer.write(
                 b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\n"

@@ -33,6 +33,17 @@ DOWNLOADED = {  # what the suite downloads, by the end of its name
 }
 
 
+def serve_downloads(monkeypatch):
+    """The suite's files come from this machine instead of the network."""
+
+    def get(url, **_):
+        content = next(data for end, data in DOWNLOADED.items() if url.endswith(end))
+        return httpx.Response(200, content=content)
+
+    monkeypatch.setattr(httpx, "get", get)
+    monkeypatch.setenv("LANGCHAIN_TESTS_USER_AGENT", "none, since nothing is downloaded")
+
+
 class TestChatQwenSpace(WhatItCan, ChatModelIntegrationTests):
     @pytest.fixture(autouse=True)
     def _space(self, request, monkeypatch):
@@ -42,14 +53,7 @@ class TestChatQwenSpace(WhatItCan, ChatModelIntegrationTests):
 
     @pytest.fixture(autouse=True)
     def _downloads(self, monkeypatch):
-        """The suite's files come from this machine instead of the network."""
-
-        def get(url, **_):
-            content = next(data for end, data in DOWNLOADED.items() if url.endswith(end))
-            return httpx.Response(200, content=content)
-
-        monkeypatch.setattr(httpx, "get", get)
-        monkeypatch.setenv("LANGCHAIN_TESTS_USER_AGENT", "none, since nothing is downloaded")
+        serve_downloads(monkeypatch)
 
     @property
     def chat_model_class(self):

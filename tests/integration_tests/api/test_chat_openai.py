@@ -11,6 +11,7 @@ from langchain_tests.integration_tests import ChatModelIntegrationTests
 from langchain_qwen_space import ChatQwenSpace
 from langchain_qwen_space.api import app
 from tests.integration_tests.api.test_api import served
+from tests.integration_tests.test_standard import WITH_FILES, serve_downloads
 from tests.standard import WhatItCan
 
 pytestmark = [
@@ -20,6 +21,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
     # ChatOpenAI's own, at structured output.
     pytest.mark.filterwarnings("ignore:Pydantic serializer warnings"),
+    pytest.mark.filterwarnings("ignore:OpenAI may require a filename"),
     pytest.mark.filterwarnings("ignore:Received a Pydantic BaseModel V1 schema"),
 ]
 
@@ -31,11 +33,24 @@ def api_url(space_url):
     gc.collect()  # what the clients left open is collected here, not in another module's test
 
 
+@pytest.fixture(scope="module")
+def picture_api_url(picture_space_url):
+    with served(app(ChatQwenSpace(space=picture_space_url))) as url:
+        yield f"{url}/v1"
+    gc.collect()
+
+
 class TestChatOpenAI(WhatItCan, ChatModelIntegrationTests):
     @pytest.fixture(autouse=True)
-    def _server(self, api_url, monkeypatch):
-        monkeypatch.setenv("OPENAI_API_BASE", api_url)
+    def _server(self, request, monkeypatch):
+        takes_files = any(kind in request.node.name for kind in WITH_FILES)
+        url = request.getfixturevalue("picture_api_url" if takes_files else "api_url")
+        monkeypatch.setenv("OPENAI_API_BASE", url)
         monkeypatch.setenv("OPENAI_API_KEY", "none")
+
+    @pytest.fixture(autouse=True)
+    def _downloads(self, monkeypatch):
+        serve_downloads(monkeypatch)
 
     @property
     def chat_model_class(self):
