@@ -179,6 +179,12 @@ class ToolCallParser:
             elif self._step == self._after_xml:
                 if held[2:] and any(tag.startswith(held) for tag in _TWO_WAYS):
                     self._read_in_two_ways()
+                elif self._closed:  # so what follows is text
+                    self._end_call(out)
+                    self._close_tag()
+                    if not self.done:
+                        self._end_text("".join(self._debris) + held, out)
+                    return out
             else:
                 self._body.take(held)
             self._end_call(out)

@@ -1,4 +1,4 @@
-"""Ten chat apps that people have published, written anew in their shape, with a scripted model.
+"""Ten chat apps that people have published, written again in their shape, with a scripted model.
 
 They were found by searching public source code for pages with a chatbot. Each function keeps what
 matters to a client: the components, their labels and order, the events and the functions' inputs

@@ -1,4 +1,4 @@
-"""Chat apps as people publish them: what the caller gave reaches the model, or the caller is told."""
+"""Chat apps as people publish them: what the caller gave reaches the model, or an event says so."""
 
 import json
 import warnings
