@@ -234,13 +234,12 @@ def _server(
         typer.echo(f"Loading {backend.model} ...", err=True)
     answer = backend.load()
 
-    from langchain_qwen_space.local.page import build
+    from langchain_qwen_space.local.chat_page import build
 
     page = build(
         answer,
-        models=backend.models,
+        model=backend.model,
         concurrency=concurrency or backend.concurrency,
-        revises=False,
         pace=backend.pace,
     )
     return serving.server(page, max_queue=max_queue, auth=login, show_error=False)

@@ -1,8 +1,10 @@
 """What the functions that answer on a page have in common."""
 
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
+from typing import Any
 
 Answer = Callable[..., Iterable[str]]
 """``(system, history, query, model)`` -> the text so far, again and again; see `LocalSpace`.
@@ -20,6 +22,37 @@ when it is collected, which may be late.
 # Seconds. Gradio ends a call whose caller has left between two yields only. So a function that has
 # nothing new for so long yields the same text again.
 _SILENCE = 1.0
+
+
+def paced(texts: Iterable[str], pace: float) -> Iterator[str]:
+    """Yields what a function that answers gave, with `pace` seconds after each text.
+
+    Raises:
+        TypeError: It gave one string.
+    """
+    if isinstance(texts, str):
+        raise TypeError(
+            "The answering function returned a string. It must yield the text so far, "
+            "piece by piece: use `yield`."
+        )
+    try:
+        for text in texts:
+            yield text
+            time.sleep(pace)
+    finally:
+        # Gradio closes this generator when its caller has left. The one inside must end now,
+        # not when it is collected.
+        if hasattr(texts, "close"):
+            texts.close()
+
+
+def pairs(messages: list[dict[str, Any]]) -> list[tuple[str, str]]:
+    """The history as (user, assistant) pairs of plain text."""
+    roles = [message["role"] for message in messages]
+    if roles != ["user", "assistant"] * (len(roles) // 2):
+        raise ValueError(f"The history must be pairs of user and assistant, but it is {roles}.")
+    texts = ["".join(part.get("text", "") for part in message["content"]) for message in messages]
+    return list(zip(texts[::2], texts[1::2], strict=True))
 
 
 def messages(system: str, history: list[tuple[str, str]], query: str) -> list[dict[str, str]]:

@@ -42,11 +42,6 @@ class Backend:
     pace: float = 0.0
 
     @property
-    def models(self) -> list[str]:
-        """The models that the page offers; empty where they are those of the public Space."""
-        return [] if self.model is None else [self.model]
-
-    @property
     def source(self) -> str:
         """The Python that makes what answers, once `maker` is imported."""
         given = ", ".join(f"{name}={value!r}" for name, value in self.arguments.items())

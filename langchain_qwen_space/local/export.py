@@ -19,17 +19,16 @@ _APP = '''\
 import os
 
 from qwen_space.{module} import {maker}
-from qwen_space.page import build
+from qwen_space.chat_page import build
 
 # A secret of the Space: "user:password". Without it, everybody who sees the Space can use it.
 login = os.environ.get("QWEN_SPACE_AUTH")
 
 page = build(
     {source},
-    models={models!r},
+    model={model!r},
     concurrency={concurrency},
     pace={pace},
-    revises=False,
 )
 page.queue(max_size={max_queue!r})
 
@@ -56,7 +55,7 @@ license: mit
 
 # {title}
 
-A chat with the endpoint of the Space Qwen/Qwen2.5. Open it in a browser, or use it in Python:
+A chat. Open it in a browser, or use it in Python:
 
 ```python
 from langchain_qwen_space import ChatQwenSpace
@@ -120,7 +119,7 @@ def export(
         ),
     }
     here = importlib.resources.files(__package__)
-    for module in dict.fromkeys(("page", "answers", backend.module, *backend.needs)):
+    for module in dict.fromkeys(("chat_page", "answers", backend.module, *backend.needs)):
         files[folder / "qwen_space" / f"{module}.py"] = (here / f"{module}.py").read_text("utf-8")
     if there := [str(path) for path in files if path.exists() or path.is_symlink()]:
         raise InvalidInputError(
@@ -145,7 +144,7 @@ def _app(backend: Backend, concurrency: int, max_queue: int | None) -> str:
         module=backend.module,
         maker=backend.maker,
         source=backend.source,
-        models=backend.models,
+        model=backend.model,
         concurrency=concurrency,
         pace=backend.pace,
         max_queue=max_queue,

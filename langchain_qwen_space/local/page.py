@@ -5,13 +5,13 @@ in which things are made (it numbers them) are the ones that the public Space ha
 """
 
 import inspect
-import time
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from typing import Any
 
 import gradio as gr
 
-from .answers import Answer
+from .answers import Answer, paced, pairs
 
 DEFAULT_SYSTEM = "You are Qwen, created by Alibaba Cloud. You are a helpful assistant."
 GENERAL = ["72B", "32B", "14B", "7B", "3B", "1.5B", "0.5B"]
@@ -26,7 +26,6 @@ Message = dict[str, Any]
 def build(
     answer: Answer,
     *,
-    models: Sequence[str] = (),
     concurrency: int = 5,
     revises: bool = True,
     pace: float = 0.0,
@@ -35,9 +34,7 @@ def build(
 
     Args:
         answer: What answers, see `LocalSpace`. If it takes `files`, they can be attached to the
-            question, and the models are by default those of Qwen2.5-VL.
-        models: The names of the models that answer, of which callers choose. By default those of
-            the public Space, which `answer` gets as "qwen2.5-72b-instruct" and the like.
+            question, and the models on the page are those of Qwen2.5-VL.
         concurrency: How many answers may be written at a time.
         revises: Hand texts to Gradio as plain strings, which it re-indents at every event, as the
             public Space does. False hands them over as typed parts, which Gradio leaves alone.
@@ -47,7 +44,7 @@ def build(
         The page, not yet served.
     """
     takes_files = "files" in inspect.signature(answer).parameters
-    models = models or (VISION if takes_files else ())
+    models = VISION if takes_files else []
     general_names, math_names, coder_names = (models, [], []) if models else (GENERAL, MATH, CODER)
     first = general_names[0]
     empty = None if takes_files else ""  # the box, once the question is sent
@@ -69,30 +66,19 @@ def build(
     ) -> Iterator[tuple[Any, list[Message], str]]:
         query, paths = (asked["text"], asked["files"]) if takes_files else (asked, [])
         query = query or ""
-        pairs = _pairs(history)
+        turns = pairs(history)
         files = [*(_paths(turn) for turn in history[::2]), paths]
         shown = [
             message(role, text, attached if role == "user" else ())
-            for pair, attached in zip(pairs, files, strict=False)
+            for pair, attached in zip(turns, files, strict=False)
             for role, text in zip(("user", "assistant"), pair, strict=True)
         ]
         given: dict[str, Any] = {"files": files} if takes_files else {}
-        texts = answer(system, pairs, query, model_name(choice), **given)
-        if isinstance(texts, str):
-            raise TypeError(
-                "The answering function returned a string. It must yield the text so far, "
-                "piece by piece: use `yield`."
-            )
-        try:
-            for text in texts:
+        texts = answer(system, turns, query, model_name(choice), **given)
+        with closing(paced(texts, pace)) as growing:
+            for text in growing:
                 now = [message("user", query, paths), message("assistant", text)]
                 yield empty, [*shown, *now], system
-                time.sleep(pace)
-        finally:
-            # Gradio closes this generator when its caller has left. The one inside must end now,
-            # not when it is collected.
-            if hasattr(texts, "close"):
-                texts.close()
 
     def keep_one(chosen: str | None, *_others: str | None) -> tuple[Any, Any, Any]:
         if chosen is None:  # emptied by the choice in another radio
@@ -109,12 +95,12 @@ def build(
     def choose_radio(choice: str, system: str) -> tuple[str, str, str, Any]:
         return f"## {full_name(choice)}", system, system, empty
 
-    page = gr.Blocks()
+    page = gr.Blocks(title="Local Space")
     # Gradio runs no more than this at a time, whatever its limits say: the answers, and some room
     # for the page's other functions.
     page.max_threads = max(page.max_threads, 2 * concurrency)
     with page:
-        gr.Markdown("# Your own chat" if models else "# Qwen2.5: A Party of Foundation Models!")
+        gr.Markdown("# A local Space with the layout of Qwen/Qwen2.5")
         with gr.Row():
             with gr.Row():
                 general = gr.Radio(
@@ -167,15 +153,6 @@ def build(
         modify.click(modify_system_session, system_box, [system_state, system_box, chatbot])
         model.change(choose_radio, [model, system_box], [mark, system_state, system_box, query_box])
     return page
-
-
-def _pairs(messages: list[Message]) -> list[tuple[str, str]]:
-    """The history as (user, assistant) pairs of plain text."""
-    roles = [message["role"] for message in messages]
-    if roles != ["user", "assistant"] * (len(roles) // 2):
-        raise ValueError(f"The history must be pairs of user and assistant, but it is {roles}.")
-    texts = ["".join(part.get("text", "") for part in message["content"]) for message in messages]
-    return list(zip(texts[::2], texts[1::2], strict=True))
 
 
 def _paths(message: Message) -> list[str]:

@@ -51,7 +51,7 @@ def server(
     """The server of a page, to be run on a socket that listens.
 
     Args:
-        page: What `langchain_qwen_space.local.page.build` made.
+        page: What `build` of `page` or `chat_page` made.
         max_queue: How many callers may wait; None is any number.
         auth: User name and password that it asks for.
         show_error: Whether the texts of all exceptions are sent to callers.

@@ -2,9 +2,11 @@
 
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
+from tests.integration_tests.serve.openai_server import openai_server
 from tests.integration_tests.serve.running import PATIENCE, Served, serving
 
 sync_api = pytest.importorskip("playwright.sync_api")
@@ -46,18 +48,28 @@ def browser() -> Iterator["sync_api.Browser"]:
 
 @pytest.fixture
 def page(served, browser) -> Iterator["sync_api.Page"]:
+    with visiting(served, browser, 1280, 800) as page:
+        yield page
+
+
+@contextmanager
+def visiting(served: Served, browser, width: int, height: int) -> Iterator["sync_api.Page"]:
     sync_api.expect.set_options(timeout=PATIENCE * 1000)
-    page = browser.new_page()
+    page = browser.new_page(viewport={"width": width, "height": height})
     page.set_default_timeout(PATIENCE * 1000)
     page.goto(served.url)
+    sync_api.expect(page.get_by_label("Question")).to_be_visible()
     yield page
     page.close()
 
 
 def send(page: "sync_api.Page", text: str) -> "sync_api.Locator":
     """Type and send; returns the newest answer."""
-    page.get_by_label("Input").fill(text)
+    box = page.get_by_label("Question")
+    sync_api.expect(box).to_be_enabled()
+    box.fill(text)
     page.get_by_role("button", name="Send").click()
+    sync_api.expect(page.get_by_test_id("user").last).to_have_text(text)
     return page.get_by_test_id("bot").last
 
 
@@ -68,7 +80,7 @@ def test_an_answer_is_seen_before_it_is_complete(page):
     lengths = page.evaluate("[...window.seen]")
     assert len(lengths) > 5, "it was not shown while it grew"
     assert lengths == sorted(lengths)
-    assert page.get_by_label("Input").input_value() == ""
+    sync_api.expect(page.get_by_label("Question")).to_have_value("")
 
 
 def test_markdown_becomes_elements(page):
@@ -82,16 +94,55 @@ def test_markdown_becomes_elements(page):
 
 def test_a_second_question_is_answered_with_the_first_one_known(page):
     sync_api.expect(send(page, "echo: one")).to_have_text("one")
+    sync_api.expect(page.get_by_role("button", name="Send")).to_be_visible()
     answer = send(page, "Hello!")
     sync_api.expect(answer).to_contain_text("This is turn 2 of our conversation.")
     sync_api.expect(answer).to_contain_text("Before, you said: “echo: one”")
 
 
-def test_a_system_prompt_and_a_model_that_are_chosen_clear_and_name_the_conversation(page):
-    send(page, "echo: one")
-    page.get_by_label("System").fill("Be brief.")
-    page.get_by_role("button", name="Set system prompt and clear history").click()
-    sync_api.expect(page.get_by_test_id("bot")).to_have_count(0)
-    page.get_by_label("Coder-7B", exact=True).check()
-    sync_api.expect(page.get_by_text("Qwen2.5-Coder-7B-instruct", exact=True)).to_be_visible()
-    sync_api.expect(send(page, "Hello!")).to_contain_text("no qwen2.5-coder-7b-instruct is behind")
+def test_stop_takes_the_place_of_send_and_ends_the_answer(page):
+    send(page, "count to 99999")
+    stop = page.get_by_role("button", name="Stop")
+    sync_api.expect(stop).to_be_visible()
+    sync_api.expect(page.get_by_role("button", name="Send")).to_be_hidden()
+    stop.click()
+    sync_api.expect(page.get_by_role("button", name="Send")).to_be_visible()
+    sync_api.expect(stop).to_be_hidden()
+
+
+@pytest.mark.parametrize(("width", "height"), [(360, 640), (1280, 800), (3840, 2160)])
+def test_it_is_one_column_with_the_box_in_view_and_says_who_answers(served, browser, width, height):
+    with visiting(served, browser, width, height) as page:
+        sync_api.expect(page).to_have_title("A demo")
+        sync_api.expect(page.get_by_role("heading", name="A demo")).to_be_visible()
+        sync_api.expect(
+            page.get_by_text("A script answers here, not a language model.")
+        ).to_be_visible()
+        sync_api.expect(page.get_by_label("System prompt")).to_be_hidden()  # in its drawer
+        send(page, "count to 100")
+        sync_api.expect(page.get_by_test_id("bot").last).to_contain_text("100")
+        for part in (page.get_by_label("Question"), page.get_by_role("button", name="Send")):
+            box = part.bounding_box()
+            assert 0 <= box["x"] <= box["x"] + box["width"] <= width
+            assert 0 <= box["y"] <= box["y"] + box["height"] <= height
+        assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+        assert "Qwen" not in page.inner_text("body")
+
+
+def test_the_system_prompt_of_the_drawer_reaches_the_answer(browser, tmp_path):
+    with openai_server() as upstream:
+        options = ("--backend", "openai", "--base-url", upstream.url, "--model", "tiny")
+        with (
+            serving(tmp_path, *options, OPENAI_API_KEY="sk-1") as served,
+            visiting(served, browser, 360, 640) as page,
+        ):
+            sync_api.expect(page).to_have_title("tiny")
+            assert page.inner_text("body").count("tiny") == 1  # its name is there once
+            page.get_by_role("button", name="System prompt").click()
+            page.get_by_label("System prompt").fill("Be brief.")
+            sync_api.expect(send(page, "say hello")).to_have_text("hello")
+            [asked] = upstream.bodies
+            assert asked["messages"] == [
+                {"role": "system", "content": "Be brief."},
+                {"role": "user", "content": "say hello"},
+            ]

@@ -50,7 +50,7 @@ def test_an_exported_demo_chats(python, tmp_path):
         with pytest.raises(SpaceAuthenticationError):
             ChatQwenSpace(space=served.url).invoke("Hello!")
         chat = ChatQwenSpace(space=served.url, auth=("ada", "hush"))
-        assert chat.list_models()[0] == "72B"
+        assert chat.list_models() == []
         chunks = [chunk.content for chunk in chat.stream("count to 30") if chunk.content]
     assert "".join(chunks) == "\n".join(str(number) for number in range(1, 31))
     assert len(chunks) > 3, "it did not stream"
