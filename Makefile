@@ -12,7 +12,7 @@ CHECKED := langchain_qwen_space examples notebooks scripts
 help: ## list these commands
 	@sed -n 's/^\([a-z]*\):.*## /  make \1|/p' Makefile | awk -F'|' '{ printf "%-18s%s\n", $$1, $$2 }'
 
-demo: $(VENV)/.demo ## stream an answer; SPACE=Qwen/Qwen2.5 uses the public Space, ASK='…' your own question
+demo: $(VENV)/.demo ## show streaming, a tool call and an object; SPACE=Qwen/Qwen2.5 uses the public Space, ASK='…' your own question
 	@$(PY) examples/demo.py $(if $(SPACE),--space '$(SPACE)') $(if $(ASK),--ask '$(subst ','\'',$(ASK))')
 
 agent: $(VENV)/.agent ## serve an agent behind a web page; SPACE as for demo, PORT=8000
