@@ -67,7 +67,9 @@ def show_tool_call(model: ChatQwenSpace) -> None:
     results = []
     for call in answer.tool_calls:
         results.append(multiply.invoke(call))
-        print(f"The model calls {call['name']}({call['args']}), which returns {results[-1].content}.")
+        print(
+            f"The model calls {call['name']}({call['args']}), which returns {results[-1].content}."
+        )
     if not results:
         print(f"The model made no call; it wrote: {answer.text}")
         return

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future
 from typing import Any
 
@@ -24,7 +24,7 @@ when it is collected, which may be late.
 _SILENCE = 1.0
 
 
-def paced(texts: Iterable[str], pace: float) -> Iterator[str]:
+def paced(texts: Iterable[str], pace: float) -> Generator[str]:
     """Yields what a function that answers gave, with `pace` seconds after each text.
 
     Raises:
