@@ -15,6 +15,7 @@ from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, Huma
 from langchain_core.outputs import ChatGenerationChunk
 
 from langchain_qwen_space import clock, json_schema, structured
+from langchain_qwen_space.attachments import Attachment
 from langchain_qwen_space.chunks import AnswerChunks, Shape, Usage
 from langchain_qwen_space.errors import (
     ContextTooLongError,
@@ -99,6 +100,7 @@ class ModelCall:
         self._family: str | None = None
         self._asked = turns.Prompt("", (), "")  # as it was sent last
         self._messages = messages
+        self._decoded: dict[int, Attachment] = {}  # the files in the messages, by their block
         self._options = options
         self._clients = clients
         self._whole = whole
@@ -244,6 +246,7 @@ class ModelCall:
             protect_tool_results=self._protect_tool_results,
             dialect=dialect,
             own_system=own_system,
+            decoded=self._decoded,
         )
 
     def _call_in(self, text: str) -> tuple[str, dict[str, Any]] | None:

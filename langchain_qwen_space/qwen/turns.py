@@ -81,6 +81,7 @@ def from_messages(
     protect_tool_results: bool = True,
     dialect: Dialect = QWEN2_5,
     own_system: str | None = None,
+    decoded: dict[int, Attachment] | None = None,
 ) -> Prompt:
     r"""Returns the messages as a prompt.
 
@@ -106,6 +107,8 @@ def from_messages(
         dialect: How the model is spoken to.
         own_system: The Space's own system prompt, for conversations without system messages; None
             is the dialect's default.
+        decoded: Files that were read from these messages before, by the id of their block; those
+            that are read now are added.
 
     Raises:
         InvalidInputError: There is nothing to answer (no message, system messages only, the last
@@ -123,7 +126,7 @@ def from_messages(
         where = f"messages[{position}] ({type(message).__name__})"
         kind = _kind(message, where)
         skipped = _SKIPPED_IN_AI if kind == "assistant" else frozenset()
-        text, files = _read(message.content, where, skipped)
+        text, files = _read(message.content, where, skipped, {} if decoded is None else decoded)
         if kind == "assistant":
             text = _exact(message, text)
             text = dialect.assistant(
@@ -234,7 +237,7 @@ def _kind(message: BaseMessage, where: str) -> _Kind:
 
 
 def _read(
-    content: str | list[Any], where: str, skipped: frozenset[str]
+    content: str | list[Any], where: str, skipped: frozenset[str], decoded: dict[int, Attachment]
 ) -> tuple[str, list[Attachment]]:
     """The text of a message and its files."""
     if isinstance(content, str):
@@ -250,7 +253,9 @@ def _read(
         if kind in ("text", "text-plain") and isinstance(text, str):
             texts.append(text)
         elif kind in attachments.KINDS:
-            files.append(attachments.read(block, origin))
+            if id(block) not in decoded:
+                decoded[id(block)] = attachments.read(block, origin)
+            files.append(decoded[id(block)])
         elif kind not in skipped:
             raise InvalidInputError(
                 f"{origin}, but a Space takes text and files only: leave the block out or put it "

@@ -226,7 +226,7 @@ async def test_each_kind_of_file_goes_to_the_input_for_it(model):
 
 async def test_a_model_that_reads_text_only_gets_the_files_with_a_warning(model):
     message = HumanMessage([image()])
-    with pytest.warns(UserWarning, match=r"runs Qwen2.5-72B-Instruct .*text only and will not see"):
+    with pytest.warns(UserWarning, match=r"runs qwen2.5-72b-instruct .*text only and will not see"):
         assert await reached(model("models", model="qwen2.5-72b"), message)
     assert await reached(model("models"), message) == [("user", "", [seen(RED)])]
 

@@ -36,6 +36,7 @@ class Slot:
         queued: What the Space's queue said of it last.
         spoke: Whether a piece of its answer was read.
         released: When it was given back.
+        stopped: Since when its loop was seen not to run.
     """
 
     space: "SpaceState"
@@ -46,6 +47,19 @@ class Slot:
     queued: QueueEvent | None = None
     spoke: bool = False
     released: float | None = None
+    stopped: float | None = None
+
+    def counts(self, now: float) -> bool:
+        """Whether the call takes room from others.
+
+        In a loop that has not run for a while no call continues, and it may never run again. Between
+        two phases of `asyncio.run`, a loop does not run for a moment.
+        """
+        if self.loop.is_running():
+            self.stopped = None
+        elif self.stopped is None:
+            self.stopped = now
+        return self.stopped is None or now < self.stopped + _LOOK
 
 
 @dataclass(eq=False)
@@ -73,21 +87,19 @@ class SpaceState:
         """How many of our calls it works on."""
         return sum(slot.started is not None for slot in self.slots)
 
-    def is_full(self, limit: int | None) -> bool:
+    def is_full(self, limit: int | None, now: float) -> bool:
         """Whether as many calls with that limit are on it as may be."""
         if limit is None or len(self.slots) < limit:
             return False
-        # In a loop that does not run no call continues, and may never run again.
-        alive = (slot for slot in self.slots if slot.limit == limit and slot.loop.is_running())
-        return sum(1 for _ in alive) >= limit
+        return sum(slot.limit == limit and slot.counts(now) for slot in self.slots) >= limit
 
-    def has_room(self, limit: int | None) -> bool:
+    def has_room(self, limit: int | None, now: float) -> bool:
         """Whether a further call there may gain anything, where there are other Spaces.
 
         A Space that was set aside is tried with one call. A call that would wait in a queue behind
         our own calls only is better kept here, where it can still go to another Space.
         """
-        if self.is_full(limit):
+        if self.is_full(limit, now):
             return False
         if self.failures:
             return not any(slot.since >= self.until for slot in self.slots)
@@ -271,16 +283,16 @@ class Line:
         self, spaces: list[SpaceState], limit: int | None, tried: frozenset[str], now: float
     ) -> SpaceState | None:
         if len(spaces) == 1:
-            return None if spaces[0].is_full(limit) else spaces[0]
+            return None if spaces[0].is_full(limit, now) else spaces[0]
         fit = [space for space in spaces if space.until <= now]
         if not fit:
-            free = (space for space in spaces if not space.is_full(limit))
+            free = (space for space in spaces if not space.is_full(limit, now))
             return min(free, key=lambda space: space.until, default=None)
         # Whether a Space is back is for other calls to try than those that failed on it.
         sound = [space for space in fit if not (space.failures and space.name in tried)]
         usual = max(space.seconds for space in fit)
         return min(
-            (space for space in sound or fit if space.has_room(limit)),
+            (space for space in sound or fit if space.has_room(limit, now)),
             key=lambda space: (space.name in tried, space.expected(usual), len(space.slots)),
             default=None,
         )
