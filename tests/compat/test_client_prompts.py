@@ -75,26 +75,29 @@ async def test_earlier_turns_and_system_prompt_arrive_as_such(
     assert told["query"] == "args:"
 
 
-@for_each(CHAT_INTERFACES, SINCE_5)
+@for_each(CHAT_INTERFACES)
 async def test_the_history_of_a_chat_interface_is_set(chat: Chat, form: Form, layout: str) -> None:
     model = chat()
 
     told = await received(model, CONVERSATION)
 
     first = HISTORY[0] if layout == "chat_interface" else f"{SYSTEM}\n\n{HISTORY[0]}"
-    assert [turn["content"] for turn in told["history"]] == [first, *HISTORY[1:]]
+    turns = [turn["content"] for turn in told["history"]]
+    if form.version < (5,):  # the page's chain, whose chatbot changes tabs and indentation
+        assert [turn.split() for turn in turns] == [text.split() for text in (first, *HISTORY[1:])]
+    else:
+        assert turns == [first, *HISTORY[1:]]
     assert told["query"] == "args:"
     assert told.get("system", SYSTEM) == SYSTEM
     assert (await received(model))["history"] == []
 
 
-@pytest.mark.filterwarnings("ignore:.*written into the question:UserWarning")
-@for_each(CHAT_INTERFACES, ONLY_4)
-async def test_where_it_cannot_be_set_it_is_written_into_the_question(
+@for_each(CHAT_INTERFACES)
+async def test_where_that_is_wanted_the_history_is_written_into_the_question(
     chat: Chat, form: Form, layout: str
 ) -> None:
     events: list[SpaceEvent] = []
-    told = await received(chat(on_event=events.append), CONVERSATION)
+    told = await received(chat(on_event=events.append, history="text"), CONVERSATION)
 
     history = list(HISTORY)
     if layout != "chat_interface":
@@ -106,7 +109,7 @@ async def test_where_it_cannot_be_set_it_is_written_into_the_question(
     )
     conversation = f"This is our conversation so far:\n\n{turns}Now answer this:\n\nargs:"
     warned = [event.message for event in events if isinstance(event, WarningEvent)]
-    assert any("written into the question" in message for message in warned)
+    assert not warned
     assert told["query"] == conversation
     assert told["history"] == []
 
