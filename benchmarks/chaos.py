@@ -7,7 +7,7 @@ Three real Gradio servers (4.44, 5.50, 6.31) stand behind proxies that cut conne
 429, 502, 503 and 504, deny that they know a session, fall asleep and restart. The calls come from event
 loops in several threads and from synchronous code, on one Space and on all three, and some callers
 leave at random. A call ends well if its text is exact, if it raises a `QwenSpaceError`, or if its caller
-left it, all within `BOUND` seconds. A call that the Space accepted more often than the caller was told
+left it, all within `BOUND` seconds. A call that the Space accepted more often than the caller learned
 (by a `RetryEvent`) counts as run twice. Slots, sockets, tasks, threads and memory are counted before
 and after, and sampled in between.
 """
@@ -144,7 +144,7 @@ class Run:
     slowest: float = 0.0
     told: Counter[str] = field(
         default_factory=Counter
-    )  # retries that a caller was told of, by call
+    )  # retries that were reported to a caller, by call
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def note(self, number: str, end: str, seconds: float, heard: list[object]) -> None:
