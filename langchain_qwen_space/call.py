@@ -40,7 +40,6 @@ from langchain_qwen_space.space.chat.reply import Thought
 from langchain_qwen_space.space.routing.attempt import Attempt, Finished
 from langchain_qwen_space.space.routing.call import Call
 from langchain_qwen_space.space.routing.client import SpaceClient
-from langchain_qwen_space.space.routing.hub import host_by_rule
 from langchain_qwen_space.space.routing.options import Ask
 
 PROVIDER = "qwen_space"
@@ -274,13 +273,6 @@ class ModelCall:
         rules = offered[name].get("parameters") or {}
         return None if any(json_schema.mistakes(args, rules)) else (name, args)
 
-    def _space_of(self, endpoint: Endpoint) -> str:
-        """The Space whose endpoint this is."""
-        spaces = [client.access.space for client in self._clients]
-        host = endpoint.config.base.host
-        own = (space for space in spaces if "://" in space or host_by_rule(space).host == host)
-        return spaces[0] if len(spaces) == 1 else next(own, "")
-
     def _function(self) -> str:
         forced = self._options.forced
         return f"the function {forced}" if forced else "at least one of the functions"
@@ -290,6 +282,7 @@ class ModelCall:
         messages: Sequence[BaseMessage],
         files: turns.Files,
         counter: tokens.TokenCounter,
+        space: str,
         endpoint: Endpoint,
     ) -> Ask:
         """The prompt and the settings, as the function that was found takes them.
@@ -299,7 +292,6 @@ class ModelCall:
             ContextTooLongError: The prompt is longer than the model's context.
         """
         options = self._options
-        space = self._space_of(endpoint)
         family = self._family = models.family_of_space(space, endpoint.models)
         given: dict[str, Any] = {
             name: value
@@ -320,9 +312,7 @@ class ModelCall:
         self.file_kinds = endpoint.file_kinds
         if endpoint.default_model is not None:
             self.default_model = models.canonical_name(endpoint.default_model, family)
-        model = given.get("model") or endpoint.default_model or (space if family else None)
-        if model is not None:
-            model = models.canonical_name(model, family)
+        model = models.in_use(given.get("model"), endpoint.default_model, space, family)
         self._thinks_untagged = model is None or models.may_think_untagged(model)
         if options.thinking_budget is not None:
             given["thinking_budget"] = options.thinking_budget

@@ -312,8 +312,8 @@ class ChatQwenSpace(BaseChatModel):
         family = models.family_of_space(space, endpoint.models)
         default = endpoint.default_model and models.canonical_name(endpoint.default_model, family)
         self._learn_profile(default, endpoint.file_kinds)
-        model = self.model and models.canonical_name(self.model, family)
-        dialect = models.dialect(model or default or (space if family else None), self.dialect)
+        model = models.in_use(self.model, endpoint.default_model, space, family)
+        dialect = models.dialect(model, self.dialect)
         assumed = dialect is dialects.UNKNOWN and self.dialect is None
         name = f"{dialect.name} (assumed: the model is not known)" if assumed else dialect.name
         return client.access.redacted(replace(describe_endpoint(space, endpoint), dialect=name))

@@ -131,6 +131,19 @@ def family_of_space(space: str, choices: Sequence[str]) -> str | None:
     return family_of(choices) or (None if "://" in space else family_of([space]))
 
 
+def in_use(named: str | None, default: str | None, space: str, family: str | None) -> str | None:
+    """Returns the canonical name of the model that answers, or None if that is not known.
+
+    Args:
+        named: The model that the caller names.
+        default: The Space's own default.
+        space: The Space, whose id names a model where nothing else does.
+        family: The Space's family (`family_of_space`).
+    """
+    name = named or default or (space if family else None)
+    return None if name is None else canonical_name(name, family)
+
+
 def names_only_the_family(name: str) -> bool:
     """Whether a name is a family's without a size, as `qwen-2.5`: then a Space's default is meant."""
     bare = canonical_name(name).removesuffix("-instruct")

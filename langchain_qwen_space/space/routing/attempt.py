@@ -238,18 +238,18 @@ class Attempt:
         """Find the chat, lay the question out on its page, and open the page."""
         self.found, self.visitor = await self.client.endpoint(self._pool, self._stale)
         endpoint = self._endpoint = self.found
-        ask = self._prepare(endpoint)
+        ask = self._prepare(self.client.access.space, endpoint)
         better = endpoint.for_turns(ask.history, ask.files[:-1])
         if better is not endpoint:
             self._endpoint = endpoint = better
-            ask = self._prepare(endpoint)
+            ask = self._prepare(self.client.access.space, endpoint)
         self._lay_out(endpoint, ask)
         await self._take_slot()
         if openings := endpoint.openings(self._values, ask.history, ask.given):
             page = await load_page(self.visitor, self._options, endpoint, self._hash, openings)
             if endpoint.rendered:
                 self._endpoint = endpoint = page.endpoint
-                ask = self._prepare(endpoint)
+                ask = self._prepare(self.client.access.space, endpoint)
                 self._lay_out(endpoint, ask)
             self._values = page.values_with(self._values, endpoint, self._changed)
         self._reply = Reply(

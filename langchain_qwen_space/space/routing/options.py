@@ -69,4 +69,5 @@ class Ask:
     files: Sequence[Sequence[Attachment]] = ()
 
 
-Prepare = Callable[[Endpoint], Ask]
+Prepare = Callable[[str, Endpoint], Ask]
+"""Makes what is asked of a Space (its id or URL), whose chat is found."""

@@ -93,7 +93,7 @@ async def test_a_stream_cut_at_any_byte_gives_the_exact_text_or_says_that_it_bro
     whole = case.body.index(b"\n\n", case.body.index(b"process_completed")) + 2
     for cut in range(len(case.body)):
         wire = Wire(case.body[:cut], breaks=breaks)
-        call = Call([client], lambda _: ask)
+        call = Call([client], lambda *_: ask)
         texts, items, error = [], [], None
         try:
             async for batch in call.run():
