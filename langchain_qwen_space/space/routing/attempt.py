@@ -77,6 +77,7 @@ class Attempt:
         prepare: Makes what is asked, once the endpoint is known.
         deadlines: When it is given up.
         stale: An endpoint of the Space that did not work.
+        quiet: Whether the caller knows already what cannot be set on the page.
 
     Attributes:
         client: The Space.
@@ -85,6 +86,7 @@ class Attempt:
         event_id: The Space's id of the call, likewise.
         model: The model that is asked for, in the Space's own word.
         visitor: Who visits the Space, likewise.
+        opened: The stream is open, and what cannot be set on the page was returned.
         spoke: Text was returned.
         over: The time that the caller gives the call is up.
     """
@@ -99,6 +101,7 @@ class Attempt:
         prepare: Prepare,
         deadlines: Deadlines,
         stale: Endpoint | None,
+        quiet: bool,
     ) -> None:
         self.client = client
         self.slot = slot
@@ -106,6 +109,7 @@ class Attempt:
         self.event_id: str | None = None
         self.model: str | None = None
         self.visitor: Visitor
+        self.opened = False
         self.spoke = False
         self.over = False
         self._pool, self._line, self._turn = pool, line, turn
@@ -114,6 +118,7 @@ class Attempt:
         self._deadlines = deadlines
         deadlines.expire = self._expire
         self._stale = stale
+        self._quiet = quiet
         self._endpoint: Endpoint
         self._session: Session | None = None
         self._hash = secrets.token_hex(8)
@@ -232,7 +237,8 @@ class Attempt:
         self._place_files(self._upload)
         await self._start_step()
         self._deadlines.joined()
-        return [*self._events]
+        self.opened = True
+        return [] if self._quiet else [*self._events]
 
     async def _prepare_page(self) -> None:
         """Find the chat, lay the question out on its page, and open the page."""

@@ -20,9 +20,7 @@ from langchain_qwen_space.errors import (
 from langchain_qwen_space.events import (
     RetryEvent,
     SpaceEvent,
-    SystemInQuestionEvent,
     WakeEvent,
-    WarningEvent,
 )
 from langchain_qwen_space.space.chat.endpoint import Endpoint
 from langchain_qwen_space.space.routing.attempt import Attempt, Item
@@ -104,22 +102,18 @@ class Call:
                 self._prepare,
                 deadlines,
                 self._stale.get(name),
+                name in self._warned,
             )
             try:
                 with attempt:
                     while (batch := await attempt.next()) is not None:
-                        if name in self._warned:
-                            batch = [
-                                i
-                                for i in batch
-                                if not isinstance(i, WarningEvent | SystemInQuestionEvent)
-                            ]
                         if batch:
                             yield batch
                 return
             except QwenSpaceError as error:
                 event, pause = await self._next_try(pool, attempt, error)
-            self._warned.add(name)
+            if attempt.opened:
+                self._warned.add(name)
             yield [event]
             await asyncio.sleep(pause)
 

@@ -15,7 +15,7 @@ from langchain_qwen_space.errors import (
     SpaceUnavailableError,
     StreamInterruptedError,
 )
-from langchain_qwen_space.events import RetryEvent
+from langchain_qwen_space.events import RetryEvent, WarningEvent
 from langchain_qwen_space.space.wire import pool, session
 from tests.unit_tests.faults.calls import ask, failure, model_for
 from tests.unit_tests.faults.server import (
@@ -297,3 +297,17 @@ async def test_a_refusal_of_the_hub_api_survives_pickling():
 async def test_a_query_of_broken_unicode_is_a_qwen_space_error_or_is_sent(space):
     outcome = await ask(model_for(space), "a\ud800b")
     assert outcome.text == ANSWER or type(outcome.error) is InvalidInputError
+
+
+# What a caller is warned of
+
+
+@pytest.mark.filterwarnings("ignore:.*has no input for temperature")
+async def test_a_warning_is_given_once_however_many_tries_there_are(space):
+    space.on("join", page(429), JOINED)
+    space.on("data", stream([], end=close), WELL)
+    heard = []
+    outcome = await ask(model_for(space, max_retries=3, temperature=0.5, on_event=heard.append))
+    assert (outcome.text, outcome.error) == (ANSWER, None)
+    assert len(space.asked("join")) == 3
+    assert len([event for event in heard if isinstance(event, WarningEvent)]) == 1
