@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 from urllib.parse import unquote_to_bytes, urlsplit
 
 from langchain_qwen_space.errors import InvalidInputError
@@ -84,6 +84,10 @@ class Attachment:
         """`image`, `audio`, `video`, `text`, or `file` for any other."""
         kind = self.mime_type.partition("/")[0]
         return kind if kind in ("image", "audio", "video", "text") else "file"
+
+
+Files: TypeAlias = tuple[tuple[Attachment, ...], ...]
+"""The files of each turn, the user's first; empty where no turn has any."""
 
 
 def file_block(path: str | Path) -> dict[str, Any]:

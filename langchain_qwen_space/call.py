@@ -15,7 +15,7 @@ from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, Huma
 from langchain_core.outputs import ChatGenerationChunk
 
 from langchain_qwen_space import clock, json_schema, structured
-from langchain_qwen_space.attachments import Attachment
+from langchain_qwen_space.attachments import Attachment, Files
 from langchain_qwen_space.chunks import AnswerChunks, Shape, Usage
 from langchain_qwen_space.errors import (
     ContextTooLongError,
@@ -215,7 +215,7 @@ class ModelCall:
             )
             raise SpaceTimeoutError(msg) from None
 
-    async def _files(self, prompt: turns.Prompt, end: float | None) -> turns.Files:
+    async def _files(self, prompt: turns.Prompt, end: float | None) -> Files:
         """The files of a prompt; those named by URL are fetched where that is wanted."""
         if not self._options.fetch_files or not prompt.files:
             return prompt.files
@@ -280,7 +280,7 @@ class ModelCall:
     def _ask(
         self,
         messages: Sequence[BaseMessage],
-        files: turns.Files,
+        files: Files,
         counter: tokens.TokenCounter,
         space: str,
         endpoint: Endpoint,

@@ -9,7 +9,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
 from langchain_qwen_space import attachments
-from langchain_qwen_space.attachments import Attachment
+from langchain_qwen_space.attachments import Attachment, Files
 from langchain_qwen_space.errors import InvalidInputError
 
 _MOST = 64 * 2**20  # bytes of one file
@@ -17,8 +17,6 @@ _MOST_REDIRECTS = 4
 _TIME = aiohttp.ClientTimeout(total=120, sock_connect=15, sock_read=30)
 _HEADERS = {"Accept-Encoding": "identity", "User-Agent": "langchain-qwen-space"}
 _WRAPPING = IPv6Network("64:ff9b::/96")  # IPv4 addresses, for networks that have IPv6 only
-
-Files = tuple[tuple[Attachment, ...], ...]
 
 
 async def fetched(files: Files) -> Files:

@@ -7,7 +7,7 @@ Where the form of a Space cannot hold that, `from_messages` states what happens 
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal
 
 from langchain_core.messages import (
     AIMessage,
@@ -20,7 +20,7 @@ from langchain_core.messages import (
 )
 
 from langchain_qwen_space import attachments
-from langchain_qwen_space.attachments import Attachment
+from langchain_qwen_space.attachments import Attachment, Files
 from langchain_qwen_space.errors import InvalidInputError
 from langchain_qwen_space.qwen.dialects import QWEN2_5, Dialect
 from langchain_qwen_space.qwen.tools import (
@@ -29,7 +29,6 @@ from langchain_qwen_space.qwen.tools import (
     has_lone_surrogate,
 )
 
-Files: TypeAlias = tuple[tuple[Attachment, ...], ...]
 _Kind = Literal["system", "user", "assistant", "tool"]
 
 _CHAT_ROLES: dict[str, _Kind] = {

@@ -1,7 +1,6 @@
 """Servers for the tests: one process a form, started when first needed, kept to the end."""
 
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import ExitStack
 from functools import partial
 from typing import Any
 
@@ -15,7 +14,7 @@ from langchain_qwen_space.space.wire.visitor import Visitor
 
 from . import wire
 from .forms import CREDENTIALS, Form
-from .servers import Server, running
+from .servers import Server, kept
 
 Chat = Callable[..., ChatQwenSpace]
 
@@ -36,15 +35,7 @@ def _no_known_endpoints() -> None:
 @pytest.fixture(scope="session")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Form], Server]]:
     """Gives the server of a form."""
-    with ExitStack() as stack:
-        started: dict[Form, Server] = {}
-
-        def server_of(form: Form) -> Server:
-            if form not in started:
-                directory = tmp_path_factory.mktemp(form.name)
-                started[form] = stack.enter_context(running(form, directory))
-            return started[form]
-
+    with kept(tmp_path_factory) as server_of:
         yield server_of
 
 

@@ -3,12 +3,14 @@
 import json
 import os
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Timer
 from typing import IO
+
+import pytest
 
 from .environments import ensure
 from .forms import Form
@@ -29,6 +31,28 @@ class Server:
     def base_url(self, layout: str) -> str:
         """Where a layout's app is, as a user would give it: with no slash at the end."""
         return f"{self.url}/{layout}"
+
+
+@contextmanager
+def kept(
+    factory: pytest.TempPathFactory, only: str | None = None
+) -> Iterator[Callable[[Form], Server]]:
+    """Gives the server of a form, started when first needed and kept to the end.
+
+    Args:
+        factory: Makes the folders of the servers.
+        only: As for `running`.
+    """
+    with ExitStack() as stack:
+        started: dict[Form, Server] = {}
+
+        def server_of(form: Form) -> Server:
+            if form not in started:
+                directory = factory.mktemp(form.name)
+                started[form] = stack.enter_context(running(form, directory, only=only))
+            return started[form]
+
+        yield server_of
 
 
 @contextmanager

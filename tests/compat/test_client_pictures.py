@@ -1,7 +1,6 @@
 """Pictures on every release: the bytes that reach the app are those that were sent, in their turn."""
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from typing import Any
 
 import aiohttp
@@ -12,7 +11,7 @@ from langchain_qwen_space import ChatQwenSpace
 from tests.pictures import BLUE, RED, image, reached, seen
 
 from .forms import FORMS, Form
-from .servers import Server, running
+from .servers import Server, kept
 
 pytestmark = pytest.mark.timeout(120, func_only=True)
 
@@ -30,15 +29,7 @@ TWO_TURNS = [
 @pytest.fixture(scope="module")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Form], Server]]:
     """Servers that have nothing but the apps that take files."""
-    with ExitStack() as stack:
-        started: dict[Form, Server] = {}
-
-        def server_of(form: Form) -> Server:
-            if form not in started:
-                directory = tmp_path_factory.mktemp(form.name)
-                started[form] = stack.enter_context(running(form, directory, only="pictures"))
-            return started[form]
-
+    with kept(tmp_path_factory, "pictures") as server_of:
         yield server_of
 
 

@@ -3,7 +3,6 @@
 import json
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -12,7 +11,7 @@ from langchain_qwen_space import ChatQwenSpace
 
 from .forms import FORMS, Form
 from .public_apps import PUBLIC_APPS
-from .servers import Server, running
+from .servers import Server, kept
 
 pytestmark = pytest.mark.timeout(60, func_only=True)
 
@@ -38,15 +37,7 @@ each_form = pytest.mark.parametrize("form", FORMS, ids=lambda form: form.name)
 @pytest.fixture(scope="module")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Form], Server]]:
     """Gives a form's server of these apps."""
-    with ExitStack() as stack:
-        started: dict[Form, Server] = {}
-
-        def server_of(form: Form) -> Server:
-            if form not in started:
-                directory = tmp_path_factory.mktemp(f"public-{form.name}")
-                started[form] = stack.enter_context(running(form, directory, only="public"))
-            return started[form]
-
+    with kept(tmp_path_factory, "public") as server_of:
         yield server_of
 
 

@@ -57,7 +57,7 @@ class SpaceClient:
     def __init__(self, access: Access, options: SpaceOptions) -> None:
         self.access = access
         self.options = options
-        self.where = f"Space {access.space}"
+        self.where = access.where
 
     async def endpoint(self, pool: Pool, stale: Endpoint | None = None) -> tuple[Endpoint, Visitor]:
         """The chat on the Space's page, and who may visit it.

@@ -52,6 +52,11 @@ class Access:
         return "://" in self.space
 
     @property
+    def where(self) -> str:
+        """The Space, as messages call it."""
+        return f"Space {self.space}"
+
+    @property
     def key(self) -> str:
         """The same for equal ones, and without secrets, so that it may outlive a call."""
         shown = repr((self.token, self.token_is_explicit, self.proxy, self.auth)).encode()

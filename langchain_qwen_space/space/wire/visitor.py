@@ -46,7 +46,7 @@ class Visitor:
     ) -> None:
         self.access = access
         self.spawn = spawn
-        self.where = f"Space {access.space}"
+        self.where = access.where
         self.logged_in = False
         self.cancelling = asyncio.Semaphore(_MOST_CANCELLING)
         self._sessions = sessions
