@@ -21,13 +21,12 @@ import tempfile
 import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.soak import Sample, Soak
+from benchmarks.soak import NAMES, Sample, Soak, plot
 from langchain_qwen_space import ChatQwenSpace
 from langchain_qwen_space.errors import QwenSpaceError
 from langchain_qwen_space.events import RetryEvent, WakeEvent
@@ -235,7 +234,7 @@ def judged(said: str, text: str) -> str:
     return "exact" if said == text else f"WRONG text {said!r} for {text!r}"
 
 
-def call_all(callers: Callers, numbers: range, on_done: Callable[[], None]) -> None:
+def call_all(callers: Callers, numbers: range) -> None:
     """Make the calls from all loops and threads."""
     left = iter(numbers)
     lock = threading.Lock()
@@ -261,13 +260,12 @@ def call_all(callers: Callers, numbers: range, on_done: Callable[[], None]) -> N
         thread.start()
     for thread in threads:
         thread.join()
-    on_done()
 
 
 async def calm(urls: list[str], seed: int) -> Sample:
     """What is held after some calls that nothing disturbs: threads and caches are there."""
     warm = Callers([f"{url}/{LAYOUT}" for url in urls], seed)
-    await asyncio.to_thread(call_all, warm, range(10**6, 10**6 + 60), lambda: None)
+    await asyncio.to_thread(call_all, warm, range(10**6, 10**6 + 60))
     await asyncio.sleep(6)
     return Soak(warm.models[0]).look()
 
@@ -286,29 +284,17 @@ async def chaos(urls: list[str], calls: int, seed: int) -> dict[str, Any]:
         spirits = [Chaos(random.Random(seed + n)) for n in range(3)]
         callers = Callers([f"{proxy.url}/{LAYOUT}" for proxy in proxies], seed)
         looker = Soak(callers.models[0])
-        call_all_done = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        for proxy in proxies:
-            proxy.before("join", joins.before)
         for proxy, spirit in zip(proxies, spirits, strict=True):
+            proxy.before("join", joins.before)
             for step in ("config", "join", "data"):
                 proxy.on(step, spirit.fault)
         weather = [asyncio.create_task(spirit.outages()) for spirit in spirits]
         began = time.monotonic()
-        done = asyncio.create_task(
-            asyncio.to_thread(
-                call_all,
-                callers,
-                range(calls),
-                lambda: loop.call_soon_threadsafe(call_all_done.set),
-            )
-        )
-        while not call_all_done.is_set():
+        work = asyncio.create_task(asyncio.to_thread(call_all, callers, range(calls)))
+        while not work.done():
             samples.append({**asdict(looker.look()), "calls": callers.run.ends.total()})
-            with suppress(TimeoutError):
-                async with asyncio.timeout(1):
-                    await call_all_done.wait()
-        await done
+            await asyncio.wait([work], timeout=1)
+        await work
         seconds = time.monotonic() - began
         for task in weather:
             task.cancel()
@@ -352,33 +338,6 @@ def figures(
     }
 
 
-def plot(result: dict[str, Any], path: Path) -> None:
-    """Draw what the process held."""
-    import matplotlib as mpl
-
-    mpl.use("Agg")
-    from matplotlib import pyplot as plt
-
-    names = {
-        "memory_mb": "memory, MB",
-        "blocks": "Python's blocks",
-        "files": "file descriptors",
-        "threads": "threads",
-    }
-    figure, axes = plt.subplots(len(names), sharex=True, figsize=(8, 8))
-    calls = [sample["calls"] for sample in result["samples"]]
-    for axis, (measure, name) in zip(axes, names.items(), strict=True):
-        values = [sample[measure] for sample in result["samples"]]
-        axis.plot(calls, values, linewidth=0.8)
-        axis.set_ylim(0, max(values) * 1.2)
-        axis.set_ylabel(name)
-        axis.grid(alpha=0.3)
-    axes[-1].set_xlabel("calls made")
-    figure.suptitle("What one process holds while its Spaces misbehave")
-    figure.tight_layout()
-    figure.savefig(path, dpi=100)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description="Thousands of calls on Spaces that misbehave.")
     parser.add_argument("--calls", type=int, default=CALLS)
@@ -394,7 +353,9 @@ def main() -> None:
     print(json.dumps({**result, "samples": len(result["samples"])}, indent=2, ensure_ascii=False))
     if asked.calls == CALLS:
         (DOCS / "chaos.json").write_text(json.dumps(result, ensure_ascii=False) + "\n")
-        plot(result, DOCS / "chaos.png")
+        drawn = {name: NAMES[name] for name in ("memory_mb", "blocks", "files", "threads")}
+        title = "What one process holds while its Spaces misbehave"
+        plot([Sample(**sample) for sample in result["samples"]], drawn, title, DOCS / "chaos.png")
     if result["wrong"] or result["run twice without a word"] or result["slots held at the end"]:
         raise SystemExit(1)
 

@@ -23,7 +23,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -58,6 +58,17 @@ allocator has handed it out, and 1 MB of it are 100 bytes a call. `memory_mb` is
 of the system, 4 MB are 400 bytes a call; it grows somewhat without a leak, as both allocators keep and
 scatter what is given back to them.
 """
+
+
+NAMES = {
+    "memory_mb": "memory, MB",
+    "malloc_mb": "of malloc, MB",
+    "blocks": "Python's blocks",
+    "files": "file descriptors",
+    "threads": "threads",
+    "tasks": "asyncio tasks",
+}
+"""What the measures are called in a plot."""
 
 
 class _MallInfo(ctypes.Structure):
@@ -291,26 +302,29 @@ def report(run: Soak, before: Sample, after: Sample) -> dict[str, Any]:
     }
 
 
-def plot(samples: list[Sample], path: Path) -> None:
-    """Draw the samples."""
+def plot(samples: Sequence[Sample], names: Mapping[str, str], title: str, path: Path) -> None:
+    """Draw samples over the calls made.
+
+    Args:
+        samples: What was held.
+        names: The measures that are drawn, with their titles.
+        title: That of the whole.
+        path: Where to.
+    """
     import matplotlib as mpl
 
     mpl.use("Agg")
     from matplotlib import pyplot as plt
 
-    figure, axes = plt.subplots(len(FLAT), sharex=True, figsize=(8, 10))
-    names = (
-        *("memory, MB", "of malloc, MB", "Python's blocks"),
-        *("file descriptors", "threads", "asyncio tasks"),
-    )
-    for axis, measure, name in zip(axes, FLAT, names, strict=True):
+    figure, axes = plt.subplots(len(names), sharex=True, figsize=(8, 1.7 * len(names)))
+    for axis, (measure, name) in zip(axes, names.items(), strict=True):
         values = [getattr(sample, measure) for sample in samples]
         axis.plot([sample.calls for sample in samples], values, linewidth=0.8)
         axis.set_ylim(0, max(*values, 1) * 1.2)
         axis.set_ylabel(name)
         axis.grid(alpha=0.3)
     axes[-1].set_xlabel("calls made")
-    figure.suptitle("What one process holds while it makes calls on one model object")
+    figure.suptitle(title)
     figure.tight_layout()
     figure.savefig(path, dpi=100)
 
@@ -327,7 +341,8 @@ def main() -> None:
     if (asked.calls, asked.minutes) == (CALLS, MINUTES):
         samples = [asdict(sample) for sample in run.samples]
         (DOCS / f"{asked.name}.json").write_text(json.dumps({**figures, "samples": samples}) + "\n")
-        plot(run.samples, DOCS / f"{asked.name}.png")
+        title = "What one process holds while it makes calls on one model object"
+        plot(run.samples, NAMES, title, DOCS / f"{asked.name}.png")
     sys.exit(not all(measure["flat"] for measure in figures["measures"].values()))
 
 

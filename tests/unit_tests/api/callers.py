@@ -13,6 +13,21 @@ from tests.unit_tests.faults.server import FaultServer
 
 COMPLETIONS = "/v1/chat/completions"
 
+SCOPE = {
+    "type": "http",
+    "asgi": {"version": "3.0"},
+    "http_version": "1.1",
+    "method": "POST",
+    "scheme": "http",
+    "path": COMPLETIONS,
+    "raw_path": COMPLETIONS.encode(),
+    "query_string": b"",
+    "root_path": "",
+    "headers": [(b"content-type", b"application/json")],
+    "server": ("api", 80),
+}
+"""Of a request for a completion, as ASGI has it."""
+
 
 def server_for(
     space: FaultServer | str, /, *, settings: dict[str, Any] | None = None, **given: Any
@@ -89,19 +104,6 @@ class Caller:
         return self.sent
 
     async def _call(self, application: Any, body: bytes) -> None:
-        scope = {
-            "type": "http",
-            "asgi": {"version": "3.0"},
-            "http_version": "1.1",
-            "method": "POST",
-            "scheme": "http",
-            "path": COMPLETIONS,
-            "raw_path": COMPLETIONS.encode(),
-            "query_string": b"",
-            "root_path": "",
-            "headers": [(b"content-type", b"application/json")],
-            "server": ("api", 80),
-        }
         given = [{"type": "http.request", "body": body, "more_body": False}]
 
         async def receive() -> dict[str, Any]:
@@ -110,7 +112,7 @@ class Caller:
             await self._left.wait()
             return {"type": "http.disconnect"}
 
-        await application(scope, receive, self.take)
+        await application({**SCOPE}, receive, self.take)
 
     async def take(self, message: dict[str, Any]) -> None:
         """What the server calls to send something. As a real server, it takes nothing after the end."""

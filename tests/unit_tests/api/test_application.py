@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from langchain_qwen_space import ChatQwenSpace
 from langchain_qwen_space.api import app, application
 from langchain_qwen_space.errors import InvalidInputError
-from tests.unit_tests.api.callers import COMPLETIONS, client_of, post, question, server_for
+from tests.unit_tests.api.callers import COMPLETIONS, SCOPE, client_of, post, question, server_for
 from tests.unit_tests.faults.server import page
 
 KEYS = ["a-first-key", "schlüssel"]
@@ -259,19 +259,6 @@ async def test_a_caller_that_leaves_in_the_middle_of_its_body_leaves_nothing_in_
         {"type": "http.request", "body": b'{"messages": "the prompt', "more_body": True},
         {"type": "http.disconnect"},
     ]
-    scope = {
-        "type": "http",
-        "asgi": {"version": "3.0"},
-        "http_version": "1.1",
-        "method": "POST",
-        "scheme": "http",
-        "path": COMPLETIONS,
-        "raw_path": COMPLETIONS.encode(),
-        "query_string": b"",
-        "root_path": "",
-        "headers": [(b"content-type", b"application/json")],
-        "server": ("api", 80),
-    }
     sent = []
 
     async def receive():
@@ -280,6 +267,6 @@ async def test_a_caller_that_leaves_in_the_middle_of_its_body_leaves_nothing_in_
     async def send(message):
         sent.append(message)
 
-    await server_for(space)(scope, receive, send)  # raises nothing
+    await server_for(space)({**SCOPE}, receive, send)  # raises nothing
     assert [record for record in caplog.records if record.levelno > logging.INFO] == []
     assert httpx.Response(sent[0]["status"]).is_error
