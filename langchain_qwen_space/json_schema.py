@@ -1,17 +1,19 @@
-"""JSON schemas: from whatever a caller gives to a schema, and values checked against it."""
+"""JSON schemas: from whatever a caller gives to a schema, and values checked against it.
+
+`jsonschema` is imported where it is needed: it takes 40 ms, and most programs check nothing.
+"""
 
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from jsonschema import ValidationError, validators
-from jsonschema.exceptions import SchemaError
 from langchain_core.utils.function_calling import convert_to_json_schema
 from pydantic import BaseModel
-from referencing import Registry
-from referencing.exceptions import Unresolvable
 
 from langchain_qwen_space.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from jsonschema import ValidationError
 
 Schema = dict[str, Any] | type
 
@@ -59,8 +61,12 @@ def check_schema(schema: dict[str, Any]) -> None:
     Raises:
         InvalidInputError: It is not; the message says where.
     """
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import SchemaError
+    from jsonschema.validators import validator_for
+
     try:
-        validators.validator_for(schema, default=_DEFAULT).check_schema(schema)
+        validator_for(schema, default=Draft202012Validator).check_schema(schema)
     except SchemaError as error:
         where = "".join(f"[{part!r}]" for part in error.absolute_path)
         raise InvalidInputError(
@@ -78,15 +84,21 @@ def mistakes(value: Any, schema: dict[str, Any]) -> Iterator[str]:
         InvalidInputError: The schema refers to what it does not hold, or to itself without end, or
             has a pattern that is not one of Python's.
     """
-    base = validators.validator_for(schema, default=_DEFAULT)
-    validator = validators.extend(  # type: ignore[no-untyped-call]
+    from jsonschema import Draft202012Validator
+    from jsonschema.validators import extend, validator_for
+    from referencing import Registry
+    from referencing.exceptions import Unresolvable
+
+    base = validator_for(schema, default=Draft202012Validator)
+    nothing_else: Registry[Any] = Registry()  # a reference is never fetched
+    validator = extend(  # type: ignore[no-untyped-call]
         base,
         {
             "type": _unless_nullable(base.VALIDATORS["type"]),
             "enum": _unless_nullable(base.VALIDATORS["enum"]),
             "properties": _properties,
         },
-    )(schema, registry=_NOTHING_ELSE)
+    )(schema, registry=nothing_else)
     try:
         for error in validator.iter_errors(value):
             yield f"{'it' + error.json_path[1:]}: {error.message:.300}."
@@ -95,19 +107,15 @@ def mistakes(value: Any, schema: dict[str, Any]) -> Iterator[str]:
         raise InvalidInputError(msg) from error
 
 
-_DEFAULT = validators.validator_for({"$schema": "https://json-schema.org/draft/2020-12/schema"})
-_NOTHING_ELSE: Registry[Any] = Registry()  # a reference is never fetched
-
-
 def _unless_nullable(check: Any) -> Any:
-    def checked(validator: Any, rule: Any, value: Any, schema: Any) -> Iterator[ValidationError]:
+    def checked(validator: Any, rule: Any, value: Any, schema: Any) -> Iterator["ValidationError"]:
         if value is not None or schema.get("nullable") is not True:
             yield from check(validator, rule, value, schema) or ()
 
     return checked
 
 
-def _properties(validator: Any, rules: Any, value: Any, schema: Any) -> Iterator[ValidationError]:
+def _properties(validator: Any, rules: Any, value: Any, schema: Any) -> Iterator["ValidationError"]:
     if not validator.is_type(value, "object"):
         return
     required = schema.get("required", ())
