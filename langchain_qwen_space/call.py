@@ -27,7 +27,7 @@ from langchain_qwen_space.messages import answerable
 from langchain_qwen_space.options import CallOptions
 from langchain_qwen_space.qwen import (
     dialects,
-    fold,
+    flatten,
     json_objects,
     models,
     tokens,
@@ -339,7 +339,7 @@ class ModelCall:
             if prompt.system != endpoint.own_system:
                 given["system"] = prompt.system
         elif prompt.system:
-            prompt = fold.without_system(prompt)
+            prompt = flatten.without_system(prompt)
             moved = True
         notes = []
         if prompt.files and model is not None and models.reads_text_only(model):
@@ -347,7 +347,7 @@ class ModelCall:
         if not endpoint.turns:
             if prompt.history and self._clients[0].options.history is None:
                 notes.append(_IN_THE_QUESTION)
-            prompt = fold.without_history(prompt)
+            prompt = flatten.without_history(prompt)
         return Ask(
             query=prompt.query,
             history=prompt.history,
@@ -365,7 +365,7 @@ class ModelCall:
         limit = self._max_input_tokens
         if limit is None and model is not None and not models.has_another_vocabulary(model):
             limit = (models.profile(model) or {}).get("max_input_tokens")
-        if limit is None or counter.source != "tokenizer" or fold.size(prompt) <= limit:
+        if limit is None or counter.source != "tokenizer" or flatten.size(prompt) <= limit:
             return  # no token is shorter than a byte
         count = tokens.count_prompt(counter, prompt.system, prompt.history, prompt.query)
         if count > limit:

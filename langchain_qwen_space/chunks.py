@@ -20,12 +20,12 @@ from langchain_core.outputs import ChatGenerationChunk
 
 from langchain_qwen_space.json_schema import mistakes
 from langchain_qwen_space.json_text import JSONText
-from langchain_qwen_space.qwen.cuts import StopStrings, TokenLimit
 from langchain_qwen_space.qwen.reasoning import Reasoning, ThoughtsEnd, ThoughtSplitter
 from langchain_qwen_space.qwen.tokens import TokenCounter
 from langchain_qwen_space.qwen.tool_calls import BrokenCall, ToolCallParser, ToolCallPiece
 from langchain_qwen_space.qwen.tool_repair import give_up
 from langchain_qwen_space.qwen.tools import BROKEN_CALLS
+from langchain_qwen_space.qwen.truncation import StopStrings, TokenLimit
 
 _THOUGHT = "The call stood in the thoughts before the answer, so it was not made."
 

@@ -136,8 +136,8 @@ def parse(data: bytes) -> Message:
     return Message(msg, event_id if isinstance(event_id, str) else None, body)
 
 
-def told(message: Message) -> list[SpaceEvent]:
-    """What `message` tells the caller: none, one, or (several progress bars) many events."""
+def space_events(message: Message) -> list[SpaceEvent]:
+    """Returns the events that a message of the stream reports: none, one, or several (progress bars)."""
     body = message.body
     if message.msg == "estimation":
         return [

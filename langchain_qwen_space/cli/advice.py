@@ -70,4 +70,4 @@ def advice(error: QwenSpaceError) -> str:
     """One or two sentences in the words of the command line; empty if the error says it all."""
     if isinstance(error, errors.SpaceUnavailableError):
         return _ASLEEP if error.is_retryable else _UNAVAILABLE
-    return next((told for kind, told in _ADVICE if isinstance(error, kind)), "")
+    return next((text for kind, text in _ADVICE if isinstance(error, kind)), "")

@@ -1,4 +1,4 @@
-"""Files of rows: their formats, told by their names, and how text files are opened."""
+"""Files of rows: their formats, detected from their names, and how text files are opened."""
 
 import csv
 import gzip

@@ -71,7 +71,7 @@ class SpaceDescription:
             "Gradio": f"{self.gradio}, protocol {self.protocol}",
             "function": f"{name} (fn_index {self.fn_index}), {streams}, {queues}",
             "history": ", ".join(filter(None, [self.roles.get("history"), self.history])),
-            **{role: told for role, told in self.roles.items() if role not in ("history", "model")},
+            **{role: text for role, text in self.roles.items() if role not in ("history", "model")},
             "system": self.roles.get("system", "no input; it is written into the question"),
             "model": ": ".join(filter(None, [self.roles.get("model", "no choice"), models])),
         }
@@ -87,14 +87,14 @@ class SpaceDescription:
         if others:
             rows["model_kwargs"] = f"\n{' ' * _MARGIN}".join(others)
         head = self.url if self.space == self.url else f"{self.space} at {self.url}"
-        told = [f"  {name}".ljust(_MARGIN) + text for name, text in rows.items()]
-        return "\n".join([head, *told])
+        lines = [f"  {name}".ljust(_MARGIN) + text for name, text in rows.items()]
+        return "\n".join([head, *lines])
 
 
 def describe_endpoint(space: str, endpoint: Endpoint) -> SpaceDescription:
     """Put an endpoint into words."""
     roles = {
-        role: _told(endpoint.inputs[index], index)
+        role: _role_text(endpoint.inputs[index], index)
         for role, index in sorted(endpoint.roles.items(), key=lambda item: item[1])
     }
     taken = {*endpoint.roles.values(), *(slot.index for slot in endpoint.file_inputs)}
@@ -138,7 +138,7 @@ def _name(step: Dependency) -> str:
     return f"/{step.api_name}" if step.api_name else f"function {step.id}"
 
 
-def _told(component: Component, index: int) -> str:
+def _role_text(component: Component, index: int) -> str:
     """The input of a role: its name, and its range where it has one."""
     ranged = bounds(component) != (None, None)
     return describe(component, index) + (f" {_takes(component)}" if ranged else "")

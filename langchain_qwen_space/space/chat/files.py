@@ -172,8 +172,8 @@ def listed(file: Mapping[str, Any], config: SpaceConfig) -> dict[str, str]:
         url = path if path.startswith(("http://", "https://")) else _file_url(path, config)
     name = str(file.get("orig_name") or path.replace("\\", "/").rpartition("/")[2])
     mime_type = file.get("mime_type") or mimetypes.guess_type(name)[0]
-    told = {"name": name, "url": url}
-    return {**told, "mime_type": mime_type} if isinstance(mime_type, str) else told
+    described = {"name": name, "url": url}
+    return {**described, "mime_type": mime_type} if isinstance(mime_type, str) else described
 
 
 def _file_url(path: str, config: SpaceConfig) -> str:

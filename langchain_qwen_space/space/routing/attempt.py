@@ -26,7 +26,7 @@ from langchain_qwen_space.events import (
     SystemInQuestionEvent,
     WarningEvent,
     parse,
-    told,
+    space_events,
 )
 from langchain_qwen_space.space.chat.appends import Appends
 from langchain_qwen_space.space.chat.endpoint import Endpoint
@@ -430,7 +430,7 @@ class Attempt:
             self._complete(session, message.body, items)
         else:
             assert self.slot is not None  # noqa: S101
-            for event in told(message):
+            for event in space_events(message):
                 if isinstance(event, StartEvent):
                     self._deadlines.moved()
                     self._line.started(self.slot)

@@ -11,13 +11,13 @@ from langchain_qwen_space.events import (
     SpaceEvent,
     StartEvent,
     parse,
-    told,
+    space_events,
 )
 from tests import replay
 
 
 def told_of(**body):
-    return told(parse(orjson.dumps(body)))
+    return space_events(parse(orjson.dumps(body)))
 
 
 def test_a_message_is_read():
@@ -43,7 +43,7 @@ def test_anything_else_is_refused(data):
 @given(st.binary(max_size=40))
 def test_noise_is_read_or_refused(data):
     try:
-        told(parse(data))
+        space_events(parse(data))
     except ValueError:
         return
 

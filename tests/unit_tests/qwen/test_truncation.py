@@ -3,8 +3,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from langchain_qwen_space.errors import InvalidInputError
-from langchain_qwen_space.qwen.cuts import StopStrings, TokenLimit
 from langchain_qwen_space.qwen.tokens import Estimate, Tokenizer, load
+from langchain_qwen_space.qwen.truncation import StopStrings, TokenLimit
 
 LETTERS = "ab\n界"  # few letters, so that stop strings overlap and recur
 TEXTS = st.text(LETTERS, max_size=24)

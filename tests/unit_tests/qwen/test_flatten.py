@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from langchain_qwen_space.attachments import Attachment
-from langchain_qwen_space.qwen.fold import without_history
+from langchain_qwen_space.qwen.flatten import without_history
 from langchain_qwen_space.qwen.turns import Prompt
 
 LINE_ENDS = "\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"
