@@ -16,7 +16,7 @@ from langchain_qwen_space.events import (
 from tests import replay
 
 
-def told_of(**body):
+def events_of(**body):
     return space_events(parse(orjson.dumps(body)))
 
 
@@ -89,12 +89,12 @@ def test_a_message_does_not_show_its_body():
     ],
 )
 def test_what_a_message_tells(body, expected):
-    assert told_of(**body) == expected
+    assert events_of(**body) == expected
 
 
 @pytest.mark.parametrize("folder", replay.FOLDERS)
 def test_a_recorded_queue_counts_down(folder):
-    heard = [told_of(**event) for event in replay.load(folder, "queued").events()]
+    heard = [events_of(**event) for event in replay.load(folder, "queued").events()]
     places = [event for events in heard for event in events]
     ranks = [event.rank for event in places if isinstance(event, QueueEvent)]
     assert len(ranks) > 1
@@ -105,7 +105,7 @@ def test_a_recorded_queue_counts_down(folder):
 
 @pytest.mark.parametrize("folder", replay.FOLDERS)
 def test_a_recorded_notice_is_reported(folder):
-    heard = [told_of(**event) for event in replay.load(folder, "info").events()]
+    heard = [events_of(**event) for event in replay.load(folder, "info").events()]
     notices = [event for events in heard for event in events if isinstance(event, NoticeEvent)]
     assert {notice.level for notice in notices} == {"info", "warning"}
     assert all(notice.message for notice in notices)
