@@ -291,6 +291,11 @@ class ChatQwenSpace(BaseChatModel):
         self._add_version("langchain-qwen-space", version("langchain-qwen-space"))
         return self
 
+    @property
+    def model_name(self) -> str | None:
+        """`model`, under the name that other chat models have for it."""
+        return self.model
+
     # What a Space offers
 
     def describe(self) -> "SpaceDescription":

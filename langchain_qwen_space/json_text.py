@@ -8,6 +8,7 @@ from typing import Any
 
 from langchain_qwen_space.qwen import json_objects
 
+_BEGUN = re.compile(r'\s*+(?:`{3,}+\w*+\s*+)?(?=\{\s*+["}])')
 _OUTSIDE_STRINGS = re.compile(r'["{}\[\]]')
 _IN_A_STRING = re.compile(r'["\\]')
 
@@ -15,9 +16,9 @@ _IN_A_STRING = re.compile(r'["\\]')
 class JSONText:
     """Takes the text of an answer; gives the text of the object in it.
 
-    An answer that begins with the object is handed on as it comes, up to the object's end. Any
-    other is held back to its end, when the first object that is valid can be known. An answer
-    without an object is given as it is.
+    An answer that begins with the object, bare or in a Markdown fence, is handed on as it comes, up
+    to the object's end. Any other is held back to its end, when the first object that is valid can
+    be known. An answer without an object is given as it is.
 
     Args:
         is_valid: Whether an object is one that was asked for.
@@ -37,10 +38,10 @@ class JSONText:
             return ""
         if self._depth == 0:
             self._held += text
-            begun = self._held.lstrip()
-            if not begun.startswith("{"):
+            begun = _BEGUN.match(self._held)
+            if begun is None:
                 return ""
-            text, self._held = begun, ""
+            text, self._held = self._held[begun.end() :], ""
         return text[: self._follow(text)]
 
     def finish(self) -> str:

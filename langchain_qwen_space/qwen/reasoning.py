@@ -80,6 +80,10 @@ class ThoughtSplitter:
                 out.append(Reasoning("", _CLOSE))
                 self._state, self._trim, text = _State.ANSWERED, True, text[len(_CLOSE) :]
             elif self._state is _State.ANSWERING:
+                if "<" not in text:  # as nearly every piece of an answer
+                    out.append(text)
+                    text = ""
+                    break
                 end, opened = text.find(_CLOSE), text.find(_OPEN)
                 if opened >= 0 and not 0 <= end < opened:
                     self._state = _State.ANSWERED

@@ -118,6 +118,11 @@ def test_other_chat_models_names_are_taken_in_calls_and_by_the_class(synonym, na
         ChatQwenSpace(**{synonym: value, name: value})
 
 
+def test_the_model_is_read_under_the_name_that_other_chat_models_have_for_it():
+    assert ChatQwenSpace(model="7B").model_name == "7B"
+    assert ChatQwenSpace().model_name is None
+
+
 def test_settings_of_other_chat_models_are_ignored_by_name_and_others_refused():
     read = options(seed=1, n=None, stream_usage=True, reasoning={"effort": "low"}, stream=True)
     assert read.ignored == ("reasoning.effort", "seed", "stream_usage")

@@ -1,0 +1,51 @@
+"""Of an answer that has to be JSON, the object is handed on, as early as it can be."""
+
+import json
+
+import pytest
+
+from langchain_qwen_space.json_text import JSONText
+
+TOM = {"name": 'Tom "the {cat}"', "paws": [1, {"left": "```"}]}
+TEXT = json.dumps(TOM, indent=1)
+
+
+def handed_on(text, is_valid=lambda _: True):
+    """What is handed on at each character of a text, and at its end."""
+    reader = JSONText(is_valid)
+    return [*map(reader.feed, text), reader.finish()]
+
+
+@pytest.mark.parametrize("before", ["", "\n", "```json\n", "\n```\n ", "````json5 "])
+@pytest.mark.parametrize("after", ["", "\n```", "\n```\nAnything else? {no}"])
+def test_an_object_at_the_beginning_streams_bare_or_in_a_fence(before, after):
+    pieces = handed_on(before + TEXT + after)
+    assert "".join(pieces) == TEXT
+    begun = pieces[: len(before) + TEXT.index('"') + 1]
+    assert "".join(begun) == TEXT[: TEXT.index('"') + 1]
+    assert all(len(piece) == 1 for piece in pieces[len(begun) : len(before) + len(TEXT)])
+
+
+def test_an_empty_object_is_one():
+    assert "".join(handed_on("```json\n{ }\n```")) == "{ }"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"Here you are:\n```json\n{TEXT}\n```",
+        f"```\nno object\n```\n{TEXT}",
+        'Not {"name": 5} but ' + TEXT,
+        "```python\n" + repr({"name": "Tom"}) + "\n```",
+    ],
+    ids=["prose", "other fence", "second", "Python"],
+)
+def test_any_other_object_is_handed_on_at_the_end(text):
+    *early, last = handed_on(text, lambda value: isinstance(value["name"], str))
+    assert "".join(early) == ""
+    assert json.loads(last)["name"].startswith("Tom")
+
+
+@pytest.mark.parametrize("text", ["No cat.", "```\nNo cat.\n```", "``` {", ""])
+def test_an_answer_without_an_object_is_given_as_it_is(text):
+    assert "".join(handed_on(text)) == text
