@@ -24,7 +24,7 @@ from langchain_qwen_space.errors import (
 )
 from langchain_qwen_space.events import RetryEvent, RevisedEvent, SpaceEvent, WarningEvent
 from langchain_qwen_space.messages import answerable
-from langchain_qwen_space.options import CallOptions
+from langchain_qwen_space.options import CallOptions, no_input_for
 from langchain_qwen_space.qwen import (
     dialects,
     flatten,
@@ -128,8 +128,7 @@ class ModelCall:
             QwenSpaceError: See `errors`.
         """
         if self._options.ignored:
-            names = ", ".join(self._options.ignored)
-            yield [WarningEvent(f"A Space has no input for {names}, which is not sent.")]
+            yield [WarningEvent(no_input_for(self._options.ignored))]
         counter = tokens.loaded()
         if counter is None:  # loading a vocabulary takes a while, which must not hold up the loop
             counter = await asyncio.to_thread(tokens.load)

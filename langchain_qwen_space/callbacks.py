@@ -55,7 +55,7 @@ def warn(message: str) -> None:
 
 _LIBRARIES = frozenset(
     [
-        *("langchain_qwen_space", "langchain_core", "langchain", "langgraph"),
+        *("langchain_qwen_space", "langchain_core", "langchain", "langgraph", "pydantic"),
         *("asyncio", "concurrent", "contextvars", "threading"),
     ]
 )

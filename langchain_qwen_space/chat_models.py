@@ -33,6 +33,8 @@ from langchain_qwen_space.options import (
     Temperature,
     TopP,
     as_tools,
+    in_own_form,
+    no_input_for,
     with_own_names,
 )
 from langchain_qwen_space.qwen import dialects, models, tokens, turns, vision
@@ -62,7 +64,8 @@ class ChatQwenSpace(BaseChatModel):
 
     The names that other chat models use for `model` (`model_name`), `max_tokens`
     (`max_completion_tokens`), `stop` (`stop_sequences`) and `timeout` (`request_timeout`) work too,
-    here and in a call.
+    here and in a call. Settings of other chat models that no Space has, such as `seed`, are reported
+    in a warning and not sent.
     """
 
     model_config = ConfigDict(
@@ -236,13 +239,15 @@ class ChatQwenSpace(BaseChatModel):
     @model_validator(mode="before")
     @classmethod
     def _read_names(cls, values: Any) -> Any:
-        """Put settings under one name each, and leave out a profile that is another model's."""
+        """Put settings under one name each; leave out what no Space has, and another model's profile."""
         if not isinstance(values, dict):
             return values
         for name, field in cls.model_fields.items():
             if field.alias is not None and {name, field.alias} <= values.keys():
                 raise ValueError(f"{name} and {field.alias} are the same: give one of them.")
-        values = with_own_names(values)
+        values, ignored = in_own_form(values, cls.model_fields.keys())
+        if ignored:
+            warn(no_input_for(ignored))
         if _is_derived(values.get("profile")):
             del values["profile"]
         return values

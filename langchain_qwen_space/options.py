@@ -4,6 +4,7 @@ A wrong value is reported here, by name, before the call joins a queue.
 """
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from difflib import get_close_matches
 from typing import Annotated, Any, Literal, Self
 
@@ -30,19 +31,21 @@ SYNONYMS = {
 """Other chat models' names for a setting, and ours."""
 
 # Settings of other chat models that change how an answer is sampled, billed or transported. They
-# reach us through `with_fallbacks`, and no Space has an input for them.
+# reach us through `with_fallbacks`, or in a program that ran on such a model, and no Space has an
+# input for them.
 _FOREIGN = frozenset(
     [
         *("audio", "cache_control", "context_management", "extra_body", "extra_headers", "format"),
         *("frequency_penalty", "include", "keep_alive", "logit_bias", "logprobs", "metadata"),
         *("mirostat", "modalities", "n", "num_ctx", "num_predict", "prediction"),
-        *("presence_penalty", "previous_response_id", "prompt_cache_key", "reasoning_effort"),
-        *("repeat_penalty", "safety_identifier", "safety_settings", "seed", "service_tier"),
-        *("store", "stream_options", "stream_usage", "strict", "top_k"),
-        *("top_logprobs", "truncation", "use_responses_api", "user", "verbosity"),
+        *("presence_penalty", "previous_response_id", "prompt_cache_key", "prompt_cache_options"),
+        *("reasoning_effort", "repeat_penalty", "safety_identifier", "safety_settings", "seed"),
+        *("service_tier", "store", "strict", "top_k", "top_logprobs", "truncation"),
+        *("use_previous_response_id", "use_responses_api", "user", "verbosity"),
     ]
 )
 _THINKING = {"enabled": True, "adaptive": True, "disabled": False}
+_GRANTED = frozenset(["stream_options", "stream_usage"])  # usage ends every stream
 _NOT_SENT = frozenset(["stream"])  # LangChain's own; how an answer is delivered
 
 
@@ -110,17 +113,10 @@ class CallOptions(BaseModel):
             InvalidInputError: A keyword is not known, or a value is not valid. The message names it.
         """
         given = {name: keywords[name] for name in keywords.keys() - _NOT_SENT}
-        given = with_own_names(given if stop is None else {**given, "stop": stop})
         known = cls.model_fields.keys() - {"ignored"}
-        if isinstance(given.get("reasoning"), Mapping):  # OpenAI's {"effort": …}
-            given["reasoning.effort"] = given.pop("reasoning")
-        if isinstance(thinking := given.get("thinking"), Mapping):  # Anthropic's {"type": …}
-            given["thinking"] = _THINKING.get(str(thinking.get("type")))
-            given.setdefault("thinking_budget", thinking.get("budget_tokens"))
-        foreign = {name for name in given if name in _FOREIGN or name == "reasoning.effort"}
-        if unknown := sorted(given.keys() - known - foreign):
+        given, ignored = in_own_form(given if stop is None else {**given, "stop": stop}, known)
+        if unknown := sorted(given.keys() - known):
             raise InvalidInputError(_unknown(unknown, known))
-        ignored = tuple(sorted(name for name in foreign if given.pop(name) is not None))
         extra = given.get("model_kwargs") or {}
         if isinstance(extra, Mapping):
             given["model_kwargs"] = {**settings.get("model_kwargs", {}), **extra}
@@ -164,6 +160,34 @@ class CallOptions(BaseModel):
             return self
         msg = f"tool_choice={choice!r} does not name a tool that is offered; offered are {names}."
         raise InvalidInputError(msg)
+
+
+def in_own_form(
+    values: Mapping[str, Any], known: AbstractSet[str]
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Returns settings of any chat model as ours, and the names of those that no Space has.
+
+    Args:
+        values: The settings.
+        known: The names that are ours.
+
+    Raises:
+        InvalidInputError: Two names of one setting are given.
+    """
+    given = with_own_names(values)
+    if isinstance(given.get("reasoning"), Mapping):  # OpenAI's {"effort": …}
+        given["reasoning.effort"] = given.pop("reasoning")
+    if isinstance(thinking := given.get("thinking"), Mapping):  # Anthropic's {"type": …}
+        given["thinking"] = _THINKING.get(str(thinking.get("type")))
+        given.setdefault("thinking_budget", thinking.get("budget_tokens"))
+    foreign = (_FOREIGN | {"reasoning.effort"} | _GRANTED) & given.keys() - known
+    wanted = {name for name in foreign if given.pop(name) is not None}
+    return given, tuple(sorted(wanted - _GRANTED))
+
+
+def no_input_for(names: Sequence[str]) -> str:
+    """Returns what the caller is to know of settings that no Space has."""
+    return f"A Space has no input for {', '.join(names)}, which is not sent."
 
 
 def with_own_names(values: Mapping[str, Any]) -> dict[str, Any]:

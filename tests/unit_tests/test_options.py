@@ -1,10 +1,11 @@
 """What a call was asked for: every wrong value is named before a queue is joined."""
 
 import pytest
+from langchain_openai import ChatOpenAI
 
 from langchain_qwen_space import ChatQwenSpace
 from langchain_qwen_space.errors import InvalidInputError
-from langchain_qwen_space.options import CallOptions, as_tools
+from langchain_qwen_space.options import SYNONYMS, CallOptions, as_tools
 
 
 def options(settings=None, stop=None, **keywords):
@@ -125,9 +126,38 @@ def test_the_model_is_read_under_the_name_that_other_chat_models_have_for_it():
 
 def test_settings_of_other_chat_models_are_ignored_by_name_and_others_refused():
     read = options(seed=1, n=None, stream_usage=True, reasoning={"effort": "low"}, stream=True)
-    assert read.ignored == ("reasoning.effort", "seed", "stream_usage")
+    assert read.ignored == ("reasoning.effort", "seed")
     with pytest.raises(InvalidInputError, match="temprature.*Did you mean temperature"):  # noqa: RUF043
         options(temprature=1)
+
+
+def test_the_class_takes_them_too_and_warns_at_the_callers_line():
+    asked = {"stream_usage": True, "n": None, "temperature": 0, "metadata": {"who": "me"}}
+    assert ChatQwenSpace(**asked).metadata["who"] == "me"
+    with pytest.warns(UserWarning, match="no input for reasoning.effort, seed,") as caught:
+        model = ChatQwenSpace(seed=1, reasoning={"effort": "low"})
+    assert [one.filename for one in caught] == [__file__]
+    assert model.reasoning is None
+    assert ChatQwenSpace(thinking={"type": "enabled", "budget_tokens": 9}).thinking_budget == 9
+    assert ChatQwenSpace(**dict(model)) == model  # as configurable_fields does, without a word
+    with pytest.raises(ValueError, match="temprature"):
+        ChatQwenSpace(temprature=1)
+
+
+CONNECTION = {"async_client", "client", "root_async_client", "root_client", "http_socket_options"}
+CONNECTION |= {"http_async_client", "http_client", "default_headers", "default_query"}
+CONNECTION |= {"include_response_headers", "stream_chunk_timeout", "disabled_params"}
+CONNECTION |= {"openai_api_base", "openai_api_key", "openai_organization", "openai_proxy"}
+CONNECTION |= {"tiktoken_model_name"}
+"""What ChatOpenAI has for its own API alone."""
+
+
+def test_every_other_setting_of_chat_openai_is_read_or_reported():
+    for name in ChatOpenAI.model_fields.keys() - CONNECTION:
+        if name in ChatQwenSpace.model_fields or name in SYNONYMS or name == "stream_usage":
+            continue
+        with pytest.warns(UserWarning, match=f"no input for {name}, which"):
+            ChatQwenSpace(**{name: 1})
 
 
 def test_model_kwargs_of_a_call_are_added_to_the_objects():
