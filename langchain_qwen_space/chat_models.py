@@ -452,11 +452,14 @@ class ChatQwenSpace(BaseChatModel):
         """How many tokens the messages and tools are in a prompt.
 
         Counted is what would be sent for them, an empty user turn after a last message of the AI
-        included. The system prompt that a Space uses where none is given is not.
+        included. The system prompt that a Space uses where none is given is not. No messages are no
+        tokens.
 
         Raises:
             InvalidInputError: A message holds what a Space cannot take.
         """
+        if not messages:
+            return 0
         prompt = turns.from_messages(
             answerable(messages),
             tools=as_tools(tools),

@@ -428,6 +428,10 @@ def test_tokens_are_counted(model):
     )
 
 
+def test_no_messages_are_no_tokens(model):
+    assert model.get_num_tokens_from_messages([]) == 0  # a memory asks when it has dropped the last
+
+
 def test_token_ids_are_never_made_up(monkeypatch):
     monkeypatch.setattr(tokens, "load", tokens.Estimate)
     model = ChatQwenSpace()

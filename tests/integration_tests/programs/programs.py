@@ -2,13 +2,15 @@
 
 import asyncio
 import contextlib
+import enum
 import json
 import pickle
 from collections.abc import Callable
 from operator import itemgetter
-from typing import Any, Literal, TypedDict
+from typing import Annotated, Any, Literal, TypedDict
 
 from langchain.agents import create_agent
+from langchain.agents.middleware import dynamic_prompt, wrap_model_call
 from langchain.agents.structured_output import ProviderStrategy, ToolStrategy
 from langchain_core import exceptions
 from langchain_core.caches import InMemoryCache
@@ -20,6 +22,7 @@ from langchain_core.messages import (
     HumanMessage,
     SystemMessage,
     ToolMessage,
+    convert_to_openai_messages,
     message_chunk_to_message,
     messages_from_dict,
     messages_to_dict,
@@ -51,7 +54,7 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.func import entrypoint, task
 from langgraph.graph import END, START, MessagesState, StateGraph
 from langgraph.prebuilt import ToolNode, tools_condition
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 PROGRAMS: dict[str, Callable[[Any], Any]] = {}
 
@@ -886,3 +889,91 @@ def many_at_once(model):
 def ids_of_a_stream(model):
     ids = {chunk.id for chunk in model.stream("echo: a few words")}
     return len(ids)
+
+
+@program
+def the_name_is_read(model):
+    return isinstance(model.model_name, str)
+
+
+@program
+def a_union_by_its_discriminator(model):
+    class Cat(BaseModel):
+        kind: Literal["cat"]
+        lives: int
+
+    class Dog(BaseModel):
+        kind: Literal["dog"]
+        tricks: list[str]
+
+    class Pet(BaseModel):
+        """A pet."""
+
+        pet: Annotated[Cat | Dog, Field(discriminator="kind")]
+
+    value = {"pet": {"kind": "dog", "tricks": ["sit"]}}
+    structured = model.with_structured_output(Pet, method="function_calling")
+    pet = structured.invoke(in_turn(call("Pet", **value))).pet
+    return type(pet).__name__, pet.tricks
+
+
+class Color(enum.Enum):
+    RED = "red"
+
+
+@tool
+def paint(color: Color, times: list[int]) -> str:
+    """Paint it."""
+    return f"{color.name} {sum(times)}"
+
+
+@program
+def an_enum_in_a_tool(model):
+    asked = in_turn(call("paint", color="red", times=[1, 2]), "Done.")
+    messages = create_agent(model, [paint]).invoke({"messages": [("human", asked)]})["messages"]
+    return [message.content for message in messages[1:]]
+
+
+@program
+def a_model_that_middleware_chooses(model):
+    @wrap_model_call
+    def choose(request, handler):
+        chosen = model.model_copy(update={"max_tokens": 50})
+        return handler(request.override(model=chosen, model_settings={"stop": ["two"]}))
+
+    @dynamic_prompt
+    def prompt(request):
+        return "Be brief."
+
+    agent = create_agent(model, [weather], middleware=[choose, prompt])
+    result = agent.invoke({"messages": [("human", "echo: one two")]})
+    return result["messages"][-1].content
+
+
+@program
+def one_of_two_objects_of_an_agent(model):
+    class Weather(BaseModel):
+        """The weather."""
+
+        sunny: bool
+
+    agent = create_agent(model, [], response_format=ToolStrategy(Weather | City))
+    asked = {"messages": [("human", in_turn(call("City", **PARIS)))]}
+    return agent.invoke(asked)["structured_response"]
+
+
+@program
+def messages_in_openais_form(model):
+    message = model.bind_tools([weather]).invoke(in_turn(call("weather", city="Rome")))
+    converted = convert_to_openai_messages([message])[0]
+    function = converted["tool_calls"][0]["function"]
+    return sorted(converted), function["name"], json.loads(function["arguments"])
+
+
+@program
+def a_stream_at_a_time_limit(model):
+    async def run():
+        async with asyncio.timeout(30):
+            return [chunk.content async for chunk in model.astream("echo: hi")]
+
+    return "".join(run_async(run()))
