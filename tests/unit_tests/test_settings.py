@@ -47,6 +47,19 @@ class TestSpace:
         assert environment.space_from_environment() == "https://huggingface.co/spaces/Owner/Name"
         assert ChatQwenSpace(space="Other/Name").space == "Other/Name"
 
+    @pytest.mark.parametrize(
+        "value", ["https://user:hunter2@host.example", "A/B, https://user:hunter2@host.example"]
+    )
+    def test_a_password_in_the_variable_is_refused_and_not_repeated(self, monkeypatch, value):
+        monkeypatch.setenv("QWEN_SPACE", value)
+        with pytest.raises(ValidationError, match="space") as caught:
+            ChatQwenSpace()
+        assert "hunter2" not in str(caught.value)
+
+    def test_a_page_s_address_in_the_variable_is_the_space(self, monkeypatch):
+        monkeypatch.setenv("QWEN_SPACE", "https://huggingface.co/spaces/Owner/Name")
+        assert ChatQwenSpace()._client().access.space == "Owner/Name"
+
     def test_an_empty_variable_is_none(self, monkeypatch):
         monkeypatch.setenv("QWEN_SPACE", "")
         assert ChatQwenSpace().space == "Qwen/Qwen2.5"
@@ -188,6 +201,13 @@ class TestProxy:
         monkeypatch.setenv("QWEN_SPACE_PROXY", "http://user:hunter2@proxy:1")
         assert ChatQwenSpace()._client().access.proxy == "http://user:hunter2@proxy:1"
         assert ChatQwenSpace(proxy="http://other:1")._client().access.proxy == "http://other:1"
+
+    @pytest.mark.parametrize("value", ["socks5://user:hunter2@proxy", "http://u:hunter2@proxy:bad"])
+    def test_what_is_refused_as_a_setting_is_refused_in_the_variable(self, monkeypatch, value):
+        monkeypatch.setenv("QWEN_SPACE_PROXY", value)
+        with pytest.raises(ValidationError, match="proxy") as caught:
+            ChatQwenSpace()
+        assert "hunter2" not in str(caught.value)
 
 
 class TestSecrets:

@@ -155,6 +155,21 @@ class TestApi:
         assert self.url(root=root, api_prefix="/api") == f"{root}/api/queue/join"
 
     @pytest.mark.parametrize(
+        ("root", "expected"),
+        [
+            # Of a web server that strips the path, the app says where it would be without it.
+            ("https://host.example", "https://host.example/app"),
+            ("https://host.example/", "https://host.example/app"),
+            ("https://host.example/other", "https://host.example/app"),
+            ("https://host.example/application", "https://host.example/app"),
+            ("https://host.example/app/", "https://host.example/app"),
+            ("https://host.example/app/--replicas/abc", "https://host.example/app/--replicas/abc"),
+        ],
+    )
+    def test_a_root_counts_where_it_extends_the_path_that_was_given(self, root, expected):
+        assert self.url(base="https://host.example/app", root=root) == expected + "/queue/join"
+
+    @pytest.mark.parametrize(
         "root", ["https://other.example/x", "http://127.0.0.1:7860", "/x", "http://[", "x:y"]
     )
     def test_a_root_elsewhere_is_ignored(self, root):
