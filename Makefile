@@ -19,7 +19,7 @@ agent: $(VENV)/.agent ## serve an agent behind a web page; SPACE as for demo, PO
 	@$(PY) -m examples.agent_backend $(if $(SPACE),--space '$(SPACE)') $(if $(PORT),--port $(PORT))
 
 test: $(VENV)/.dev ## run the tests; ARGS='-k stop' is passed to pytest
-	$(PY) -m pytest -n auto --dist loadfile tests/unit_tests tests/integration_tests tests/docs \
+	$(PY) -m pytest -n auto --dist loadfile --no-loadscope-reorder tests/docs tests/integration_tests tests/unit_tests \
 		--cov=langchain_qwen_space --cov-report=term:skip-covered $(ARGS)
 
 heavy: $(VENV)/.heavy ## run the tests with real weights, a browser, an exported Space, and clients of the API; ARGS as for test

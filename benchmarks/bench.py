@@ -20,6 +20,7 @@ from typing import Any
 import contenders as c
 import measures as m
 import report
+from crowd_server import allow_files
 
 BARE, MINIMAL, OURS = "bare transport", "minimal model", "ChatQwenSpace"
 SYNC, APART = "ChatQwenSpace, stream()", "ChatQwenSpace, join_fragments=False"
@@ -28,13 +29,14 @@ OLLAMA, OPENAI, GRADIO = "ChatOllama", "ChatOpenAI", "gradio_client"
 EVENTS_LIVE, EVENTS_BURST, EVENTS_LONG = 2_000, 5_000, 50_000
 STREAMS, TOKENS = 400, 200  # 40 a second, for five seconds
 OPENED_WITHIN = 2.0  # seconds
+MANY, FEW_TOKENS = 1_000, 100  # 10 a second, for ten seconds
 UPLOADED = 10 * 2**20  # bytes
 HELD = 200  # streams that are open at once where memory is measured
 PACKAGES = ("langchain-core", "langchain-ollama", "langchain-openai", "gradio_client", "aiohttp")
 
 
-def start_server() -> tuple[subprocess.Popen[bytes], str]:
-    command = [sys.executable, str(m.HERE / "server.py")]
+def start_server(*options: str) -> tuple[subprocess.Popen[bytes], str]:
+    command = [sys.executable, str(m.HERE / "server.py"), *options]
     server = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert server.stdout
     return server, f"http://127.0.0.1:{int(server.stdout.readline())}"
@@ -76,6 +78,7 @@ async def measure(url: str, *, quick: bool) -> dict[str, Any]:
     gc.set_threshold(*usual[:2], 1_000)  # a hundredth as often as usual through all objects
     tuned = await m.crowd(ours, STREAMS, TOKENS, OPENED_WITHIN)
     gc.set_threshold(*usual)
+    many = await many_streams()
     opened = await m.connections_of_second_call(ours, url)
     say("upload")
     sent = await m.uploads(url, UPLOADED, rounds(15))
@@ -83,6 +86,7 @@ async def measure(url: str, *, quick: bool) -> dict[str, Any]:
     memory = m.memory_per_stream([MINIMAL, OURS], url, HELD, rounds(3))
     say("imports")
     imports = m.import_time(rounds(9))
+    fresh = m.fresh_process(url, rounds(9))
     await transport.close()
 
     def growth(name: str) -> float:
@@ -93,6 +97,8 @@ async def measure(url: str, *, quick: bool) -> dict[str, Any]:
         "burst_over_bare": m.ratio(fast, OURS, BARE),
         "burst_over_ollama": m.ratio(burst, OURS, OLLAMA),
         "burst_over_openai": m.ratio(burst, OURS, OPENAI),
+        "burst_apart_over_ollama": m.ratio(burst, APART, OLLAMA),
+        "burst_apart_over_openai": m.ratio(burst, APART, OPENAI),
         "live_over_ollama": m.ratio(live, OURS, OLLAMA),
         "live_over_openai": m.ratio(live, OURS, OPENAI),
         "first_fragment_ms": m.beyond(first, OURS, BARE),
@@ -102,10 +108,13 @@ async def measure(url: str, *, quick: bool) -> dict[str, Any]:
         "crowd_p99_ms": crowd["p99_ms"],
         "crowd_tuned_p99_ms": tuned["p99_ms"],
         "crowd_lost": crowd["lost"] + tuned["lost"],
+        "many_p99_ms": many["p99_ms"],
+        "many_lost": many["lost"],
         "memory_kb": m.beyond(memory, OURS, MINIMAL),
         "import_ms": m.beyond(imports, "the package", "langchain-core"),
         "import_model_ms": m.beyond(imports, "ChatQwenSpace", "langchain-core"),
         "import_object_ms": m.beyond(imports, "a model object", "langchain-core"),
+        "fresh_ms": fresh,
         "connections": opened,
         "upload_over_aiohttp": m.ratio(sent, "ours", "aiohttp"),
     }
@@ -119,9 +128,21 @@ async def measure(url: str, *, quick: bool) -> dict[str, Any]:
         "crowd": crowd,
         "crowd_of_minimal": other,
         "tuned": tuned,
+        "many": many,
         "rush": rush,
         "rounds": {"live": live, "fast": fast, "burst": burst, "long": long, "memory": memory},
     }
+
+
+async def many_streams() -> dict[str, float]:
+    """A thousand streams, from a server of their own."""
+    server, url = start_server("--many")
+    try:
+        ours = c.of_model(c.qwen_space(url))
+        await ours("burst 50", lambda _: None)
+        return await m.crowd(ours, MANY, FEW_TOKENS, OPENED_WITHIN, "slow")
+    finally:
+        await asyncio.to_thread(server.communicate)
 
 
 async def crowd_of_minimal(url: str) -> dict[str, float]:
@@ -140,6 +161,7 @@ def say(what: str) -> None:
 def main() -> None:
     quick = "--quick" in sys.argv[1:]
     load = os.getloadavg()[0]
+    allow_files()
     server, url = start_server()
     try:
         results = asyncio.run(measure(url, quick=quick))

@@ -58,7 +58,7 @@ async def first_fragment(who: Mapping[str, Contender], rounds: int) -> Rounds:
 
 
 async def crowd(
-    stream: Contender, streams: int, count: int, opened_within: float
+    stream: Contender, streams: int, count: int, opened_within: float, kind: str = "paced"
 ) -> dict[str, float]:
     """Many paced streams at once: how long chunks took to arrive, how many never did.
 
@@ -82,7 +82,7 @@ async def crowd(
 
     async def one(number: int) -> None:
         await asyncio.sleep(opened_within * number / streams)
-        await stream(f"paced {count}", take)
+        await stream(f"{kind} {count}", take)
 
     gc.collect()
     gc.callbacks.append(collecting)
@@ -207,6 +207,27 @@ def import_time(rounds: int) -> Rounds:
                 (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime) * 1e3
             )
     return took
+
+
+FRESH = """
+import sys, time
+from langchain_core.language_models.chat_models import BaseChatModel
+start = time.perf_counter()
+from langchain_qwen_space import ChatQwenSpace
+for chunk in ChatQwenSpace(space=sys.argv[1]).stream("burst 5"):
+    if chunk.text:
+        print((time.perf_counter() - start) * 1e3)
+        break
+"""
+
+
+def fresh_process(url: str, rounds: int) -> float:
+    """Milliseconds in a new interpreter from the import of the package to the first chunk.
+
+    LangChain's core is imported before.
+    """
+    command = [sys.executable, "-c", FRESH, url]
+    return median(float(subprocess.check_output(command, timeout=60)) for _ in range(rounds))
 
 
 def ratio(rounds: Rounds, one: str, other: str) -> float:

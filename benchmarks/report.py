@@ -28,6 +28,18 @@ GOALS = (
         0.03,
         "{:.3f}",
     ),
+    (
+        "the same, one chunk per event, relative to ChatOllama",
+        "burst_apart_over_ollama",
+        0.5,
+        "{:.2f}",
+    ),
+    (
+        "the same, one chunk per event, relative to ChatOpenAI",
+        "burst_apart_over_openai",
+        0.15,
+        "{:.3f}",
+    ),
     ("CPU per event, live, relative to ChatOllama", "live_over_ollama", 0.5, "{:.2f}"),
     ("CPU per event, live, relative to ChatOpenAI", "live_over_openai", 0.3, "{:.2f}"),
     (
@@ -47,9 +59,17 @@ GOALS = (
     ("400 streams of 40 tokens/s: lag, 99th percentile", "crowd_p99_ms", 100, "{:.1f} ms"),
     ("the same, with rare full garbage collections", "crowd_tuned_p99_ms", 100, "{:.1f} ms"),
     ("the same: chunks lost", "crowd_lost", 0, "{:.0f}"),
+    ("1,000 streams of 10 tokens/s: lag, 99th percentile", "many_p99_ms", 100, "{:.1f} ms"),
+    ("the same: chunks lost", "many_lost", 0, "{:.0f}"),
     ("memory per stream, more than the minimal model", "memory_kb", 50, "{:.1f} KB"),
     ("`import langchain_qwen_space`, more than langchain-core", "import_ms", 100, "{:.1f} ms"),
     ("`… import ChatQwenSpace`, more than langchain-core", "import_model_ms", 100, "{:.1f} ms"),
+    (
+        "new process: from `import` to the first chunk, without langchain-core's import",
+        "fresh_ms",
+        400,
+        "{:.0f} ms",
+    ),
     ("new connections of a second call", "connections", 0, "{:.0f}"),
     (
         "CPU of uploading 10 MB, relative to aiohttp's own multipart post",
@@ -85,6 +105,12 @@ def tables(results: dict[str, Any]) -> str:
         f"moment, the median lag is {rush['median_ms']:.1f} ms, and the 99th percentile "
         f"{rush['p99_ms']:.1f} ms."
     )
+    many = results["many"]
+    many_note = (
+        f"1,000 streams of 10 tokens/s: the median lag is {many['median_ms']:.1f} ms, the maximum "
+        f"{many['max_ms']:.1f} ms. The client uses {many['core']:.0%} of a core, and the garbage "
+        f"collector pauses it for up to {many['pause_ms']:.0f} ms."
+    )
     object_note = (
         f"Creating the first model object, which imports aiohttp, takes "
         f"{figures['import_object_ms']:.0f} ms more than langchain-core in all."
@@ -94,7 +120,7 @@ def tables(results: dict[str, Any]) -> str:
         f"{machine['processors']} processors, load {machine['load_before']:.1f} at the start; "
         f"{versions}."
     )
-    lines += ["", crowd_note, "", object_note, "", machine_note]
+    lines += ["", crowd_note, "", many_note, "", object_note, "", machine_note]
     return "\n".join(lines)
 
 

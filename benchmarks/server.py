@@ -5,11 +5,13 @@ The question that a client asks says what the answer is to be:
     live N     N events, one a millisecond
     burst N    N events at once
     paced N    N events, 40 a second; each chunk is the time.monotonic() of its sending
+    slow N     the same, 10 a second
     hold N     N events at once, and then nothing: the stream stays open
 
-All but `paced` is rendered before it is sent, so that the server takes as little of the machine as
+All but these two is rendered before it is sent, so that the server takes as little of the machine as
 it can. Every chunk has the same size, and every event is an HTTP chunk of its own, as real
-servers send them. Prints its port and serves until its standard input closes.
+servers send them. Prints its port and serves until its standard input closes. `--many` serves more
+streams at once than 500, and is a millisecond less exact.
 """
 
 import asyncio
@@ -27,14 +29,15 @@ from typing import Any
 CONFIG = Path(__file__).parents[1] / "tests/wire/gradio-4.44.1-modelscope-chatbot/config.json"
 MODEL = "qwen2.5-72b-instruct"
 EVENT_ID = "a71aef1058934b32991e62d1fbb5ff7a"
-LIVE, PACED = 0.001, 0.025  # seconds between two events
+LIVE = 0.001  # seconds between two events
+PACED = {"paced": 0.025, "slow": 0.1}
 FRAGMENT = 12  # characters; what a time stamp needs
 
 _PROSE = (
     "The capital of France is Paris, which lies on the Seine. It has been the seat of kings, of "
     "two empires and of five republics, and most of its streets are younger than they look. "
 )
-_QUESTION = re.compile(rb"(live|burst|paced|hold) (\d+)")
+_QUESTION = re.compile(rb"(live|burst|paced|slow|hold) (\d+)")
 _STREAM_HEAD = (
     b"HTTP/1.1 200 OK\r\nContent-Type: %s\r\nCache-Control: no-cache\r\n"
     b"Transfer-Encoding: chunked\r\n\r\n"
@@ -223,9 +226,9 @@ def _whole(writer: asyncio.StreamWriter, document: Any) -> None:
 
 async def _play(name: str, kind: str, count: int, writer: asyncio.StreamWriter) -> None:
     head = _STREAM_HEAD % PROTOCOLS[name].content_type
-    if kind == "paced":
+    if kind in PACED:
         writer.write(head)
-        await _paced(PROTOCOLS[name], count, writer)
+        await _paced(PROTOCOLS[name], count, PACED[kind], writer)
     elif kind == "live":
         writer.write(head)
         due = time.monotonic()
@@ -239,7 +242,9 @@ async def _play(name: str, kind: str, count: int, writer: asyncio.StreamWriter) 
     writer.write(b"0\r\n\r\n")
 
 
-async def _paced(protocol: Protocol, count: int, writer: asyncio.StreamWriter) -> None:
+async def _paced(
+    protocol: Protocol, count: int, every: float, writer: asyncio.StreamWriter
+) -> None:
     blank = " " * FRAGMENT
     templates = [protocol.event(index, blank).split(blank.encode()) for index in (0, 1)]
     for event in protocol.before:
@@ -247,7 +252,7 @@ async def _paced(protocol: Protocol, count: int, writer: asyncio.StreamWriter) -
     texts = []
     due = time.monotonic()
     for index in range(count):
-        due += PACED
+        due += every
         await asyncio.sleep(due - time.monotonic())
         texts.append(f"{time.monotonic():{FRAGMENT - 1}.4f};")
         writer.write(_chunk(texts[-1].encode().join(templates[index > 0])))
@@ -264,6 +269,7 @@ async def main() -> None:
 
 if __name__ == "__main__":
     # select() is the one that can wait for less than a millisecond; it serves 1,024 files at most.
-    loop = asyncio.SelectorEventLoop(selectors.SelectSelector())
+    many = "--many" in sys.argv
+    loop = asyncio.SelectorEventLoop(None if many else selectors.SelectSelector())
     asyncio.set_event_loop(loop)
     loop.run_until_complete(main())
