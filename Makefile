@@ -7,7 +7,7 @@ PY := $(VENV)/bin/python
 CHECKED := langchain_qwen_space examples notebooks scripts
 
 .DEFAULT_GOAL := help
-.PHONY: help demo agent test heavy compat live bench fuzz audit lint format types notebooks docs build clean
+.PHONY: help demo agent test coverage heavy compat live bench fuzz audit lint format types notebooks docs build clean
 
 help: ## list these commands
 	@sed -n 's/^\([a-z]*\):.*## /  make \1|/p' Makefile | awk -F'|' '{ printf "%-18s%s\n", $$1, $$2 }'
@@ -19,8 +19,10 @@ agent: $(VENV)/.agent ## serve an agent behind a web page; SPACE as for demo, PO
 	@$(PY) -m examples.agent_backend $(if $(SPACE),--space '$(SPACE)') $(if $(PORT),--port $(PORT))
 
 test: $(VENV)/.dev ## run the tests; ARGS='-k stop' is passed to pytest
-	$(PY) -m pytest -n auto --dist loadfile --no-loadscope-reorder tests/docs tests/integration_tests tests/unit_tests \
-		--cov=langchain_qwen_space --cov-report=term:skip-covered $(ARGS)
+	$(PY) -m pytest -n auto --dist loadfile --no-loadscope-reorder tests/docs tests/integration_tests tests/unit_tests $(ARGS)
+
+coverage: ## run the tests, and report which lines none of them runs; ARGS as for test
+	@$(MAKE) test ARGS='--cov=langchain_qwen_space --cov-report=term-missing:skip-covered $(ARGS)'
 
 heavy: $(VENV)/.heavy ## run the tests with real weights, a browser, an exported Space, and clients of the API; ARGS as for test
 	$(PY) -m pytest -m heavy tests/heavy $(ARGS)
