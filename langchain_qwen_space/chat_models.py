@@ -39,6 +39,7 @@ from langchain_qwen_space.options import (
 )
 from langchain_qwen_space.qwen import dialects, models, tokens, turns, vision
 from langchain_qwen_space.qwen.tools import BROKEN_CALLS
+from langchain_qwen_space.transport import Transport
 
 if TYPE_CHECKING:
     from langchain_qwen_space.call import ModelCall
@@ -189,6 +190,13 @@ class ChatQwenSpace(BaseChatModel):
 
     on_event: Callable[[SpaceEvent], None] | None = Field(default=None, exclude=True, repr=False)
     """Function that receives each event of a call: queue position, notices, retries."""
+
+    transport: Transport | None = Field(default=None, exclude=True, repr=False)
+    """Function that answers every request instead of the network, for tests and unusual transports.
+
+    It takes a `Request` and returns a `Response` of `langchain_qwen_space.transport`. Files that
+    `fetch_files` downloads do not pass through it.
+    """
 
     auth: tuple[str, SecretStr] | None = Field(default=None, exclude=True)
     """User name and password, for a Space with a login."""
@@ -733,6 +741,7 @@ class ChatQwenSpace(BaseChatModel):
             token_is_explicit=not isinstance(token, environment.EnvironmentSecret),
             proxy=proxy.get_secret_value() if proxy else None,
             auth=(auth[0], auth[1].get_secret_value()) if auth else None,
+            transport=self.transport,
         )
         options = SpaceOptions(
             timeout=self.timeout,

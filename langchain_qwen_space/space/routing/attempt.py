@@ -44,7 +44,7 @@ from langchain_qwen_space.space.wire.pool import Pool
 from langchain_qwen_space.space.wire.session import Session
 from langchain_qwen_space.space.wire.sse import SSEDecoder
 from langchain_qwen_space.space.wire.upload import Upload
-from langchain_qwen_space.space.wire.visitor import Visitor, connection_error
+from langchain_qwen_space.space.wire.visitor import AnyResponse, Visitor, connection_error
 
 logger = logging.getLogger(__name__)
 
@@ -344,7 +344,7 @@ class Attempt:
         if self.slot is not None:
             self._line.release(self.slot)
 
-    async def _read(self, stream: aiohttp.ClientResponse) -> bytes:
+    async def _read(self, stream: AnyResponse) -> bytes:
         self._deadlines.begin_read()
         self._reading = True
         try:

@@ -20,6 +20,7 @@ from urllib.request import getproxies, proxy_bypass
 from yarl import URL
 
 from langchain_qwen_space.errors import InvalidInputError
+from langchain_qwen_space.transport import Transport
 
 T = TypeVar("T")
 
@@ -38,6 +39,7 @@ class Access:
         token_is_explicit: Whether the caller gave the token, rather than the environment.
         proxy: URL of an HTTP proxy for every request; None leaves it to the environment.
         auth: User and password of a Space with a login.
+        transport: What answers the requests instead of the network.
     """
 
     space: str
@@ -45,6 +47,7 @@ class Access:
     token_is_explicit: bool = False
     proxy: str | None = field(default=None, repr=False)
     auth: tuple[str, str] | None = field(default=None, repr=False)
+    transport: Transport | None = field(default=None, repr=False)
 
     @property
     def is_url(self) -> bool:
@@ -58,8 +61,14 @@ class Access:
 
     @property
     def key(self) -> str:
-        """The same for equal ones, and without secrets, so that it may outlive a call."""
-        shown = repr((self.token, self.token_is_explicit, self.proxy, self.auth)).encode()
+        """The same for equal ones, and without secrets, so that it may outlive a call.
+
+        What is kept by it keeps the access too, since ids of objects that are gone come again.
+        """
+        transport = None if self.transport is None else id(self.transport)
+        shown = repr(
+            (self.token, self.token_is_explicit, self.proxy, self.auth, transport)
+        ).encode()
         return f"{self.space} {blake2b(shown, key=_SALT, digest_size=16).hexdigest()}"
 
     def redacted(self, value: T) -> T:
@@ -126,13 +135,15 @@ class Access:
 
         One that the caller gave is always used. Else the environment decides, as everywhere
         (`HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY`); for this machine's own addresses
-        none is used.
+        none is used, nor with a transport.
 
         Raises:
             InvalidInputError: It is not an HTTP proxy.
         """
         proxy = self.proxy
         if proxy is None:
+            if self.transport is not None:
+                return None
             host = url.host or ""
             if is_loopback(host) or proxy_bypass(f"{host}:{url.port}"):
                 return None

@@ -5,7 +5,7 @@ import copy
 import logging
 import platform
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, Callable, Coroutine, Hashable
+from collections.abc import AsyncGenerator, Callable, Coroutine, Hashable, Mapping
 from importlib.metadata import version
 from typing import Any, TypeVar
 
@@ -13,6 +13,7 @@ import aiohttp
 
 from langchain_qwen_space.errors import QwenSpaceError
 from langchain_qwen_space.space.wire.access import Access
+from langchain_qwen_space.space.wire.custom import CustomSession
 from langchain_qwen_space.space.wire.visitor import Visitor, Work
 
 logger = logging.getLogger(__name__)
@@ -68,7 +69,11 @@ class Pool:
         key = access.key
         visitor = self._visitors.get(key)
         if visitor is None:
-            visitor = self._visitors[key] = Visitor(access, self._sessions, self.spawn)
+            sessions: Mapping[bool, aiohttp.ClientSession | CustomSession] = self._sessions
+            if access.transport is not None:
+                custom = CustomSession(access.transport, {"User-Agent": USER_AGENT})
+                sessions = dict.fromkeys((False, True), custom)
+            visitor = self._visitors[key] = Visitor(access, sessions, self.spawn)
             if len(self._visitors) > _MOST_VISITORS:
                 self._visitors.popitem(last=False)
         self._visitors.move_to_end(key)

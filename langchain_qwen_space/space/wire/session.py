@@ -21,7 +21,13 @@ from langchain_qwen_space.errors import (
     SpaceUnavailableError,
 )
 from langchain_qwen_space.space.wire.faults import from_status
-from langchain_qwen_space.space.wire.visitor import ERROR_BYTES, Visitor, read_body, text_of
+from langchain_qwen_space.space.wire.visitor import (
+    ERROR_BYTES,
+    AnyResponse,
+    Visitor,
+    read_body,
+    text_of,
+)
 
 _DRAIN = 1.0  # seconds that the end of a finished answer's body is waited for
 _CANCELLING = 5.0  # seconds that a Space has to answer each request of a call that is cancelled
@@ -67,7 +73,7 @@ class Session:
         self._trigger_id, self._event_data = trigger_id, event_data
         self._closing_is_enough = closing_is_enough
         self.event_id: str | None = None
-        self.stream: aiohttp.ClientResponse | None = None
+        self.stream: AnyResponse | None = None
         self.complete = False
         self.lost: QwenSpaceError | None = None
         self._joining: asyncio.Task[str] | None = None

@@ -16,8 +16,10 @@ from langchain_qwen_space.errors import (
     SpaceTimeoutError,
 )
 from langchain_qwen_space.space.wire.access import Access
+from langchain_qwen_space.space.wire.custom import CustomResponse, CustomSession
 from langchain_qwen_space.space.wire.faults import from_status
 
+AnyResponse = aiohttp.ClientResponse | CustomResponse
 Work = Callable[[], Coroutine[Any, Any, None]]
 ERROR_BYTES = 64 * 1024  # how much of an error's body is read
 _MOST_REDIRECTS = 4
@@ -41,7 +43,7 @@ class Visitor:
     def __init__(
         self,
         access: Access,
-        sessions: Mapping[bool, aiohttp.ClientSession],
+        sessions: Mapping[bool, aiohttp.ClientSession | CustomSession],
         spawn: Callable[[Work], None],
     ) -> None:
         self.access = access
@@ -55,7 +57,7 @@ class Visitor:
 
     async def request(
         self, method: str, url: URL, *, once: bool = False, **options: Any
-    ) -> aiohttp.ClientResponse:
+    ) -> AnyResponse:
         """Send one request and return its response, the body unread.
 
         Redirects are not followed.
@@ -169,7 +171,7 @@ def connection_error(error: Exception, url: URL) -> SpaceConnectionError:
     return SpaceConnectionError(what)
 
 
-async def read_body(response: aiohttp.ClientResponse, limit: int) -> bytes:
+async def read_body(response: AnyResponse, limit: int) -> bytes:
     """The whole body, so that the connection can be used again.
 
     Raises:
@@ -205,7 +207,7 @@ def decoded(body: bytes) -> object:
         return None
 
 
-def _as_it_is(response: aiohttp.ClientResponse) -> aiohttp.ClientResponse:
+def _as_it_is(response: AnyResponse) -> AnyResponse:
     """The response, if its body is not compressed."""
     packed = response.headers.get("Content-Encoding", "identity")
     if response.status == 200 and packed != "identity":
@@ -216,7 +218,7 @@ def _as_it_is(response: aiohttp.ClientResponse) -> aiohttp.ClientResponse:
     return response
 
 
-def _redirect(response: aiohttp.ClientResponse, method: str) -> URL | None:
+def _redirect(response: AnyResponse, method: str) -> URL | None:
     """Where a redirect leads that may be followed."""
     if response.status not in ((301, 302, 303, 307, 308) if method == "GET" else (307, 308)):
         return None

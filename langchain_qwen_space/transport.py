@@ -1,0 +1,46 @@
+"""What a transport takes and gives: the requests of a `ChatQwenSpace` and their responses.
+
+A transport is any `async` function from a `Request` to a `Response`. With
+`ChatQwenSpace(transport=…)` it answers every request to the Space and to the Hub API.
+"""
+
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """An HTTP request.
+
+    Attributes:
+        method: GET or POST.
+        url: The whole URL, query included.
+        headers: The headers, with the token where it may be sent. Names are not case-sensitive.
+        body: The body.
+        proxy: The URL of the proxy that the model was given, for a transport that connects.
+    """
+
+    method: str
+    url: str
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(default=b"", repr=False)
+    proxy: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """An HTTP response.
+
+    Attributes:
+        status: The status code.
+        headers: The headers; as pairs where one comes several times, like `Set-Cookie`.
+        body: The body, whole or in pieces. An asynchronous generator is closed when the call is
+            cancelled. To fail as a connection does, raise an `OSError`.
+    """
+
+    status: int = 200
+    headers: Mapping[str, str] | Iterable[tuple[str, str]] = ()
+    body: bytes | AsyncIterable[bytes] = b""
+
+
+Transport = Callable[[Request], Awaitable[Response]]
