@@ -96,11 +96,11 @@ def in_turn(*texts: str) -> str:
     return "in turn: " + json.dumps(texts)
 
 
-_RUNNER = asyncio.Runner()  # ChatOpenAI keeps its connections for one event loop
+RUNNER = asyncio.Runner()  # ChatOpenAI keeps its connections for one event loop
 
 
 def run_async(work: Any) -> Any:
-    return _RUNNER.run(work)
+    return RUNNER.run(work)
 
 
 def names(values: Any) -> list[str]:

@@ -11,7 +11,7 @@ from langchain_openai import ChatOpenAI
 
 from langchain_qwen_space import ChatQwenSpace
 from tests.integration_tests.programs.openai_api import openai_api
-from tests.integration_tests.programs.programs import PROGRAMS, in_turn
+from tests.integration_tests.programs.programs import PROGRAMS, RUNNER, in_turn
 
 PAGE = Path(__file__).parents[3] / "docs/explanation/chat-openai.md"
 
@@ -35,6 +35,7 @@ def openai():
             max_retries=0,
             http_async_client=client,
         )
+    RUNNER.close()
     gc.collect()  # what a program left open is collected here, not in another module's test
 
 
