@@ -421,8 +421,7 @@ class ChatQwenSpace(BaseChatModel):
             dicts while they grow and pydantic objects once they are valid.
 
         Raises:
-            InvalidInputError: There is no such method, or a schema is missing.
-            ValueError: LangChain does not know such a schema.
+            InvalidInputError: There is no such method, or a schema is missing or describes no object.
         """
         return structured.structured(
             self,

@@ -62,8 +62,7 @@ def structured(
     if schema is None:
         llm = model.bind(response_format={"type": "json_object"}, **kwargs)
     elif method == "function_calling":
-        tool = convert_to_openai_tool(schema, strict=strict)["function"]["name"]
-        rules = whole_schema(schema, strict) or convert_to_json_schema(schema, strict=strict)
+        tool, rules = _read(schema, strict, as_tool=True)
         settings = {
             "tool_choice": tool,
             "strict": strict,
@@ -73,7 +72,7 @@ def structured(
         }
         llm = model.bind_tools([schema], **settings)
     else:
-        rules = json_schema(schema, strict)
+        _, rules = _read(schema, strict, as_tool=False)
         described = {"name": rules.get("title", "answer"), "schema": rules, "strict": strict}
         response_format = {"type": "json_schema", "json_schema": described}
         llm = model.bind(response_format=response_format, **kwargs)
@@ -242,6 +241,22 @@ class StructuredOutput(RunnableSerializable[LanguageModelInput, Any]):
         if outcome["parsing_error"] is not None:
             raise outcome["parsing_error"]
         return outcome["parsed"]
+
+
+def _read(schema: Any, strict: bool | None, *, as_tool: bool) -> tuple[str | None, dict[str, Any]]:
+    """The name of the tool that a schema is offered as, if it is one, and its JSON schema."""
+    try:
+        if not as_tool:
+            return None, json_schema(schema, strict)
+        tool = convert_to_openai_tool(schema, strict=strict)["function"]["name"]
+        return tool, whole_schema(schema, strict) or convert_to_json_schema(schema, strict=strict)
+    except (KeyError, TypeError, ValueError) as error:
+        msg = (
+            f"schema={schema!r:.200} does not describe an object. Give a pydantic class, a "
+            "TypedDict, a dataclass, a function, or a dict with a JSON schema and its title. A "
+            "list or a union goes into a field of such a class."
+        )
+        raise InvalidInputError(msg) from error
 
 
 def _pydantic_class(schema: Any) -> type | None:

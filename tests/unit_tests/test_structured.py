@@ -114,6 +114,13 @@ def test_a_method_that_nobody_knows_is_refused():
         ChatQwenSpace().with_structured_output(Cat, method="yaml")
 
 
+@pytest.mark.parametrize("method", ["function_calling", "json_schema", "json_mode"])
+@pytest.mark.parametrize("schema", [list[Cat], Cat | None, int, "Cat", Cat(name="Tom", age=3)])
+def test_a_schema_that_describes_no_object_is_refused_with_what_to_give(schema, method):
+    with pytest.raises(InvalidInputError, match="schema=.*pydantic class"):  # noqa: RUF043
+        ChatQwenSpace().with_structured_output(schema, method=method)
+
+
 @pytest.mark.parametrize("method", ["function_calling", "json_schema"])
 def test_only_json_mode_does_without_a_schema(method):
     with pytest.raises(InvalidInputError, match="needs a schema"):
