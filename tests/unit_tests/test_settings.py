@@ -48,17 +48,46 @@ class TestSpace:
         assert ChatQwenSpace(space="Other/Name").space == "Other/Name"
 
     @pytest.mark.parametrize(
-        "value", ["https://user:hunter2@host.example", "A/B, https://user:hunter2@host.example"]
+        "url",
+        [
+            "https://huggingface.co/spaces/Owner/Name",
+            "https://huggingface.co/spaces/Owner/Name/",
+            "https://huggingface.co/spaces/Owner/Name/tree/main?a=b",
+            " Owner/Name ",
+        ],
     )
-    def test_a_password_in_the_variable_is_refused_and_not_repeated(self, monkeypatch, value):
-        monkeypatch.setenv("QWEN_SPACE", value)
-        with pytest.raises(ValidationError, match="space") as caught:
-            ChatQwenSpace()
-        assert "hunter2" not in str(caught.value)
+    def test_the_environments_is_put_into_one_spelling_too(self, url, monkeypatch):
+        monkeypatch.setenv("QWEN_SPACE", url)
+        assert ChatQwenSpace().space == "Owner/Name"
+        monkeypatch.setenv("QWEN_SPACE", f"https://x.hf.space/?a=b,{url}")
+        assert ChatQwenSpace().space == ["https://x.hf.space", "Owner/Name"]
 
-    def test_a_page_s_address_in_the_variable_is_the_space(self, monkeypatch):
-        monkeypatch.setenv("QWEN_SPACE", "https://huggingface.co/spaces/Owner/Name")
-        assert ChatQwenSpace()._client().access.space == "Owner/Name"
+    @pytest.mark.parametrize(
+        "value",
+        [
+            *("http://ann:s3cret-word@host", "https://s3cret-word@x.hf.space/"),
+            *("Owner/Name, http://ann:s3cret-word@host", "ann:s3cret-word@host"),
+            *("http://ann:s3cret-word@host:port", "ftp://ann:s3cret-word@host"),
+        ],
+    )
+    def test_a_password_in_the_environment_is_refused_and_not_repeated(self, value, monkeypatch):
+        monkeypatch.setenv("QWEN_SPACE", value)
+        with pytest.raises(ValidationError) as caught:
+            ChatQwenSpace()
+        assert "space" in str(caught.value)
+        for shown in (str(caught.value), repr(caught.value), repr(caught.value.__cause__)):
+            assert "s3cret-word" not in shown
+
+    @pytest.mark.parametrize("value", ["Qwen", "a/b/c", "http://", "ftp://host", "Owner/Name,x"])
+    def test_what_is_no_space_is_refused_in_the_environment_too(self, value, monkeypatch):
+        monkeypatch.setenv("QWEN_SPACE", value)
+        with pytest.raises(ValidationError, match="space="):
+            ChatQwenSpace()
+
+    def test_a_space_twice_is_refused_in_the_environment_too(self, monkeypatch):
+        monkeypatch.setenv("QWEN_SPACE", "Owner/Name,https://huggingface.co/spaces/Owner/Name")
+        with pytest.raises(ValidationError, match="same Space twice"):
+            ChatQwenSpace()
 
     def test_an_empty_variable_is_none(self, monkeypatch):
         monkeypatch.setenv("QWEN_SPACE", "")
