@@ -671,6 +671,12 @@ class ChatQwenSpace(BaseChatModel):
             copy.profile = self._given_profile() or copy._resolve_model_profile()  # noqa: SLF001
         return copy
 
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
+        """A copy that shares the transport, whose connections cannot be copied."""
+        memo = {} if memo is None else memo
+        memo[id(self.transport)] = self.transport
+        return super().__deepcopy__(memo)
+
     def __getstate__(self) -> dict[Any, Any]:
         """What is pickled: all settings but `on_event`, which may be any function."""
         state = super().__getstate__()

@@ -1,7 +1,7 @@
 """A caller's own transport in the place of aiohttp's sessions."""
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Mapping
 from contextlib import suppress
 from http.cookies import CookieError, SimpleCookie
 from typing import Any, Self
@@ -53,17 +53,16 @@ class CustomResponse:
         self._feeding.cancel()
 
     async def _feed(self, body: AsyncIterable[bytes]) -> None:
-        pieces = aiter(body)
         try:
-            async for piece in pieces:
+            async for piece in body:
                 await self.content.put(piece)
         except Exception as error:
             self.content.set_exception(error)
         else:
             self.content.end()
         finally:
-            if aclose := getattr(pieces, "aclose", None):
-                await aclose()
+            if isinstance(body, AsyncGenerator):
+                await body.aclose()
 
 
 async def _whole(body: bytes) -> AsyncIterator[bytes]:

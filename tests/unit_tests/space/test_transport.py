@@ -4,6 +4,7 @@ import asyncio
 import copy
 import json
 import pickle
+import threading
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -154,6 +155,15 @@ async def test_a_defect_of_the_transport_is_not_taken_for_one_of_the_space(said)
         await MemorySpace(said).model().ainvoke("Hello?")
 
 
+@pytest.mark.parametrize("body", ["text", None, 7])
+async def test_a_body_of_another_kind_is_a_defect_of_the_transport(body):
+    async def transport(request):
+        return Response(body=body)
+
+    with pytest.raises(TypeError, match="async for"):
+        await ChatQwenSpace(space=URL, hf_token=None, transport=transport).ainvoke("Hello?")
+
+
 async def test_silence_ends_by_the_models_timeout():
     space = MemorySpace([PIECES[0], asyncio.Event()])
     with pytest.raises(SpaceTimeoutError):
@@ -252,6 +262,15 @@ class TestModel:
         answer = await configured.with_config(configurable={"t": 5.0}).ainvoke("Hello?")
         assert answer.content == PIECES[-1]
         assert field.default.transport is transport
+
+    def test_a_transport_with_connections_is_shared_by_copies(self):
+        space = MemorySpace()
+        space.lock = threading.Lock()  # as a client of httpx holds some
+        model = space.model(temperature=0.5)
+        for copied in (copy.deepcopy(model), model.model_copy(deep=True)):
+            assert copied.transport is space
+            assert copied.temperature == 0.5
+        assert copy.deepcopy([model, model])[0].transport is space
 
     def test_a_function_of_a_module_is_pickled(self):
         model = ChatQwenSpace(space=URL, transport=answered_elsewhere)
