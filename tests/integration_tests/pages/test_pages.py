@@ -1,0 +1,149 @@
+"""What is found on pages that say little, and what the advice of errors and warnings leads to."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from langchain_qwen_space import ChatQwenSpace
+from langchain_qwen_space.errors import GenerationError, InvalidInputError, UnknownModelError
+from langchain_qwen_space.events import SpaceEvent, SystemInQuestionEvent
+
+ROOT = Path(__file__).parents[3]
+TURNS = [("human", "What is a quokka?"), ("ai", "A marsupial."), ("human", "What does it eat?")]
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    """The address below which the pages are."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "tests.integration_tests.pages.app"],
+        cwd=ROOT,
+        env={**os.environ, "GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1"},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        yield f"http://127.0.0.1:{int(process.stdout.readline())}"
+        process.kill()
+
+
+def model_of(url: str, page: str, **settings: Any) -> ChatQwenSpace:
+    return ChatQwenSpace(space=f"{url}/{page}", hf_token=None, max_retries=0, **settings)
+
+
+async def reached(model: ChatQwenSpace, messages: Any = "Hello", **options: Any) -> dict[str, Any]:
+    answer = json.loads((await model.ainvoke(messages, **options)).text)
+    assert isinstance(answer, dict)
+    return answer
+
+
+class TestThinking:
+    @pytest.mark.parametrize("wanted", [None, True, False])
+    async def test_a_checkbox(self, url, wanted):
+        got = await reached(model_of(url, "checkbox", thinking=wanted))
+        assert got["think"] is (wanted is not False)
+
+    async def test_a_budget(self, url):
+        got = await reached(model_of(url, "checkbox", thinking_budget=7))
+        assert got["budget"] == 7
+
+    @pytest.mark.parametrize(
+        ("wanted", "mode"),
+        [(None, "With thinking"), (True, "With thinking"), (False, "No thinking")],
+    )
+    async def test_a_choice_of_two(self, url, wanted, mode):
+        assert (await reached(model_of(url, "dropdown", thinking=wanted)))["mode"] == mode
+
+    @pytest.mark.parametrize("wanted", [None, True, False])
+    async def test_a_button_that_turns_a_state(self, url, wanted):
+        got = await reached(model_of(url, "button", thinking=wanted))
+        assert got["think"] is (wanted is True)
+        assert got["turns"] == 0
+
+
+class TestNames:
+    async def test_parameters_and_element_ids_name_inputs_without_a_label(self, url):
+        model = model_of(url, "unlabelled", temperature=1.5, max_tokens=700)
+        got = await reached(model)
+        assert (got["temperature"], got["k"]) == (1.5, 700)
+
+    async def test_the_caller_names_an_input_by_its_parameter(self, url):
+        model = model_of(url, "unlabelled", inputs={"system": "persona"})
+        got = await reached(model, [("system", "Be a zoologist."), ("human", "Hello")])
+        assert got["persona"] == "Be a zoologist."
+        assert got["question"] == "Hello"
+
+
+class TestModelsThatComeWhenThePageIsOpened:
+    async def test_they_are_offered_and_the_default_is_the_pages(self, url):
+        model = model_of(url, "models_by_load")
+        described = await model.adescribe()
+        assert described.models == ("Qwen3-8B", "Qwen3-32B")
+        assert (await reached(model))["model"] == "Qwen3-8B"
+
+    async def test_one_is_chosen_by_its_short_name(self, url):
+        assert (await reached(model_of(url, "models_by_load", model="32B")))["model"] == "Qwen3-32B"
+
+    async def test_another_is_refused_with_those_on_offer(self, url):
+        with pytest.raises(UnknownModelError, match="Qwen3-32B"):
+            await model_of(url, "models_by_load", model="Qwen3-4B").ainvoke("Hello")
+
+
+class TestStart:
+    async def test_of_two_chats_the_first_is_taken(self, url):
+        assert (await reached(model_of(url, "two_chats")))["chat"] == "First"
+
+    async def test_a_function_without_a_name_is_named_by_its_number(self, url):
+        assert (await reached(model_of(url, "two_chats", start=1)))["chat"] == "Second"
+
+    async def test_a_number_that_is_not_there_is_refused(self, url):
+        with pytest.raises(InvalidInputError, match="no function"):
+            await model_of(url, "two_chats", start=99).ainvoke("Hello")
+
+
+class TestAdvice:
+    """Each error that says what to set is followed."""
+
+    async def test_where_no_answer_came_the_function_that_answers_is_named(self, url):
+        with pytest.raises(GenerationError, match=r"name the function that answers by start=…"):
+            await model_of(url, "elsewhere", start="show").ainvoke("Hello")
+        got = await reached(model_of(url, "elsewhere", start="consult"))
+        assert got["question"] == "Hello"
+
+    async def test_where_turns_go_into_the_question_text_says_that_it_is_wanted(self, url):
+        question = (await reached(model_of(url, "two_chats", history="text"), TURNS))["question"]
+        assert "> A marsupial." in question
+        assert (await reached(model_of(url, "two_chats", history="turns"), TURNS))["turns"] == 2
+
+    async def test_a_setting_without_an_input_is_sent_under_its_label(self, url):
+        with pytest.warns(UserWarning, match=r"model_kwargs|no input for top_p") as caught:
+            await model_of(url, "elsewhere", start="consult", top_p=0.5).ainvoke("Hello")
+        assert len(caught) == 1
+        model = model_of(url, "elsewhere", start="consult", model_kwargs={"Persona": "A zebra"})
+        assert (await reached(model))["persona"] == "A zebra"
+
+    async def test_the_input_for_the_system_prompt_is_named(self, url):
+        events: list[SpaceEvent] = []
+        messages = [("system", "Be brief."), ("human", "Hello")]
+        model = model_of(url, "elsewhere", start="consult", on_event=events.append)
+        assert (await reached(model, messages))["question"] == "Be brief.\n\nHello"
+        assert [event for event in events if isinstance(event, SystemInQuestionEvent)]
+
+        events.clear()
+        model = model_of(
+            url,
+            "elsewhere",
+            start="consult",
+            inputs={"system": "Persona"},
+            on_event=events.append,
+        )
+        got = await reached(model, messages)
+        assert (got["question"], got["persona"]) == ("Hello", "Be brief.")
+        assert not [event for event in events if isinstance(event, SystemInQuestionEvent)]
