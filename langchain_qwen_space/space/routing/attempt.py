@@ -75,7 +75,7 @@ class Attempt:
         turn: Waits for a slot on the Space.
         slot: This one's slot, if it was waited for already.
         prepare: Makes what is asked, once the endpoint is known.
-        deadlines: When it is given up.
+        end: The loop's time at which the whole call is given up.
         stale: An endpoint of the Space that did not work.
         quiet: Whether the caller knows already what cannot be set on the page.
 
@@ -99,7 +99,7 @@ class Attempt:
         turn: Callable[[], Awaitable[Slot]],
         slot: Slot | None,
         prepare: Prepare,
-        deadlines: Deadlines,
+        end: float | None,
         stale: Endpoint | None,
         quiet: bool,
     ) -> None:
@@ -115,8 +115,7 @@ class Attempt:
         self._pool, self._line, self._turn = pool, line, turn
         self._options = client.options
         self._prepare = prepare
-        self._deadlines = deadlines
-        deadlines.expire = self._expire
+        self._deadlines = Deadlines(client.options, end, self._expire)
         self._stale = stale
         self._quiet = quiet
         self._endpoint: Endpoint

@@ -25,7 +25,6 @@ from langchain_qwen_space.events import (
 from langchain_qwen_space.space.chat.endpoint import Endpoint
 from langchain_qwen_space.space.routing.attempt import Attempt, Item
 from langchain_qwen_space.space.routing.client import SpaceClient
-from langchain_qwen_space.space.routing.deadlines import Deadlines
 from langchain_qwen_space.space.routing.hub import SpaceAsleepError
 from langchain_qwen_space.space.routing.options import Prepare
 from langchain_qwen_space.space.routing.slots import Slot, current_line
@@ -88,7 +87,6 @@ class Call:
         pool = await current_pool()
         while True:
             self._tries += 1
-            deadlines = Deadlines(self._options, self._end)
             slot = None
             if len(self._clients) > 1:  # which Space it is depends on where there is room
                 slot = await self._turn(list(self._clients))
@@ -100,7 +98,7 @@ class Call:
                 partial(self._turn, [name]),
                 slot,
                 self._prepare,
-                deadlines,
+                self._end,
                 self._stale.get(name),
                 name in self._warned,
             )

@@ -19,16 +19,17 @@ class Deadlines:
     Args:
         options: The limits in seconds; None is no limit.
         end: The loop's time at which the whole call is given up.
+        expire: Called when the present read has to be given up.
 
     Attributes:
         waited: Seconds that the call has waited for its slot, which count as the queue's.
-        expire: Called when the present read has to be given up.
     """
 
-    expire: Callable[[], None]
-
-    def __init__(self, options: SpaceOptions, end: float | None) -> None:
+    def __init__(
+        self, options: SpaceOptions, end: float | None, expire: Callable[[], None]
+    ) -> None:
         self._options = options
+        self._expire = expire
         self._loop = asyncio.get_running_loop()
         self.waited = 0.0
         self._queued: float | None = None  # since when the call stands in the Space's queue
@@ -76,7 +77,7 @@ class Deadlines:
         if self._reading:
             when = self._until()
             if when is not None and when <= self._loop.time():
-                self.expire()
+                self._expire()
             else:
                 self._set_timer()
 
