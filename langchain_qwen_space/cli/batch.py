@@ -148,6 +148,8 @@ def batch(
     Each answer is on disk as soon as it has come, in ANSWERS.job, until the last one is there and
     ANSWERS is written. However a run ends, the same command resumes where it stopped; with other
     settings it is refused, unless you pass `--allow-changes`. A Space that goes away pauses the job.
+    With `-`, standard input and output are kept in a folder until the job is done; the first line on
+    standard error names the files to resume with.
     Keep ANSWERS.job as long as you may want to retry rows that failed; delete it after that.
 
     For example:
@@ -214,7 +216,10 @@ def batch(
 
 @contextmanager
 def _standard_streams(prompts: Path, answers: Path) -> Iterator[tuple[Path, Path]]:
-    """The files that stand for standard input and output: kept if the job does not finish."""
+    """The files that stand for standard input and output: kept if the job does not finish.
+
+    They are named before the first call, since a process that is killed names nothing.
+    """
     from langchain_qwen_space.jobs import store_path
 
     if "-" not in (str(prompts), str(answers)):
@@ -226,17 +231,18 @@ def _standard_streams(prompts: Path, answers: Path) -> Iterator[tuple[Path, Path
     if source != prompts:
         with source.open("wb") as file:
             shutil.copyfileobj(typer.get_binary_stream("stdin"), file)
+    error_console().print(
+        f"If this run is stopped, resume with {source} {output} in place of {prompts} {answers}.",
+        soft_wrap=True,
+        markup=False,
+    )
     try:
         yield source, output
         if output != answers:
             with output.open("rb") as file:
                 shutil.copyfileobj(file, typer.get_binary_stream("stdout"))
     except BaseException:
-        if store_path(output).exists():
-            error_console().print(
-                f"To resume: the same command with {source} {output} in place of {prompts} {answers}."
-            )
-        else:
+        if not store_path(output).exists():
             shutil.rmtree(folder, ignore_errors=True)
         raise
     shutil.rmtree(folder, ignore_errors=True)
