@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from yarl import URL
 
 from langchain_qwen_space.chat_models import ChatQwenSpace
-from langchain_qwen_space.cli.reply import Reply
+from langchain_qwen_space.cli.timed_reply import TimedReply
 from langchain_qwen_space.errors import ProtocolError, QwenSpaceError
 from langchain_qwen_space.events import QueueEvent, SpaceEvent, WarningEvent
 from langchain_qwen_space.qwen import tokens
@@ -95,7 +95,7 @@ class Examination:
 
     async def _call(self) -> None:
         self._doing = "join the queue"
-        reply = Reply()
+        reply = TimedReply()
         try:
             await reply.read(self._model, [("human", self._question)], self._listen, self._hear)
         finally:

@@ -22,7 +22,7 @@ from langchain_qwen_space.cli.keyboard import (
     unread_keys_wait,
 )
 from langchain_qwen_space.cli.rendering import show
-from langchain_qwen_space.cli.reply import Reply
+from langchain_qwen_space.cli.timed_reply import TimedReply
 from langchain_qwen_space.errors import InvalidInputError, QwenSpaceError
 from langchain_qwen_space.options import CallOptions
 from langchain_qwen_space.qwen.models import match_model
@@ -163,7 +163,7 @@ class _Chat:
     async def _ask(self, question: str) -> None:
         if not question.strip():
             return
-        before, reply, files = self._now, Reply(), self._files
+        before, reply, files = self._now, TimedReply(), self._files
         settings = {**self._settings} | ({} if before.model is None else {"model": before.model})
 
         async def answer() -> None:

@@ -17,7 +17,7 @@ from langchain_qwen_space.cli.common import (
 )
 from langchain_qwen_space.cli.conversation import Conversation, with_names
 from langchain_qwen_space.cli.conversation_log import LogError, LoggedTalk
-from langchain_qwen_space.cli.reply import Reply
+from langchain_qwen_space.cli.timed_reply import TimedReply
 from langchain_qwen_space.errors import QwenSpaceError
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class OneAnswer:
         self._talk = talk
         self._streams = streams and not _is_file(sys.stdout)
         self._verbose = verbose
-        self._reply = Reply()
+        self._reply = TimedReply()
 
     async def print_text(self) -> None:
         """Rendered in a terminal; elsewhere the text itself, also when the call breaks off."""

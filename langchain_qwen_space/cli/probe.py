@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from langchain_qwen_space.cli.reply import Reply
+from langchain_qwen_space.cli.timed_reply import TimedReply
 from langchain_qwen_space.space.chat.inputs import bounds
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ class Probe:
         return findings
 
     async def _ask(self, messages: Messages, model: "ChatQwenSpace | None" = None) -> str:
-        reply = Reply()
+        reply = TimedReply()
         await reply.read(model or self._model, messages)
         return reply.text
 

@@ -11,7 +11,7 @@ from rich.spinner import Spinner
 
 from langchain_qwen_space.cli.common import printable
 from langchain_qwen_space.cli.markdown import AnswerMarkdown, finished
-from langchain_qwen_space.cli.reply import Reply, describe_event
+from langchain_qwen_space.cli.timed_reply import TimedReply, describe_event
 
 if TYPE_CHECKING:
     from langchain_qwen_space.chat_models import ChatQwenSpace
@@ -134,7 +134,7 @@ class AnswerDisplay:
 async def show(
     model: "ChatQwenSpace",
     messages: Sequence[tuple[str, Any]],
-    reply: Reply,
+    reply: TimedReply,
     console: Console,
     settings: Mapping[str, Any] | None = None,
 ) -> None:

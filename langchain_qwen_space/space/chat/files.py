@@ -30,7 +30,7 @@ _SEVERAL = ("file", "antdxattachments", "antdupload", "antduploaddragger")
 
 
 @dataclass(frozen=True, slots=True)
-class Slot:
+class FileInput:
     """An input that takes files.
 
     Attributes:
@@ -58,7 +58,7 @@ class Slot:
         return f"{self.name} takes {what}" + ("" if self.room is None else f", {self.room} at most")
 
 
-def slots(inputs: Sequence[Component], query: int) -> list[Slot]:
+def slots(inputs: Sequence[Component], query: int) -> list[FileInput]:
     """The inputs that take files, in the order in which they are filled: the question's box first."""
     order = [query, *(index for index in range(len(inputs)) if index != query)]
     return [slot for index in order if (slot := _slot(inputs[index], index)) is not None]
@@ -70,7 +70,7 @@ def kinds(inputs: Sequence[Component], query: int) -> frozenset[str]:
     return frozenset(kind for kind, file in _SAMPLES.items() if any(s.takes(file) for s in known))
 
 
-def _slot(item: Component, index: int) -> Slot | None:
+def _slot(item: Component, index: int) -> FileInput | None:
     props = item.props
     if not item.visible or props.get("interactive") is False or props.get("streaming") is True:
         return None
@@ -97,7 +97,7 @@ def _slot(item: Component, index: int) -> Slot | None:
         accepts = accepts.split(",")
     room = 1 if single else most if isinstance(most, int) else None
     known = tuple(i.strip().lower() for i in accepts or () if isinstance(i, str) and i.strip())
-    return Slot(index, describe(item, index), known or None, room)
+    return FileInput(index, describe(item, index), known or None, room)
 
 
 def lay_out(
@@ -123,7 +123,7 @@ def lay_out(
     known = slots(inputs, query)
     for file in (file for turn in files for file in turn):
         _check(file, known, config)
-    filled: dict[Slot, list[Attachment]] = {slot: [] for slot in known}
+    filled: dict[FileInput, list[Attachment]] = {slot: [] for slot in known}
     for file in files[-1]:
         taking = [slot for slot in known if slot.takes(file)]
         free = [slot for slot in taking if slot.room is None or len(filled[slot]) < slot.room]
@@ -147,7 +147,7 @@ def lay_out(
     return values
 
 
-def _check(file: Attachment, known: Sequence[Slot], config: SpaceConfig) -> None:
+def _check(file: Attachment, known: Sequence[FileInput], config: SpaceConfig) -> None:
     """Refuse a file that no input of the page accepts, whatever else is to go there."""
     if not known:
         msg = (

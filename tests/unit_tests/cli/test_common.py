@@ -10,7 +10,7 @@ from rich.cells import cell_len
 from langchain_qwen_space import errors, events
 from langchain_qwen_space.cli.advice import advice
 from langchain_qwen_space.cli.common import chat_model, exit_codes, printable, wrapped
-from langchain_qwen_space.cli.reply import Reply, describe_event
+from langchain_qwen_space.cli.timed_reply import TimedReply, describe_event
 from langchain_qwen_space.errors import InvalidInputError, QwenSpaceError
 from langchain_qwen_space.space.routing.hub import SpaceAsleepError
 
@@ -129,7 +129,7 @@ def test_other_events_are_not_waited_for():
 
 
 def test_the_times_of_an_answer_in_one_line():
-    reply = Reply()
+    reply = TimedReply()
     assert reply.timings() == ""
     reply.queued, reply.first, reply.whole = 0.25, 1.0, 3.0
     usage = {"input_tokens": 7, "output_tokens": 30, "total_tokens": 37}

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _MEASURABLE = 0.01  # seconds; an answer that came at once has no speed
 
 
-class Reply:
+class TimedReply:
     """What has arrived of an answer. It stays readable when `read` fails or is cancelled.
 
     Attributes:
