@@ -35,6 +35,7 @@ from langchain_qwen_space.qwen import (
     vision,
 )
 from langchain_qwen_space.qwen.dialects import Dialect
+from langchain_qwen_space.qwen.tool_calls import BrokenCall
 from langchain_qwen_space.space.chat.endpoint import Endpoint
 from langchain_qwen_space.space.chat.reply import Thought
 from langchain_qwen_space.space.routing.attempt import Attempt, Finished
@@ -53,6 +54,9 @@ _IN_THE_QUESTION = (
 _INSIST = (
     "You answered without a function call. Call {function} now: answer with nothing but the call, "
     "from <tool_call> to </tool_call>."
+)
+_CORRECT = (
+    "The function call in your answer cannot be used. {errors} Answer with the corrected call."
 )
 
 
@@ -136,7 +140,7 @@ class ModelCall:
         spent = Usage()
         messages: Sequence[BaseMessage] = answerable(self._messages)
         first = True
-        insisted = not self._options.retry_tool_choice
+        may_ask_again = self._options.retry_tool_choice
         while True:
             files = await self._files(self._prompt(messages), end)
             prepare = partial(self._ask, messages, files, counter)
@@ -144,9 +148,11 @@ class ModelCall:
             answer = AnswerChunks(
                 self._shape, counter, whole=self._whole, first_call_index=self._first_call_index
             )
+            broken: list[BrokenCall] = []
             async with aclosing(request.run()) as batches:
                 async for batch in batches:
                     items: list[ChatGenerationChunk | SpaceEvent] = []
+                    ended = False
                     answer.thinks_untagged = self._thinks_untagged
                     for item in batch:
                         if isinstance(item, str):
@@ -157,7 +163,12 @@ class ModelCall:
                             items.append(item)
                         if answer.done or isinstance(item, Finished):
                             items += answer.end()
+                            ended = True
                             break
+                    if ended and may_ask_again and first and request.attempt.exact is None:
+                        broken = answer.unreadable  # and of nothing else was anything seen
+                    if broken:
+                        items = [item for item in items if isinstance(item, SpaceEvent)]
                     if items:
                         first = first and not _mark_first(items)
                         yield items
@@ -172,11 +183,15 @@ class ModelCall:
             spent += Usage(read, *answer.count(count))
             if answer.withheld is not None:
                 answer.accept(self._call_in(answer.withheld))
-            if answer.withheld is None or insisted:
+            if not may_ask_again or (answer.withheld is None and not broken):
                 break
-            insisted = True
-            insist = HumanMessage(_INSIST.format(function=self._function()))
-            messages = [*messages, AIMessage(answer.withheld), insist]
+            if answer.withheld is not None:
+                said, problem = answer.withheld, _INSIST.format(function=self._function())
+            else:
+                errors = " ".join(call.error for call in broken)
+                said, problem = answer.said, _CORRECT.format(errors=errors)
+            may_ask_again = False
+            messages = [*messages, AIMessage(said), HumanMessage(problem)]
             await self._take_turn(end)
         attempt = request.attempt
         exact = attempt.exact

@@ -183,7 +183,8 @@ class ChatQwenSpace(BaseChatModel):
     """The most tokens that the model may think, where the Space has an input for it."""
 
     retry_tool_choice: bool = True
-    """Whether a model that had to call a tool but did not is asked once more."""
+    """Whether a model is asked once more that had to call a tool but did not, or whose calls cannot be
+    read. The latter only where nothing was streamed yet."""
 
     protect_tool_results: bool = True
     """Whether control strings in tool results are broken up, so that they cannot forge a turn."""

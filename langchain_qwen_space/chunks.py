@@ -120,6 +120,19 @@ class AnswerChunks:
             return None
         return calls.withheld
 
+    @property
+    def unreadable(self) -> list[BrokenCall]:
+        """The calls of an ended answer, if none of them could be read; not those that were cut off."""
+        calls = self._calls
+        if calls is None or len(calls.broken) < calls.calls or self._finish_reason() == "length":
+            return []
+        return list(calls.broken.values())
+
+    @property
+    def said(self) -> str:
+        """The text of an ended answer as it was written, without thoughts."""
+        return "".join(self._used).rpartition("</think>")[2]
+
     def accept(self, call: tuple[str, dict[str, Any]] | None) -> None:
         """Take what an ended answer wrote without tags for the call that it had to make."""
         if call is not None:

@@ -67,7 +67,8 @@ class CallOptions(BaseModel):
         tool_choice: None, "auto", "none", "any", or the name of a tool.
         parallel_tool_calls: False ends the answer after its first call.
         response_format: The JSON schema that the answer must fit; None for plain text.
-        retry_tool_choice: Whether to ask once more if the model had to make a call but did not.
+        retry_tool_choice: Whether to ask once more if the model had to make a call but did not, or
+            made calls of which none can be read.
         fetch_files: Whether files that are named by URL are fetched here, not by the Space.
         model_kwargs: Values for other inputs of the Space, by label.
         ignored: Keywords of other chat models that no Space has.

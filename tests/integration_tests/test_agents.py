@@ -26,13 +26,21 @@ WEATHER = (
 def scripted(system: str, history: list[tuple[str, str]], query: str, model: str) -> Iterator[str]:
     """Answer as the script says: not a model, but its answers have the form of one's.
 
-    `do X` answers X; `count FILE X` also adds a line to FILE; `stubborn FILE` never calls a tool;
+    `do X` answers X; `clumsy X` answers X, and a right call when it hears that X cannot be used;
+    `count FILE X` also adds a line to FILE; `stubborn FILE` never calls a tool;
     a tool result is reported; a question after turns is answered by what was said before.
     """
     if "<tool_response>" in query:
         text = "The tool said: " + query.split("<tool_response>\n")[-1].split("\n</tool_")[0]
     elif query.startswith("do "):
         text = query[3:]
+    elif query.startswith("clumsy "):
+        text = query[7:]
+    elif "cannot be used" in query and history[-1][0].startswith("clumsy "):
+        text = "<tool_call>\n" + json.dumps(
+            {"name": "weather", "arguments": {"city": f"{query} | {history[-1][1]}", "days": 2}}
+        )
+        text += "\n</tool_call>"
     elif query.startswith("count "):
         _, path, text = query.split(" ", 2)
         with Path(path).open("a") as file:
@@ -239,8 +247,8 @@ async def test_an_agent_survives_a_malformed_call_and_runs_none_of_it(model, bro
 
 
 @pytest.mark.parametrize("cut", range(12, len(WEATHER) - len("</tool_call>") - 2, 4))
-async def test_a_call_cut_anywhere_is_invalid_however_it_is_read(model, cut):
-    bound = model.bind_tools([weather])
+async def test_a_call_cut_anywhere_is_invalid_however_it_is_read(space, cut):
+    bound = ChatQwenSpace(space=space.url, retry_tool_choice=False).bind_tools([weather])
     question = f"do {WEATHER[:cut]}"
     whole = await bound.ainvoke(question)
     total = None
@@ -275,6 +283,54 @@ def test_a_model_that_never_calls_is_asked_once_more_and_no_oftener(
     assert joins(path) == expected
     single = model.invoke("do I would rather talk.").usage_metadata["output_tokens"]
     assert message.usage_metadata["output_tokens"] == expected * single
+
+
+BROKEN = '<tool_call>\n{"name": "weather", "arguments": {"city": "Paris" "days"}}\n</tool_call>'
+BROKEN_XML = "<function=weather>\n<parameter=days>\n2\n</parameter>\n<parameter=days>\n3\n</parameter>\n</function>"
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+@pytest.mark.parametrize("written", [BROKEN, BROKEN_XML])
+async def test_a_call_that_cannot_be_used_is_asked_for_once_more(model, written, asynchronous):
+    bound = model.bind_tools([weather])
+    question = f"clumsy {written}"
+    message = await bound.ainvoke(question) if asynchronous else bound.invoke(question)
+    assert message.invalid_tool_calls == []
+    (call,) = message.tool_calls
+    said, _, before = call["args"]["city"].partition(" | ")
+    assert said.startswith("The function call in your answer cannot be used. ")
+    assert said.endswith(" Answer with the corrected call.")
+    assert before == written  # the model sees what it wrote
+    once = ChatQwenSpace(space=model.space, retry_tool_choice=False).bind_tools([weather])
+    first = once.invoke(question)
+    assert len(first.invalid_tool_calls) == 1
+    assert first.additional_kwargs["broken_tool_calls"]
+    assert message.usage_metadata["input_tokens"] > 2 * first.usage_metadata["input_tokens"]
+
+
+def test_an_agent_goes_on_after_a_call_that_cannot_be_used(model):
+    agent = create_agent(model, [weather])
+    messages = agent.invoke({"messages": [("human", f"clumsy Well.\n{BROKEN}")]})["messages"]
+    assert [message.type for message in messages] == ["human", "ai", "tool", "ai"]
+    assert messages[-1].content.startswith("The tool said: 2 sunny days in ")
+
+
+async def test_what_was_streamed_is_not_taken_back_for_a_second_call(model):
+    bound = model.bind_tools([weather])
+    total = None
+    async for chunk in bound.astream(f"clumsy Well, let me see.\n{BROKEN}"):
+        total = chunk if total is None else total + chunk
+    assert total.content.startswith("Well, let me see.")
+    assert len(total.invalid_tool_calls) == 1
+
+
+def test_a_call_that_max_tokens_cut_off_is_not_asked_for_again(model, tmp_path):
+    path = tmp_path / "joins"
+    bound = model.bind_tools([weather]).bind(max_tokens=20)
+    message = bound.invoke(f"count {path} {WEATHER}")
+    assert message.response_metadata["finish_reason"] == "length"
+    assert len(message.invalid_tool_calls) == 1
+    assert joins(path) == 1
 
 
 def test_an_agent_on_a_space_that_never_complies_makes_a_bounded_number_of_joins(model, tmp_path):
