@@ -1,6 +1,6 @@
 """`docs/reference/shapes.md` says what reaches the model in each kind of app, as it was found here.
 
-`WRITE_SHAPES=1` writes the page's table anew instead of comparing it.
+`WRITE_SHAPES=1` writes the page's table instead of comparing it.
 """
 
 import json

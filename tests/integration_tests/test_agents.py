@@ -308,7 +308,7 @@ async def test_a_call_that_cannot_be_used_is_asked_for_once_more(model, written,
     assert message.usage_metadata["input_tokens"] > 2 * first.usage_metadata["input_tokens"]
 
 
-def test_an_agent_goes_on_after_a_call_that_cannot_be_used(model):
+def test_an_agent_continues_after_a_call_that_cannot_be_used(model):
     agent = create_agent(model, [weather])
     messages = agent.invoke({"messages": [("human", f"clumsy Well.\n{BROKEN}")]})["messages"]
     assert [message.type for message in messages] == ["human", "ai", "tool", "ai"]
