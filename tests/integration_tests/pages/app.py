@@ -116,7 +116,19 @@ def elsewhere() -> None:
     go.click(consult, [box, chatbot, persona], [box, chatbot], api_name="consult")
 
 
-PAGES = (checkbox, dropdown, button, unlabelled, models_by_load, two_chats, elsewhere)
+def cancels() -> None:
+    """Enter first stops what still runs, which is a step without a function, and then asks."""
+    chatbot, box = gr.Chatbot(), gr.Textbox(label="Message")
+
+    def ask(question: str, history: list[Any]) -> Any:
+        return "", answer(history, question)
+
+    again = gr.Button("Again").click(ask, [box, chatbot], [box, chatbot], api_name="again")
+    stop = box.submit(None, None, None, cancels=[again], api_name="stop")
+    stop.then(ask, [box, chatbot], [box, chatbot], api_name="ask")
+
+
+PAGES = (checkbox, dropdown, button, unlabelled, models_by_load, two_chats, elsewhere, cancels)
 
 
 def main() -> None:

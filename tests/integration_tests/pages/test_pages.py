@@ -108,6 +108,11 @@ class TestStart:
             await model_of(url, "two_chats", start=99).ainvoke("Hello")
 
 
+async def test_a_step_that_only_cancels_is_passed_over(url):
+    got = await reached(model_of(url, "cancels", history="turns"), TURNS)
+    assert (got["question"], got["turns"]) == ("What does it eat?", 2)
+
+
 class TestAdvice:
     """Each error that says what to set is followed."""
 
