@@ -27,7 +27,7 @@ def python(tmp_path_factory) -> str:
     requirements = str(folder / "space" / "requirements.txt")
     install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     subprocess.run([*install, "-r", requirements], check=True)
-    absent = subprocess.run([python, "-c", "import langchain_qwen_space"], cwd=folder)
+    absent = subprocess.run([python, "-I", "-c", "import langchain_qwen_space"], cwd=folder)
     assert absent.returncode != 0, "the Space is to need nothing of this project"
     return python
 
