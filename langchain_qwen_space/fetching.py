@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -17,6 +17,8 @@ _MOST_REDIRECTS = 4
 _TIME = aiohttp.ClientTimeout(total=120, sock_connect=15, sock_read=30)
 _HEADERS = {"Accept-Encoding": "identity", "User-Agent": "langchain-qwen-space"}
 _WRAPPING = IPv6Network("64:ff9b::/96")  # IPv4 addresses, for networks that have IPv6 only
+_UNICAST = IPv6Network("2000::/3")  # all of IPv6 that is routed between networks
+_SPECIAL = IPv4Network("192.0.0.0/24")  # of protocols; `is_global` knows a part of it only
 
 
 async def fetched(files: Files) -> Files:
@@ -81,7 +83,8 @@ def _is_public(ip: IPv4Address | IPv6Address) -> bool:
         inner = ip.ipv4_mapped or ip.sixtofour
         if inner is not None:
             return _is_public(inner)
-    return ip.is_global and not ip.is_multicast
+        return ip.is_global and ip in _UNICAST
+    return ip.is_global and not ip.is_multicast and ip not in _SPECIAL
 
 
 async def _with_bytes(session: aiohttp.ClientSession, file: Attachment) -> Attachment:
@@ -115,11 +118,8 @@ async def _with_bytes(session: aiohttp.ClientSession, file: Attachment) -> Attac
 
 
 def _is_address(host: str) -> bool:
-    try:
-        ip_address(host.partition("%")[0])
-    except ValueError:
-        return False
-    return True
+    """Whether aiohttp takes this for an address, `2130706433` and `127.1` included."""
+    return ":" in host or host.replace(".", "").isdigit()
 
 
 async def _body(response: aiohttp.ClientResponse) -> bytes:

@@ -26,6 +26,7 @@ async def fetch(url, kind="image"):
         *("127.0.0.1", "10.0.0.1", "192.168.1.1", "172.16.0.1", "169.254.169.254", "0.0.0.0"),
         *("100.64.0.1", "224.0.0.1", "255.255.255.255", "::1", "::", "fe80::1", "fc00::1"),
         *("::ffff:127.0.0.1", "64:ff9b::7f00:1", "2002:7f00:1::", "ff02::1"),
+        *("::127.0.0.1", "64:ff9b:1::7f00:1", "fec0::1", "::ffff:0:127.0.0.1", "192.0.0.8"),
     ],
 )
 def test_only_public_addresses_are_connected_to(address):
@@ -43,6 +44,23 @@ async def test_this_machine_is_refused_by_name_and_by_address(host):
         with pytest.raises(InvalidInputError, match=r"^messages\[0\].*not a public address"):
             await fetch(f"http://{host}:{port}/a.png")
     assert not asked
+
+
+@pytest.mark.parametrize(
+    "host", ["2130706433", "127.1", "0177.0.0.1", "0", "0x7f000001", "0x7f.1", "localhost."]
+)
+async def test_this_machine_is_refused_in_every_spelling(host):
+    async with serving() as (port, asked):
+        with pytest.raises(InvalidInputError, match=r"^messages\[0\].*cannot be fetched"):
+            await fetch(f"http://{host}:{port}/a.png")
+    assert not asked
+
+
+def test_a_number_is_checked_as_an_address_whatever_the_client_makes_of_it():
+    assert fetching._is_address("2130706433")
+    assert fetching._is_address("127.1")
+    assert fetching._is_address("fe80::1%25lo")
+    assert not fetching._is_address("host.example")
 
 
 @asynccontextmanager
