@@ -87,7 +87,7 @@ class SpaceDescription:
         if others:
             rows["model_kwargs"] = f"\n{' ' * _MARGIN}".join(others)
         head = self.url if self.space == self.url else f"{self.space} at {self.url}"
-        lines = [f"  {name}".ljust(_MARGIN) + text for name, text in rows.items()]
+        lines = [f"  {name} ".ljust(_MARGIN) + text for name, text in rows.items()]
         return "\n".join([head, *lines])
 
 

@@ -153,7 +153,8 @@ def _no_chat(config: SpaceConfig, where: str, *, named: bool) -> str:
         }
         if boxes:
             best = max(boxes, key=lambda index: boxes[index])
-            box = repr(inputs[best].label) if inputs[best].label else best
+            label = inputs[best].label
+            box = repr(label) if label and place(inputs, label) == best else best
             listed[f"start={start.api_name or start.id!r}, inputs={{'query': {box}}}"] = boxes[best]
     what = (
         f"The function that was named on {where} takes no text from a box, or gives no text"

@@ -28,3 +28,15 @@ def test_it_shows_chain_and_doubts():
     assert description.chain == ("/user", "function 1")
     assert "chain         /user, then function 1" in str(description)
     assert "doubtful      function 0 runs javascript" in str(description)
+
+
+def test_a_long_role_stands_apart_from_its_input():
+    slider = {"id": 3, "type": "slider", "props": {"label": "Thinking budget", "maximum": 38}}
+    chat, then = CONFIG["dependencies"]
+    config = {
+        **CONFIG,
+        "components": [*CONFIG["components"], slider],
+        "dependencies": [chat, {**then, "inputs": [1, 3]}],
+    }
+    endpoint = find_endpoint(read_config(config, URL("http://space.test"), "a Space"), "a Space")
+    assert "\n  thinking_budget 'Thinking budget'" in str(describe_endpoint("a Space", endpoint))

@@ -226,6 +226,16 @@ def test_an_app_without_a_chat_is_not_supported():
         find(pages.not_a_chat(), api_name="draw")
 
 
+def test_the_advice_names_the_right_one_of_two_boxes_with_one_label():
+    page = Page()
+    first, second = page.add("textbox", "Text"), page.add("textbox", "Text")
+    output = page.add("textbox", "Result")
+    page.call("go", [first, second], [output], on=(second, "submit"))
+    with pytest.raises(UnsupportedSpaceError, match=r"start='go', inputs=\{'query': 1\}"):
+        find(page)
+    assert find(page, start="go", inputs={"query": 1}).roles["query"] == 1
+
+
 @pytest.mark.parametrize("kind", ["chatbot alone", "no query", "no output", "no function"])
 def test_half_a_chat_is_none(kind):
     page = Page()
