@@ -64,10 +64,11 @@ def host_from(body: object, space_id: str) -> URL:
     """The host that the Hub API named, or the one by rule if it names none."""
     host = body.get("host") if isinstance(body, dict) else None
     try:
-        url = URL(host) if isinstance(host, str) else None
+        url = URL(host) if isinstance(host, str) else URL()
+        named = url.scheme == "https" and url.host
     except ValueError:
-        url = None
-    return url if url is not None and url.scheme == "https" and url.host else host_by_rule(space_id)
+        named = None
+    return url if named else host_by_rule(space_id)
 
 
 def stage_error(body: object, where: str) -> SpaceUnavailableError | None:

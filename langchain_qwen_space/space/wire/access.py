@@ -199,15 +199,16 @@ def parse_proxy(proxy: str) -> URL:
     """
     try:
         url = URL(proxy if "://" in proxy else f"http://{proxy}")
+        host = url.host  # decoded here, which not every text can be
     except ValueError:
-        url = URL()
+        url, host = URL(), None
     if url.scheme.startswith("socks"):
         msg = (
             f"A SOCKS proxy ({url.scheme}://…) cannot be used; give the URL of an HTTP proxy "
             "(http://host:port), or put one in front of it."
         )
         raise InvalidInputError(msg)
-    if url.scheme not in ("http", "https") or not url.host:
+    if url.scheme not in ("http", "https") or not host:
         raise InvalidInputError("The proxy must be a URL like http://user:password@host:port.")
     return url
 
@@ -242,16 +243,16 @@ def parse_space(space: str) -> str:
         raise InvalidInputError(msg)
     try:
         url = URL(text).with_query(None).with_fragment(None)
-        port_is_valid = url.port is not None
+        host, port = url.host, url.port
     except ValueError as error:
         raise InvalidInputError(f"space={shown} is not a URL: {error}.") from None
-    if url.scheme not in ("http", "https") or not url.host or not port_is_valid:
+    if url.scheme not in ("http", "https") or not host or port is None:
         raise InvalidInputError(
             f"space={shown}: the URL of a Space starts with http:// or https://."
         )
     if url.user or url.password:
         msg = "The URL of the Space holds a user or password; give them as auth=(user, password)."
         raise InvalidInputError(msg)
-    if url.host == HUB.host and len(url.parts) >= 4 and url.parts[1] == "spaces":
+    if host == HUB.host and len(url.parts) >= 4 and url.parts[1] == "spaces":
         return "/".join(url.parts[2:4])
     return str(url).rstrip("/")

@@ -86,6 +86,7 @@ async def test_the_hub_api_says_where_a_space_is(space, model):
         reply('{"host": 7}'),
         reply('{"host": "https://["}'),
         reply('{"host": "javascript:alert(1)"}'),
+        reply('{"host": "https://\\u00b4\\u2024"}'),
         raw([b"nonsense\r\n\r\n"]),
         late(reply("{}"), 1),
     ],
