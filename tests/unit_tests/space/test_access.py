@@ -238,7 +238,7 @@ def test_a_password_in_a_url_is_refused_and_not_told(space):
     assert caught.value.__cause__ is None
 
 
-UNDECODABLE = "\u00b4\u2024"  # as a host it becomes "xn-- -.", which is no punycode
+UNDECODABLE = "\u00b4\u2024"  # as a host it becomes "xn-- -.", which IDNA cannot decode
 
 
 @example(UNDECODABLE, "http://")
