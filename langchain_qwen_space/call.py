@@ -35,6 +35,7 @@ from langchain_qwen_space.qwen import (
     vision,
 )
 from langchain_qwen_space.qwen.dialects import Dialect
+from langchain_qwen_space.qwen.reasoning import without_thoughts
 from langchain_qwen_space.qwen.tool_calls import BrokenCall
 from langchain_qwen_space.space.chat.endpoint import Endpoint
 from langchain_qwen_space.space.chat.reply import Thought
@@ -152,7 +153,6 @@ class ModelCall:
             async with aclosing(request.run()) as batches:
                 async for batch in batches:
                     items: list[ChatGenerationChunk | SpaceEvent] = []
-                    ended = False
                     answer.thinks_untagged = self._thinks_untagged
                     for item in batch:
                         if isinstance(item, str):
@@ -163,11 +163,10 @@ class ModelCall:
                             items.append(item)
                         if answer.done or isinstance(item, Finished):
                             items += answer.end()
-                            ended = True
+                            if may_ask_again and first and request.attempt.exact is None:
+                                broken = answer.unreadable
                             break
-                    if ended and may_ask_again and first and request.attempt.exact is None:
-                        broken = answer.unreadable  # and of nothing else was anything seen
-                    if broken:
+                    if broken:  # and nothing else was seen
                         items = [item for item in items if isinstance(item, SpaceEvent)]
                     if items:
                         first = first and not _mark_first(items)
@@ -189,7 +188,7 @@ class ModelCall:
                 said, problem = answer.withheld, _INSIST.format(function=self._function())
             else:
                 errors = " ".join(call.error for call in broken)
-                said, problem = answer.said, _CORRECT.format(errors=errors)
+                said, problem = answer.written, _CORRECT.format(errors=errors)
             may_ask_again = False
             messages = [*messages, AIMessage(said), HumanMessage(problem)]
             await self._take_turn(end)
@@ -270,7 +269,7 @@ class ModelCall:
         forced = self._options.forced
         offered = {tool["function"]["name"]: tool["function"] for tool in self._tools}
         try:
-            values = list(json_objects.find(text.rpartition("</think>")[2]))
+            values = list(json_objects.find(without_thoughts(text)))
         except json_objects.BrokenJSONError:
             return None
         if len(values) != 1:  # it could be read in more ways than one

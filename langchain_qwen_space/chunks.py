@@ -129,9 +129,9 @@ class AnswerChunks:
         return list(calls.broken.values())
 
     @property
-    def said(self) -> str:
-        """The text of an ended answer as it was written, without thoughts."""
-        return "".join(self._used).rpartition("</think>")[2]
+    def written(self) -> str:
+        """The text that was not cut off, with the thoughts and calls in it, as the model wrote it."""
+        return "".join(self._used)
 
     def accept(self, call: tuple[str, dict[str, Any]] | None) -> None:
         """Take what an ended answer wrote without tags for the call that it had to make."""
@@ -173,7 +173,7 @@ class AnswerChunks:
 
         Tags count, what was cut off does not.
         """
-        written = counter.count("".join(self._used)) + counter.count("".join(self._apart))
+        written = counter.count(self.written) + counter.count("".join(self._apart))
         return written, counter.count("".join(self._thoughts))
 
     def last(

@@ -61,12 +61,10 @@ def check_schema(schema: dict[str, Any]) -> None:
     Raises:
         InvalidInputError: It is not; the message says where.
     """
-    from jsonschema import Draft202012Validator
     from jsonschema.exceptions import SchemaError
-    from jsonschema.validators import validator_for
 
     try:
-        validator_for(schema, default=Draft202012Validator).check_schema(schema)
+        _validator(schema).check_schema(schema)
     except SchemaError as error:
         where = "".join(f"[{part!r}]" for part in error.absolute_path)
         raise InvalidInputError(
@@ -84,12 +82,11 @@ def mistakes(value: Any, schema: dict[str, Any]) -> Iterator[str]:
         InvalidInputError: The schema refers to what it does not hold, or to itself without end, or
             has a pattern that is not one of Python's.
     """
-    from jsonschema import Draft202012Validator
-    from jsonschema.validators import extend, validator_for
+    from jsonschema.validators import extend
     from referencing import Registry
     from referencing.exceptions import Unresolvable
 
-    base = validator_for(schema, default=Draft202012Validator)
+    base = _validator(schema)
     nothing_else: Registry[Any] = Registry()  # a reference is never fetched
     validator = extend(  # type: ignore[no-untyped-call]
         base,
@@ -105,6 +102,14 @@ def mistakes(value: Any, schema: dict[str, Any]) -> Iterator[str]:
     except (Unresolvable, RecursionError, re.error) as error:
         msg = f"The schema cannot be followed: {type(error).__name__}: {error!s:.200}."
         raise InvalidInputError(msg) from error
+
+
+def _validator(schema: dict[str, Any]) -> Any:
+    """The class of `jsonschema` for the schema's own draft, else for the latest."""
+    from jsonschema import Draft202012Validator
+    from jsonschema.validators import validator_for
+
+    return validator_for(schema, default=Draft202012Validator)
 
 
 def _unless_nullable(check: Any) -> Any:

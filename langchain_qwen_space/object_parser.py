@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict
 from langchain_qwen_space import json_schema
 from langchain_qwen_space.errors import InvalidInputError
 from langchain_qwen_space.qwen import json_objects
+from langchain_qwen_space.qwen.reasoning import without_thoughts
 
 _MOST_MISTAKES = 10  # that are sent to the model; more would not help it
 
@@ -82,7 +83,7 @@ class ObjectParser(BaseTransformOutputParser[Any]):
         """Returns the object as far as it has come; None if there is nothing to show."""
         value = None
         if self.tool is None:
-            value = json_objects.so_far(_without_thoughts(message.text))
+            value = json_objects.so_far(without_thoughts(message.text))
         else:
             with suppress(json_objects.BrokenJSONError):
                 value = next(self._candidates(message), None)
@@ -98,7 +99,7 @@ class ObjectParser(BaseTransformOutputParser[Any]):
             yield from (call["args"] for call in message.tool_calls if call["name"] == self.tool)
             if message.invalid_tool_calls:
                 raise json_objects.BrokenJSONError("Its call is not valid JSON.")
-        for value in json_objects.find(_without_thoughts(message.text)):
+        for value in json_objects.find(without_thoughts(message.text)):
             yield value
             if value.keys() == {"name", "arguments"} and isinstance(value["arguments"], dict):
                 yield value["arguments"]  # written as a call
@@ -155,10 +156,6 @@ class _Growing:
         if value is not None and value != self._shown:
             self._shown = value
             yield value
-
-
-def _without_thoughts(text: str) -> str:
-    return text.rpartition("</think>")[2]
 
 
 def _explain(error: Exception) -> str:

@@ -128,6 +128,11 @@ class ThoughtSplitter:
             out.append(text)
 
 
+def without_thoughts(text: str) -> str:
+    """Returns what a whole answer says after its last `</think>`, where an object is looked for."""
+    return text.rpartition(_CLOSE)[2]
+
+
 def _undecided(text: str, tag: str) -> int:
     """Where the end of `text` begins that may still become `tag`."""
     at = text.rfind(tag[0], max(0, len(text) - len(tag) + 1))  # which stands nowhere else in a tag

@@ -290,7 +290,7 @@ BROKEN_XML = "<function=weather>\n<parameter=days>\n2\n</parameter>\n<parameter=
 
 
 @pytest.mark.parametrize("asynchronous", [False, True])
-@pytest.mark.parametrize("written", [BROKEN, BROKEN_XML])
+@pytest.mark.parametrize("written", [BROKEN, BROKEN_XML, f"<think>\nHm.\n</think>\n\n{BROKEN}"])
 async def test_a_call_that_cannot_be_used_is_asked_for_once_more(model, written, asynchronous):
     bound = model.bind_tools([weather])
     question = f"clumsy {written}"
