@@ -1,9 +1,6 @@
 """One agent program on Spaces that answer as the models of seven families do."""
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,21 +11,14 @@ from langchain_core.tools import tool
 
 from langchain_qwen_space import ChatQwenSpace
 from tests.integration_tests.families.app import MODELS, ROUNDS
+from tests.integration_tests.gradio_app import gradio_app
 
 
 @pytest.fixture(scope="module")
 def spaces() -> Iterator[list[str]]:
     """A chat with a choice of models, and one that has a switch for thinking."""
-    with subprocess.Popen(
-        [sys.executable, "-m", "tests.integration_tests.families.app"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "GRADIO_ANALYTICS_ENABLED": "False"},
-    ) as app:
-        assert app.stdout is not None
-        yield [f"http://127.0.0.1:{int(app.stdout.readline())}" for _ in range(2)]
-        app.communicate()
+    with gradio_app("tests.integration_tests.families.app", servers=2) as addresses:
+        yield addresses
 
 
 @pytest.fixture

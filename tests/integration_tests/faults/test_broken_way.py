@@ -4,9 +4,6 @@ Each Space answers one call at a time, so that a place that is not given back st
 """
 
 import asyncio
-import os
-import subprocess
-import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
@@ -34,8 +31,8 @@ from tests.integration_tests.faults.proxy import (
     stall,
     throttle,
 )
+from tests.integration_tests.gradio_app import gradio_app
 
-ROOT = Path(__file__).parents[3]
 FREED = 8.0  # seconds; only failures take as long
 
 
@@ -46,17 +43,8 @@ def space_url(request) -> Iterator[str]:
         with LocalSpace(answer, concurrency=1, pace=0) as space:
             yield space.url
         return
-    with subprocess.Popen(
-        [sys.executable, "-m", "tests.integration_tests.faults.app"],
-        cwd=ROOT,
-        env={**os.environ, "GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1"},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stdout is not None
-        yield f"http://127.0.0.1:{int(process.stdout.readline())}"
-        process.kill()
+    with gradio_app("tests.integration_tests.faults.app") as (address,):
+        yield address
 
 
 @pytest.fixture

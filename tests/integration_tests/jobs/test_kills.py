@@ -19,6 +19,7 @@ import pytest
 
 from tests.integration_tests.jobs.kills import (
     batch_command,
+    calls,
     counting_space,
     run_with_kills,
     write_prompts,
@@ -118,7 +119,7 @@ def test_a_killed_job_from_standard_input_names_the_files_that_it_resumes_with(t
     run.stdin.write(prompts)
     run.stdin.close()
     named = run.stderr.readline().split("resume with ")[1].split(" in place of - -.")[0]
-    while run.poll() is None and (not log.exists() or log.read_bytes().count(b"\n") < 8):
+    while run.poll() is None and calls(log) < 8:
         time.sleep(0.01)
     run.send_signal(signal.SIGKILL)
     assert run.wait() == -signal.SIGKILL

@@ -1,11 +1,7 @@
 """What is found on pages that say little, and what the advice of errors and warnings leads to."""
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,25 +9,16 @@ import pytest
 from langchain_qwen_space import ChatQwenSpace
 from langchain_qwen_space.errors import GenerationError, InvalidInputError, UnknownModelError
 from langchain_qwen_space.events import SpaceEvent, SystemInQuestionEvent
+from tests.integration_tests.gradio_app import gradio_app
 
-ROOT = Path(__file__).parents[3]
 TURNS = [("human", "What is a quokka?"), ("ai", "A marsupial."), ("human", "What does it eat?")]
 
 
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
     """The address below which the pages are."""
-    with subprocess.Popen(
-        [sys.executable, "-m", "tests.integration_tests.pages.app"],
-        cwd=ROOT,
-        env={**os.environ, "GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1"},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stdout is not None
-        yield f"http://127.0.0.1:{int(process.stdout.readline())}"
-        process.kill()
+    with gradio_app("tests.integration_tests.pages.app") as (address,):
+        yield address
 
 
 def model_of(url: str, page: str, **settings: Any) -> ChatQwenSpace:
