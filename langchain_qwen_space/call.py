@@ -35,7 +35,6 @@ from langchain_qwen_space.qwen import (
     vision,
 )
 from langchain_qwen_space.qwen.dialects import Dialect
-from langchain_qwen_space.qwen.reasoning import without_thoughts
 from langchain_qwen_space.qwen.tool_calls import BrokenCall
 from langchain_qwen_space.space.chat.endpoint import Endpoint
 from langchain_qwen_space.space.chat.reply import Thought
@@ -269,14 +268,15 @@ class ModelCall:
         forced = self._options.forced
         offered = {tool["function"]["name"]: tool["function"] for tool in self._tools}
         try:
-            values = list(json_objects.find(without_thoughts(text)))
+            values = list(json_objects.find(text))
         except json_objects.BrokenJSONError:
             return None
         if len(values) != 1:  # it could be read in more ways than one
             return None
         (value,) = values
-        if value.keys() == {"name", "arguments"} and value["name"] in offered:
-            name, args = str(value["name"]), value["arguments"]
+        name = value.get("name")
+        if value.keys() == {"name", "arguments"} and isinstance(name, str) and name in offered:
+            args = value["arguments"]
         elif forced or len(offered) == 1:
             name, args = forced or next(iter(offered)), value
         else:

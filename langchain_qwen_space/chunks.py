@@ -134,8 +134,11 @@ class AnswerChunks:
         return "".join(self._used)
 
     def accept(self, call: tuple[str, dict[str, Any]] | None) -> None:
-        """Take what an ended answer wrote without tags for the call that it had to make."""
-        if call is not None:
+        """Take what an ended answer wrote without tags for the call that it had to make.
+
+        Not of an answer that was cut off, whose rest might have taken it back.
+        """
+        if call is not None and self._finish_reason() != "length":
             name, args = call
             call_id = f"call_{secrets.token_hex(12)}"
             self._accepted = ToolCallPiece(0, call_id, name, json.dumps(args, ensure_ascii=False))

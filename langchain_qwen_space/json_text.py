@@ -7,7 +7,6 @@ from contextlib import suppress
 from typing import Any
 
 from langchain_qwen_space.qwen import json_objects
-from langchain_qwen_space.qwen.reasoning import without_thoughts
 
 _BEGUN = re.compile(r'\s*+(?:`{3,}+\w*+\s*+)?(?=\{\s*+["}])')
 _OUTSIDE_STRINGS = re.compile(r'["{}\[\]]')
@@ -49,7 +48,7 @@ class JSONText:
         """Returns what was held back."""
         text, self._held = self._held, ""
         with suppress(json_objects.BrokenJSONError):
-            for value in json_objects.find(without_thoughts(text)):
+            for value in json_objects.find(text):
                 if self._is_valid(value):
                     return json.dumps(value, ensure_ascii=False)
         return text

@@ -129,8 +129,15 @@ class ThoughtSplitter:
 
 
 def without_thoughts(text: str) -> str:
-    """Returns what a whole answer says after its last `</think>`, where an object is looked for."""
-    return text.rpartition(_CLOSE)[2]
+    """Returns the answer in a text, as far as it has come; a tag in a string of it is text."""
+    splitter = ThoughtSplitter()
+    answer: list[str] = []
+    for piece in (*splitter.feed(text), *splitter.finish()):
+        if isinstance(piece, ThoughtsEnd):
+            answer.clear()
+        elif isinstance(piece, str):
+            answer.append(piece)
+    return "".join(answer)
 
 
 def _undecided(text: str, tag: str) -> int:

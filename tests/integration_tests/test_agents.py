@@ -308,6 +308,29 @@ async def test_a_call_that_cannot_be_used_is_asked_for_once_more(model, written,
     assert message.usage_metadata["input_tokens"] > 2 * first.usage_metadata["input_tokens"]
 
 
+@pytest.mark.parametrize(
+    "written",
+    [
+        "{\"note\": \"<think>a</think> then {'city': 'Rome', 'days': 1}\"}",
+        '{"note": "<think>a</think> then {\\"city\\": \\"Rome\\", \\"days\\": 1}"}',
+        '<think>no</think>{"note": "after </think> comes {\\"city\\": \\"Rome\\", \\"days\\": 1}"}',
+        '{"name": ["weather"], "arguments": {}}',
+    ],
+)
+def test_what_a_string_or_a_strange_name_holds_is_no_call(space, written):
+    model = ChatQwenSpace(space=space.url, retry_tool_choice=False)
+    message = model.bind_tools([weather], tool_choice="weather").invoke(f"do {written}")
+    assert not message.tool_calls
+
+
+def test_json_that_max_tokens_cut_off_is_no_call(space):
+    model = ChatQwenSpace(space=space.url, retry_tool_choice=False, max_tokens=16)
+    written = '{"city": "Rome", "days": 1} is what I would never call, since it is wrong'
+    message = model.bind_tools([weather], tool_choice="weather").invoke(f"do {written}")
+    assert message.response_metadata["finish_reason"] == "length"
+    assert not message.tool_calls
+
+
 def test_an_agent_continues_after_a_call_that_cannot_be_used(model):
     agent = create_agent(model, [weather])
     messages = agent.invoke({"messages": [("human", f"clumsy Well.\n{BROKEN}")]})["messages"]

@@ -224,6 +224,17 @@ def test_objects_in_thoughts_do_not_count():
     assert reader(Cat).invoke(AIMessage(text)) == Cat(**TOM)
 
 
+@pytest.mark.parametrize("tool", [None, "Cat"])
+@pytest.mark.parametrize("opening", ["", "<think>hm</think>"])
+@pytest.mark.parametrize("name", ['a </think>b {"name": "Bo", "age": 1}', "a<think>b</think>c"])
+def test_a_tag_of_thoughts_in_a_string_is_text(name, opening, tool):
+    name = name if opening else name.replace("a </think>", "a <think></think>")
+    text = opening + json.dumps({"name": name, "age": 3})
+    assert reader(Cat, tool=tool).invoke(AIMessage(text)) == Cat(name=name, age=3)
+    (*_, last) = reader(Cat, tool=tool).transform(iter([AIMessage(text)]))
+    assert last == Cat(name=name, age=3)
+
+
 @pytest.mark.parametrize(
     ("message", "why"),
     [
