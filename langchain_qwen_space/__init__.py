@@ -4,8 +4,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from langchain_qwen_space.attachments import file_block
     from langchain_qwen_space.chat_models import ChatQwenSpace
+    from langchain_qwen_space.content_blocks import file_block
     from langchain_qwen_space.errors import QwenSpaceError
     from langchain_qwen_space.events import SpaceEvent
     from langchain_qwen_space.progress import QueueProgressCallbackHandler
@@ -29,7 +29,7 @@ _HOME = {
     "SpaceDescription": "space.chat.description",
     "SpaceEvent": "events",
     "aclose": "space.wire.pool",
-    "file_block": "attachments",
+    "file_block": "content_blocks",
 }
 
 

@@ -8,7 +8,7 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
-from langchain_qwen_space import attachments
+from langchain_qwen_space import content_blocks
 from langchain_qwen_space.attachments import Attachment, Files
 from langchain_qwen_space.errors import InvalidInputError
 
@@ -106,7 +106,7 @@ async def _with_bytes(session: aiohttp.ClientSession, file: Attachment) -> Attac
                     why = f"status {response.status}"
                     break
                 data = await _body(response)
-                return attachments.with_data(file, data, response.content_type)
+                return content_blocks.with_data(file, data, response.content_type)
         else:
             why = "too many redirects"
     except (aiohttp.ClientError, OSError, ValueError) as error:

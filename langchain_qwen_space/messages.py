@@ -18,7 +18,7 @@ from langchain_core.messages import (
     ToolMessage,
 )
 
-from langchain_qwen_space.attachments import KINDS
+from langchain_qwen_space.content_blocks import KINDS
 
 _TEXT = frozenset(["text", "text-plain", "input_text", "output_text"])
 

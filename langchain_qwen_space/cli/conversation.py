@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from langchain_qwen_space.attachments import file_block
 from langchain_qwen_space.cli.common import as_json
+from langchain_qwen_space.content_blocks import file_block
 from langchain_qwen_space.errors import InvalidInputError
 
 _FORMAT = "qwen-space conversation"

@@ -19,7 +19,7 @@ from langchain_core.messages import (
     ToolMessage,
 )
 
-from langchain_qwen_space import attachments
+from langchain_qwen_space import content_blocks
 from langchain_qwen_space.attachments import Attachment, Files
 from langchain_qwen_space.errors import InvalidInputError
 from langchain_qwen_space.qwen.dialects import QWEN2_5, Dialect
@@ -251,9 +251,9 @@ def _read(
         origin = f"{where} has a content block of type {kind!r} (number {number})"
         if kind in ("text", "text-plain") and isinstance(text, str):
             texts.append(text)
-        elif kind in attachments.KINDS:
+        elif kind in content_blocks.KINDS:
             if id(block) not in decoded:
-                decoded[id(block)] = attachments.read(block, origin)
+                decoded[id(block)] = content_blocks.read(block, origin)
             files.append(decoded[id(block)])
         elif kind not in skipped:
             raise InvalidInputError(

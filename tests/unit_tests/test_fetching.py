@@ -6,13 +6,13 @@ from ipaddress import ip_address
 
 import pytest
 
-from langchain_qwen_space import attachments, fetching
+from langchain_qwen_space import content_blocks, fetching
 from langchain_qwen_space.errors import InvalidInputError
 from tests.pictures import RED
 
 
 def picture(url, kind="image"):
-    return attachments.read({"type": kind, "url": url}, "messages[0] has a content block")
+    return content_blocks.read({"type": kind, "url": url}, "messages[0] has a content block")
 
 
 async def fetch(url, kind="image"):

@@ -82,12 +82,33 @@ def test_the_model_needs_nothing_of_what_is_built_on_it(above):
     assert not [module for module in MODEL if f"{module}.".startswith(f"{NAME}.{above}.")]
 
 
-@pytest.mark.parametrize(("floor", "other"), [("qwen", "space"), ("space", "qwen")])
-def test_what_qwen_writes_and_what_a_space_speaks_know_neither_each_other_nor_the_model(
-    floor, other
-):
-    unknown = {f"{NAME}.{name}" for name in (other, "chat_models", "call", "chunks", "options")}
+@pytest.mark.parametrize(
+    ("floor", "shared"),
+    [
+        ("qwen", {"errors", "attachments", "content_blocks"}),
+        ("space", {"errors", "attachments", "events", "transport"}),
+    ],
+)
+def test_what_qwen_writes_and_what_a_space_speaks_know_what_all_share_and_no_more(floor, shared):
+    allowed = {f"{NAME}.{name}" for name in (floor, *shared)}
     for module in MODULES:
         if f"{module}.".startswith(f"{NAME}.{floor}."):
             known = {".".join(name.split(".")[:2]) for name in below(module)}
-            assert not known & unknown, module
+            assert known <= allowed, module
+
+
+FLOORS = ["wire", "page", "chat", "routing"]  # of `space`, from the lowest
+
+
+def test_the_floors_of_a_space_know_those_below_them_only():
+    for number, floor in enumerate(FLOORS):
+        above = {f"{NAME}.space.{name}" for name in FLOORS[number + 1 :]}
+        for module in MODULES:
+            if f"{module}.".startswith(f"{NAME}.space.{floor}."):
+                known = {".".join(name.split(".")[:3]) for name in below(module)}
+                assert not known & above, module
+
+
+@pytest.mark.parametrize("shared", ["errors", "attachments", "events", "transport"])
+def test_what_all_share_knows_nothing_of_the_package_but_errors(shared):
+    assert below(f"{NAME}.{shared}") <= {f"{NAME}.{shared}", f"{NAME}.errors"}

@@ -4,7 +4,7 @@ import base64
 
 import pytest
 
-from langchain_qwen_space import attachments, file_block
+from langchain_qwen_space import content_blocks, file_block
 from langchain_qwen_space.errors import InvalidInputError
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 40
@@ -19,7 +19,7 @@ def b64(data):
 
 
 def read(block):
-    return attachments.read(block, "messages[0] has a content block")
+    return content_blocks.read(block, "messages[0] has a content block")
 
 
 def data_url(data, mime_type="image/png"):

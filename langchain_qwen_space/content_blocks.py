@@ -1,0 +1,253 @@
+"""Files that go with a message: content blocks of LangChain, OpenAI and others -> `Attachment`."""
+
+import mimetypes
+import re
+from base64 import b64encode
+from binascii import a2b_base64
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote_to_bytes, urlsplit
+
+from langchain_qwen_space.attachments import Attachment
+from langchain_qwen_space.errors import InvalidInputError
+
+KINDS = frozenset(
+    [
+        *("image", "image_url", "input_image", "audio", "audio_url", "input_audio", "video"),
+        *("video_url", "media", "file", "input_file", "document", "text-plain"),
+    ]
+)
+"""The types of content blocks that may hold a file."""
+
+_SUFFIXES = {  # where Python knows none, or an unusual one first
+    "audio/mpeg": ".mp3",
+    "audio/mp3": ".mp3",
+    "audio/mp4": ".m4a",
+    "audio/ogg": ".ogg",
+    "audio/wav": ".wav",
+    "audio/flac": ".flac",
+    "image/heic": ".heic",
+    "image/jpeg": ".jpg",
+    "text/plain": ".txt",
+    "video/quicktime": ".mov",
+}
+_STARTS = (
+    (b"\x89PNG\r\n\x1a\n", "image/png"),
+    (b"\xff\xd8\xff", "image/jpeg"),
+    (b"GIF87a", "image/gif"),
+    (b"GIF89a", "image/gif"),
+    (b"II*\0", "image/tiff"),
+    (b"MM\0*", "image/tiff"),
+    (b"%PDF-", "application/pdf"),
+    (b"ID3", "audio/mpeg"),
+    (b"fLaC", "audio/flac"),
+    (b"OggS", "audio/ogg"),
+    (b"\x1aE\xdf\xa3", "video/webm"),
+)
+_RIFF = {b"WEBP": "image/webp", b"WAVE": "audio/wav", b"AVI ": "video/x-msvideo"}
+_BRANDS = {  # of ISO media files; any other is MP4
+    b"avif": "image/avif",
+    b"heic": "image/heic",
+    b"mif1": "image/heic",
+    b"M4A ": "audio/mp4",
+    b"qt  ": "video/quicktime",
+}
+_UNKNOWN = "application/octet-stream"
+_MAIN = ("image", "audio", "video")
+_URLS = ("image_url", "audio_url", "video_url", "file_url")
+_EITHER = ("audio/ogg", "video/webm", "video/mp4")  # containers of sound as well as of video
+_FORMATS = {kind for _, kind in _STARTS} | {*_RIFF.values(), *_BRANDS.values(), "video/mp4"}
+
+
+def file_block(path: str | Path) -> dict[str, Any]:
+    """The content block of a file on this machine, for a message.
+
+    Returns:
+        A standard block of LangChain: `image`, `audio`, `video` or `file`, with the bytes as base64.
+
+    Raises:
+        OSError: The file cannot be read.
+    """
+    path = Path(path)
+    data = path.read_bytes()
+    mime_type = sniff(data) or mimetypes.guess_type(path.name)[0] or _UNKNOWN
+    kind = mime_type.partition("/")[0]
+    return {
+        "type": kind if kind in ("image", "audio", "video") else "file",
+        "base64": b64encode(data).decode(),
+        "mime_type": mime_type,
+        "extras": {"filename": path.name},
+    }
+
+
+def read(block: Mapping[str, Any], origin: str) -> Attachment:
+    """The file that a content block holds.
+
+    Understood are LangChain's standard blocks of both versions, OpenAI's (`image_url`,
+    `input_audio`, `file`, and those of its Responses API), Anthropic's and Google's. Data URLs are
+    taken for the bytes that they hold.
+
+    Args:
+        block: A block whose type is among `KINDS`.
+        origin: As `Attachment.origin`.
+
+    Raises:
+        InvalidInputError: It holds an id, or no bytes and no URL, or bytes of another type.
+    """
+    kind = str(block.get("type"))
+    given = _flat(block)
+    data, url = _first(given, "base64", "data", "file_data"), _first(given, "url", "file_uri")
+    mime_type = str(_first(given, "mime_type", "media_type") or "").partition(";")[0].lower()
+    if data is None and (text := given.get("text")) is not None:  # Anthropic's text document
+        data, mime_type = str(text).encode(errors="replace"), mime_type or "text/plain"
+    for value in (data, url):
+        if isinstance(value, str) and value[:5].lower() == "data:":
+            data, stated = _data_url(value, origin)
+            mime_type, url = mime_type or stated, None
+    if data is None and url is None:
+        what = "an id of a file" if _first(given, "file_id", "id") else "no bytes and no URL"
+        raise InvalidInputError(
+            f"{origin} with {what}, which a Space cannot read: give the file as base64 or by its URL."
+        )
+    name = _first(given, "filename", "file_name", "title")
+    name = name if isinstance(name, str) else ""
+    if not mime_type and isinstance(given.get("format"), str):
+        mime_type = f"{_main(kind) or 'application'}/{given['format'].lower()}"
+    if data is None:
+        url = _checked_url(url, origin)
+        name = name or Path(urlsplit(url).path).name
+        mime_type = mime_type or mimetypes.guess_type(name)[0] or ""
+    else:
+        data = data if isinstance(data, bytes) else _decoded(data, origin)
+        mime_type = _real_type(data, mime_type or mimetypes.guess_type(name)[0] or "", kind, origin)
+    if not mime_type:
+        mime_type = f"{main}/*" if (main := _main(kind)) else _UNKNOWN
+    return Attachment(_named(name, mime_type), mime_type, origin, data, url)
+
+
+def with_data(file: Attachment, data: bytes, mime_type: str) -> Attachment:
+    """A file that was named by its URL, with its bytes.
+
+    Args:
+        file: The file.
+        data: Its bytes.
+        mime_type: Its type by the server that gave it, which counts where nothing else is known.
+
+    Raises:
+        InvalidInputError: It is empty, or of another kind than its block says.
+    """
+    kind, stated = "file", file.mime_type
+    if stated == _UNKNOWN:
+        stated = mime_type
+    elif stated.endswith("/*"):
+        kind = stated.removesuffix("/*")
+        stated = mime_type if mime_type.startswith(f"{kind}/") else ""
+    real = _real_type(data, stated, kind, file.origin) or mime_type or _UNKNOWN
+    if kind in _MAIN and not real.startswith(f"{kind}/"):
+        raise InvalidInputError(f"{file.origin} that is said to be {kind}, but it is {real}.")
+    return replace(file, name=_named(file.name, real), mime_type=real, data=data)
+
+
+def sniff(data: bytes) -> str | None:
+    """The type that a file's first bytes show, or None."""
+    for start, mime_type in _STARTS:
+        if data.startswith(start):
+            return mime_type
+    if data[:4] == b"RIFF":
+        return _RIFF.get(data[8:12])
+    if data[4:8] == b"ftyp":
+        return _BRANDS.get(data[8:12], "video/mp4")
+    if data[:1] == b"\xff" and len(data) > 1 and data[1] & 0xE6 == 0xE2:
+        return "audio/mpeg"  # a frame of layer III without tags before it
+    return None
+
+
+def _flat(block: Mapping[str, Any]) -> dict[str, Any]:
+    """What a block says, wherever in it that stands."""
+    given: dict[str, Any] = dict(block)
+    for key in ("metadata", "extras", "source", "file", "input_audio", *_URLS):
+        inner = block.get(key)
+        if isinstance(inner, Mapping):
+            given.update({name: value for name, value in inner.items() if name != "type"})
+        elif isinstance(inner, str) and key in _URLS:
+            given["url"] = inner
+    return given
+
+
+def _first(given: Mapping[str, Any], *names: str) -> Any:
+    return next((given[name] for name in names if given.get(name)), None)
+
+
+def _data_url(url: str, origin: str) -> tuple[bytes, str]:
+    head, comma, body = url[5:].partition(",")
+    if not comma:
+        raise InvalidInputError(f"{origin} with a data URL that has no comma and so no data.")
+    mime_type, *parameters = head.lower().split(";")
+    if "base64" in (parameter.strip() for parameter in parameters):
+        return _decoded(body, origin), mime_type.strip()
+    return unquote_to_bytes(body), mime_type.strip()
+
+
+def _decoded(data: object, origin: str) -> bytes:
+    """The bytes of base64, in either alphabet, with or without blanks and padding."""
+    if isinstance(data, str):
+        with suppress(ValueError):
+            return a2b_base64(data, strict_mode=True)  # without a copy of the text
+        text = re.sub(r"\s", "", data).rstrip("=").replace("-", "+").replace("_", "/")
+        with suppress(ValueError):
+            return a2b_base64(text + "=" * (-len(text) % 4), strict_mode=True)
+    raise InvalidInputError(f"{origin} whose data is not valid base64.")
+
+
+def _checked_url(url: object, origin: str) -> str:
+    try:
+        parts = urlsplit(url) if isinstance(url, str) else None
+        if parts is not None and parts.scheme in ("http", "https") and parts.hostname:
+            return str(url)
+    except ValueError:
+        pass
+    raise InvalidInputError(
+        f"{origin} with {str(url)[:100]!r}, which is not an http or https URL. Read a file on this "
+        "machine with file_block(path)."
+    )
+
+
+def _real_type(data: bytes, stated: str, kind: str, origin: str) -> str:
+    """The type of the bytes, which is the stated one where they do not show it.
+
+    Raises:
+        InvalidInputError: There are none, or they are not of the kind that was stated.
+    """
+    if not data:
+        raise InvalidInputError(f"{origin} that is empty.")
+    found = sniff(data)
+    main = stated.partition("/")[0] or _main(kind)
+    if found is None:
+        if stated in _FORMATS:
+            msg = f"{origin} that is said to be {stated}, but its bytes are not. Is the file whole?"
+            raise InvalidInputError(msg)
+        return stated
+    if found in _EITHER and main in ("audio", "video"):
+        return stated or f"{main}/{found.partition('/')[2]}"
+    if main in _MAIN and main != found.partition("/")[0]:
+        msg = f"{origin} that is said to be {stated or main}, but its bytes are {found}."
+        raise InvalidInputError(msg)
+    return found
+
+
+def _main(kind: str) -> str:
+    """The first part of the type that a block's type promises, or an empty string."""
+    return next((main for main in _MAIN if kind.removeprefix("input_").startswith(main)), "")
+
+
+def _named(name: str, mime_type: str) -> str:
+    """The name, with a suffix of the type's kind: Gradio judges files by it."""
+    name = name.replace("\\", "/").rpartition("/")[2].strip() or "file"
+    name = name.encode(errors="replace").decode()  # half a character cannot be sent
+    guessed = mimetypes.guess_type(name)[0] or ""
+    if mime_type == _UNKNOWN or guessed.partition("/")[0] == mime_type.partition("/")[0]:
+        return name
+    return name + (_SUFFIXES.get(mime_type) or mimetypes.guess_extension(mime_type) or "")
