@@ -18,7 +18,7 @@ from langchain_qwen_space.api.problems import Problem, problem_of
 from langchain_qwen_space.api.requests import read_request
 from langchain_qwen_space.chat_models import ChatQwenSpace
 from langchain_qwen_space.errors import InvalidInputError, QwenSpaceError
-from langchain_qwen_space.qwen.models import canonical_name, family_of_space
+from langchain_qwen_space.qwen.models import canonical_name, family_of_space, match_model
 
 
 def app(
@@ -83,14 +83,16 @@ def app(
 
     own_names = {model.space} if isinstance(model.space, str) else {*model.space}
 
-    async def offered() -> list[dict[str, Any]]:
-        listed = await model.alist_models()
-        family = family_of_space(model.space if isinstance(model.space, str) else "", listed)
-        names = [canonical_name(name, family) for name in listed]
-        return [
-            {"id": name, "object": "model", "created": 0, "owned_by": "qwen-space"}
-            for name in names or sorted(own_names)
-        ]
+    async def offered() -> tuple[dict[str, str], str | None]:
+        """The names that the Space's choices are listed by, and the family of short names (`32B`)."""
+        choices = await model.alist_models()
+        family = family_of_space(model.space if isinstance(model.space, str) else "", choices)
+        names = {}
+        for choice in choices:
+            name = canonical_name(choice, family)
+            # Two owners may offer a model of one name, which then means neither.
+            names[choice] = name if match_model(name, choices, family) == choice else choice
+        return names, family
 
     async def create_completion(request: Request) -> Response:
         check_caller(request)
@@ -104,15 +106,19 @@ def app(
 
     async def list_models(request: Request) -> Response:
         check_caller(request)
-        return _json({"object": "list", "data": await offered()})
+        names, _ = await offered()
+        listed = [_model(name) for name in names.values() or sorted(own_names)]
+        return _json({"object": "list", "data": listed})
 
     async def retrieve_model(request: Request) -> Response:
         check_caller(request)
         name = request.path_params["name"]
-        for one in await offered():
-            if one["id"] in (name, canonical_name(name)):
-                return _json(one)
-        raise Problem(404, f"The model {name!r:.100} does not exist.", code="model_not_found")
+        names, family = await offered()
+        if not names and name in own_names:
+            return _json(_model(name))
+        if (choice := match_model(name, list(names), family)) is None:
+            raise Problem(404, f"The model {name!r:.100} does not exist.", code="model_not_found")
+        return _json(_model(names[choice]))
 
     async def health(_: Request) -> Response:
         return _json({"status": "ok"})
@@ -158,6 +164,10 @@ async def _body(request: Request, limit: int) -> bytes:
     except ClientDisconnect:
         raise Problem(400, "The body broke off.") from None
     return bytes(body)
+
+
+def _model(name: str) -> dict[str, Any]:
+    return {"id": name, "object": "model", "created": 0, "owned_by": "qwen-space"}
 
 
 def _json(value: Any) -> Response:

@@ -1,6 +1,7 @@
 """Who may call the server: keys, origins, bodies, and the application in another one."""
 
 import hmac
+import json
 import logging
 
 import httpx
@@ -11,7 +12,7 @@ from langchain_qwen_space import ChatQwenSpace
 from langchain_qwen_space.api import app, application
 from langchain_qwen_space.errors import InvalidInputError
 from tests.unit_tests.api.callers import COMPLETIONS, SCOPE, client_of, post, question, server_for
-from tests.unit_tests.faults.server import page
+from tests.unit_tests.faults.server import CONFIG, page, reply
 
 KEYS = ["a-first-key", "schlüssel"]
 PAGE = "https://chat.example"
@@ -142,6 +143,45 @@ async def test_a_space_without_a_choice_is_the_model_that_is_listed_and_taken(sp
         assert listed["id"] == space.url
         assert (await client.get(f"/v1/models/{space.url}")).json() == listed
     assert (await post(server, question(model=listed["id"]))).status_code == 200
+
+
+def offering(*choices):
+    """A Space's page with a choice of models."""
+    dropdown = {
+        "id": 3,
+        "type": "dropdown",
+        "props": {"label": "Model", "choices": [[c, c] for c in choices], "value": choices[0]},
+    }
+    dependency = {**CONFIG["dependencies"][0], "inputs": [1, 2, 3]}
+    config = {"components": [*CONFIG["components"], dropdown], "dependencies": [dependency]}
+    return reply(json.dumps({**CONFIG, **config}))
+
+
+@pytest.mark.parametrize(
+    ("choices", "name", "id_"),
+    [
+        (["Qwen3-32B", "Qwen3-8B"], "32B", "qwen3-32b"),
+        (["Qwen3-32B", "Qwen3-8B"], "Qwen/Qwen3-8B", "qwen3-8b"),
+        (["Qwen2.5-Coder-32B-Instruct", "Coder-7B"], "32B", "qwen2.5-coder-32b-instruct"),
+        (["72B", "7B"], "72B", "qwen2.5-72b-instruct"),
+        (["one/Qwen3-8B", "other/Qwen3-8B"], "other/Qwen3-8B", "other/Qwen3-8B"),
+    ],
+)
+async def test_a_listed_model_is_found_by_the_names_that_a_completion_takes(
+    space, choices, name, id_
+):
+    space.on("config", offering(*choices))
+    server = server_for(space)
+    async with client_of(server) as client:
+        listed = (await client.get("/v1/models")).json()["data"]
+        assert len({model["id"] for model in listed}) == len(choices)
+        assert (await client.get(f"/v1/models/{name}")).json()["id"] == id_
+        assert (await client.get("/v1/models/1B")).status_code == 404
+        for model in listed:
+            assert (await client.get(f"/v1/models/{model['id']}")).json() == model
+    for taken in (name, *(model["id"] for model in listed)):
+        assert (await post(server, question(model=taken))).status_code == 200
+    assert (await post(server, question(model="1B"))).status_code == 404
 
 
 async def test_a_space_that_fails_is_an_error_of_the_list_of_models_too(space):
