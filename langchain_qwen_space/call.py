@@ -342,7 +342,7 @@ class ModelCall:
             models.dialect(model, options.dialect),
             None if "system" in endpoint.roles and not own else own,
         )
-        if not any(message.type == "system" for message in messages):
+        if "system" not in endpoint.roles and not any(m.type == "system" for m in messages):
             prompt = replace(prompt, system=prompt.system.lstrip("\n"))
         prompt = replace(prompt, files=files)
         self._check_length(prompt, counter, model)

@@ -12,6 +12,7 @@ _LOOKAHEAD = 64  # characters of blank space in which a body is waited for
 _BODY = re.compile(r"""\s{0,64}(?:\{\s{0,64}["'}]|\[\s{0,64}\{|`{3}|<function=|<tool_call>)""")
 _BODY_BEGUN = re.compile(r"\s{0,64}(?:\{\s{0,64}|\[\s{0,64}|`{0,2}|</?[a-z_]*)\Z")
 _PARAMETERS = re.compile(r"\s{0,64}(?:<parameter=|</function>)")
+_PARAMETERS_BEGUN = re.compile(r"\s{0,64}(?:</?[a-z]*)?\Z")
 _NAME = re.compile(r"<function=[^<>\s]{1,256}>")
 _NAME_BEGUN = re.compile(r"<function=[^<>\s]{0,256}\Z")
 
@@ -41,7 +42,7 @@ def tag_in_text(text: str, at: int, *, begins_line: bool) -> Tag:
     if text.startswith(OPEN, at):
         return _opens(text, at + len(OPEN), _BODY, _BODY_BEGUN, Tag.OPEN, begins_line)
     if name := _NAME.match(text, at):
-        return _opens(text, name.end(), _PARAMETERS, _BODY_BEGUN, Tag.FUNCTION, begins_line)
+        return _opens(text, name.end(), _PARAMETERS, _PARAMETERS_BEGUN, Tag.FUNCTION, begins_line)
     begun = is_begun(text, at) or _NAME_BEGUN.match(text, at)
     return Tag.UNDECIDED if begun else Tag.NONE
 

@@ -200,7 +200,7 @@ def _exact(message: BaseMessage, text: str) -> str:
 def _reasoning(message: BaseMessage) -> str | None:
     """The thoughts that are apart from a message's text."""
     thoughts = message.additional_kwargs.get("reasoning_content")
-    return thoughts if isinstance(thoughts, str) and thoughts else None
+    return thoughts if isinstance(thoughts, str) else None
 
 
 def _calls(message: AIMessage) -> list[Mapping[str, Any] | str]:

@@ -13,7 +13,7 @@ DEFAULT_SYSTEM = "You are Qwen, created by Alibaba Cloud. You are a helpful assi
 
 QWEN2_5 = Hermes(DEFAULT_SYSTEM, thoughts="text")
 QWEN3 = Hermes(thoughts="in tool loops")
-QWQ = Hermes(thoughts="dropped")
+QWQ = Hermes("", thoughts="dropped")
 OLDER = Hermes("You are a helpful assistant.", thoughts="text")
 """Of Qwen2, and of the models that see pictures before Qwen3."""
 UNKNOWN = Hermes()

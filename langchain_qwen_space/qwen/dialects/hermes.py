@@ -29,7 +29,8 @@ class Hermes(Dialect):
     """The dialect of Qwen2.5, Qwen3 and QwQ.
 
     Attributes:
-        default_system: The system text where nobody wrote one.
+        default_system: The system text where nobody wrote one; None is none at all. An empty one
+            leaves the blank line before the tools.
         thoughts: What becomes of thoughts in the history. "text": nothing, the template does not
             know them. "dropped": they are left out. "in tool loops": those after the last question
             stay. "in tool loops, tagged": so too, but only a block that opens the text is one, as
@@ -38,29 +39,34 @@ class Hermes(Dialect):
 
     name = "hermes"
 
-    default_system: str = ""
+    default_system: str | None = None
     thoughts: Literal["text", "dropped", "in tool loops", "in tool loops, tagged"] = (
         "in tool loops, tagged"
     )
 
     def system(self, text: str | None, tools: Tools) -> str:
         """See `Dialect`."""
+        text = self.default_system if text is None else text
         section = tools_section(tools)
-        if text is None and not self.default_system:
-            return section.removeprefix("\n\n")
-        return (self.default_system if text is None else text) + section
+        return section.removeprefix("\n\n") if text is None else text + section
 
     def assistant(
         self, text: str, reasoning: str | None, calls: Calls, *, after_query: bool
     ) -> str:
         """See `Dialect`."""
+        if self.thoughts == "dropped":
+            # A turn of nothing but thoughts keeps the newline between its text and its calls.
+            rest = text.rpartition("</think>")[2].lstrip("\n")
+            return _with_calls(rest, calls, newline=bool(text))
         tagged = text.lstrip().startswith("<think>") or reasoning is not None
-        if self.thoughts != "text" and (tagged or self.thoughts != "in tool loops, tagged"):
-            thoughts, text = split_thoughts(text, reasoning)
-            if after_query and thoughts and self.thoughts != "dropped":
-                stripped, rest = thoughts.strip("\n"), text.lstrip("\n")
-                text = f"<think>\n{stripped}\n</think>\n\n{rest}"
-        return render_tool_calls(text, calls)
+        if self.thoughts == "text" or not (tagged or self.thoughts == "in tool loops"):
+            return render_tool_calls(text, calls)
+        thoughts, said = split_thoughts(text, reasoning)
+        turn = said
+        if after_query and thoughts:
+            stripped, rest = thoughts.strip("\n"), said.lstrip("\n")
+            turn = f"<think>\n{stripped}\n</think>\n\n{rest}"
+        return _with_calls(turn, calls, newline=bool(said))
 
 
 def tools_section(tools: Tools) -> str:
@@ -83,11 +89,15 @@ def render_tool_calls(content: str, calls: Calls) -> str:
     Raises:
         InvalidInputError: Arguments hold something that JSON cannot hold.
     """
-    blocks = [
+    return _with_calls(content, calls, newline=bool(content))
+
+
+def _with_calls(text: str, calls: Calls, *, newline: bool) -> str:
+    blocks = "\n".join(
         call if isinstance(call, str) else f"<tool_call>\n{_call(call)}\n</tool_call>"
         for call in calls
-    ]
-    return "\n".join(filter(None, [content, *blocks]))
+    )
+    return f"{text}\n{blocks}" if blocks and newline else text + blocks
 
 
 def _call(call: Mapping[str, Any]) -> str:

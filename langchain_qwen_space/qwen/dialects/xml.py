@@ -59,7 +59,8 @@ class Qwen3Coder(Dialect):
         self, text: str, reasoning: str | None, calls: Calls, *, after_query: bool
     ) -> str:
         """See `Dialect`."""
-        return _with_calls(text.strip(), calls) if calls else text
+        said = text.strip()
+        return _with_calls(said, calls, blank_line=bool(said)) if calls else text
 
     def result(self, text: str) -> str:
         """See `Dialect`."""
@@ -88,19 +89,18 @@ class Qwen35(Dialect):
         self, text: str, reasoning: str | None, calls: Calls, *, after_query: bool
     ) -> str:
         """See `Dialect`."""
-        thoughts, text = split_thoughts(text.strip(), reasoning)
-        if after_query:
-            text = f"<think>\n{thoughts.strip()}\n</think>\n\n{text}"
-        return _with_calls(text, calls)
+        thoughts, said = split_thoughts(text.strip(), reasoning)
+        turn = f"<think>\n{thoughts.strip()}\n</think>\n\n{said}" if after_query else said
+        return _with_calls(turn, calls, blank_line=bool(said.strip()))
 
     def result(self, text: str) -> str:
         """See `Dialect`."""
         return super().result(text.strip())
 
 
-def _with_calls(text: str, calls: Calls) -> str:
+def _with_calls(text: str, calls: Calls, *, blank_line: bool) -> str:
     blocks = "\n".join(call if isinstance(call, str) else _call(call) for call in calls)
-    return f"{text}\n\n{blocks}" if blocks and text.strip() else text + blocks
+    return f"{text}\n\n{blocks}" if blocks and blank_line else text + blocks
 
 
 def _call(call: Mapping[str, Any]) -> str:
