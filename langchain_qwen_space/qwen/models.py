@@ -13,15 +13,14 @@ from langchain_qwen_space.qwen.dialects import Dialect
 
 @dataclass(frozen=True, slots=True)
 class _Model:
-    """What is known of a model, from its card (https://huggingface.co/Qwen).
+    """What is known of a model; `_models` names the source of each number.
 
     Attributes:
         context: The context window in tokens, prompt and answer together. Where the card gives one
             without and one with YaRN, the larger: what a Space set up cannot be seen from outside,
             and no prompt that it may accept is to be refused here.
-        output: The longest answer that the card recommends, None where it says nothing. For Math,
-            both are those of Alibaba Cloud's own service (https://help.aliyun.com/model-studio).
-        thinks: Whether it thinks; "switched": as `/think` and `/no_think` in a prompt say.
+        output: The longest answer that the source recommends, None where it says nothing.
+        thinks: Whether it can think; "switched": as `/think` and `/no_think` in a prompt say.
         sees: Whether it reads pictures and videos.
     """
 
@@ -35,34 +34,54 @@ _1M, _256K, _128K, _32K = 1_010_000, 262_144, 131_072, 32_768
 
 
 def _models() -> Iterator[tuple[str, _Model]]:
+    # "The card" is https://huggingface.co/Qwen/NAME, Alibaba Cloud is the list of models below
+    # https://help.aliyun.com/zh/model-studio; both as of 2026.
+    # The card: "Full 131,072 tokens and generation 8192 tokens", of small models "Full 32,768". Of
+    # Coder models it gives the context alone; their output is Alibaba Cloud's (user-guide/qwen-coder).
     for size in ("7b", "14b", "32b", "72b", "coder-7b", "coder-14b", "coder-32b"):
         yield f"qwen2.5-{size}-instruct", _Model(_128K, 8_192)
     for size in ("0.5b", "1.5b", "3b", "coder-0.5b", "coder-1.5b", "coder-3b"):
         yield f"qwen2.5-{size}-instruct", _Model(_32K, 8_192)
+    # Alibaba Cloud: user-guide/math-language-model.
     for size in ("1.5b", "7b", "72b"):
         yield f"qwen2.5-math-{size}-instruct", _Model(4_096, 3_072)
+    # The card: "Full 1,010,000 tokens and generation 8192 tokens".
     for size in ("7b", "14b"):
         yield f"qwen2.5-{size}-instruct-1m", _Model(_1M, 8_192)
+    # Alibaba Cloud; `max_position_embeddings` in config.json is 128,000.
     for size in ("3b", "7b", "32b", "72b"):
         yield f"qwen2.5-vl-{size}-instruct", _Model(_128K, sees=True)
+    # The cards: "Full 32,768 tokens" and "Full 131,072 tokens".
     yield "qwq-32b-preview", _Model(_32K, thinks=True)
     yield "qwq-32b", _Model(_128K, thinks=True)
+    # The card: 32,768 tokens, of the larger ones "131,072 tokens with YaRN"; 38,912 are suggested for
+    # hard problems.
     for size in ("0.6b", "1.7b"):
         yield f"qwen3-{size}", _Model(_32K, 38_912, thinks="switched")
     for size in ("4b", "8b", "14b", "32b", "30b-a3b", "235b-a22b"):
         yield f"qwen3-{size}", _Model(_128K, 38_912, thinks="switched")
+    # The card: "262,144 natively", of the larger ones "extendable to 1,010,000"; 16,384 are adequate
+    # for Instruct models, 81,920 are suggested for hard problems to Thinking ones.
     for size, context in (("4b", _256K), ("30b-a3b", _1M), ("235b-a22b", _1M)):
         yield f"qwen3-{size}-instruct-2507", _Model(context, 16_384)
         yield f"qwen3-{size}-thinking-2507", _Model(context, 81_920, thinks=True)
+    # The card: "256K tokens, extendable up to 1M tokens using Yarn"; 65,536 are suggested.
     for size in ("30b-a3b", "480b-a35b"):
         yield f"qwen3-coder-{size}-instruct", _Model(_1M, 65_536)
+    # The card: "262,144 natively"; 65,536 in its examples.
     yield "qwen3-coder-next", _Model(_256K, 65_536)
+    # The card: "262,144 natively and extensible up to 1,010,000 tokens"; outputs as of the 2507 models.
     yield "qwen3-next-80b-a3b-instruct", _Model(_1M, 16_384)
     yield "qwen3-next-80b-a3b-thinking", _Model(_1M, 81_920, thinks=True)
+    # The card: "Native 256K context, expandable to 1M".
     for size in ("2b", "4b", "8b", "32b", "30b-a3b", "235b-a22b"):
         yield f"qwen3-vl-{size}-instruct", _Model(_1M, sees=True)
         yield f"qwen3-vl-{size}-thinking", _Model(_1M, thinks=True, sees=True)
-    for size in ("0.8b", "2b", "4b", "9b", "27b", "35b-a3b", "122b-a10b", "397b-a17b"):
+    # The card: "262,144 natively", without more for the two smallest, which do not think unless they
+    # are asked to, else "extensible up to 1,010,000"; 81,920 are suggested for hard problems.
+    for size in ("0.8b", "2b"):
+        yield f"qwen3.5-{size}", _Model(_256K, 81_920, thinks=True, sees=True)
+    for size in ("4b", "9b", "27b", "35b-a3b", "122b-a10b", "397b-a17b"):
         yield f"qwen3.5-{size}", _Model(_1M, 81_920, thinks=True, sees=True)
 
 
@@ -229,7 +248,9 @@ def _dialect(name: str | None) -> Dialect:
         return dialects.NAMED["qwen3.5"]
     if number >= 3:
         return dialects.NAMED["qwen3-coder"] if kind == "coder" else dialects.QWEN3
-    return dialects.QWEN2_5 if number == 2.5 and kind != "vl" else dialects.OLDER
+    if number < 2.5 or kind == "vl":
+        return dialects.OLDER
+    return dialects.MATH if kind == "math" else dialects.QWEN2_5
 
 
 def profile(name: str, family: str | None = None) -> ModelProfile | None:

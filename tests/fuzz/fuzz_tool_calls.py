@@ -16,6 +16,7 @@ with atheris.instrument_imports(include=["langchain_qwen_space"]):
 
 from langchain_core.utils.json import parse_partial_json
 
+from langchain_qwen_space.qwen.parameters import Tools
 from tests.fuzz.runner import fuzz
 
 TAGS = ("<tool_call>", "</tool_call>")
@@ -54,7 +55,7 @@ SCRAPS = (
     "\u2028",
     "\u00a0",
 )
-TOOLS = {"f": {"properties": {"a": {"type": "array"}, "b": {"type": "integer"}}}}
+TOOLS: Tools = {"f": {"properties": {"a": {"type": "array"}, "b": {"type": "integer"}}}}
 # What may be no text, or begins a call without tags.
 MARKS = re.compile(r"<tool_|</tool_|<function=|\A\s*(?:<tools>\s*)?(?:`|\[|\{)")
 ASCII = 128
@@ -67,9 +68,11 @@ def text_of(data: bytes) -> str:
     return "".join([chr(byte) if byte < ASCII else SCRAPS[byte % len(SCRAPS)] for byte in data])
 
 
-def parse(fragments: list[str], *, withhold: bool, single: bool) -> tuple[str, str, CALLS]:
+def parse(
+    fragments: list[str], *, withhold: bool, single: bool, tools: Tools = TOOLS
+) -> tuple[str, str, CALLS]:
     """The text, the text withheld and the calls that the pieces add up to."""
-    parser = ToolCallParser(TOOLS, withhold_prose=withhold, single=single)
+    parser = ToolCallParser(tools, withhold_prose=withhold, single=single)
     text: list[str] = []
     names: list[str | None] = []
     parts: list[list[str]] = []

@@ -1,6 +1,6 @@
 """What the harnesses share, and the command that runs them one after the other.
 
-    python -m tests.fuzz.runner [--runs N] [--seed N] [--corpus FOLDER] [sse] [tool_calls] [reply]
+    python -m tests.fuzz.runner [--runs N] [--seed N] [--corpus FOLDER] [sse] [tool_calls] [answer] [reply]
 
 Each harness also runs by itself, with libFuzzer's own options: `python -m tests.fuzz.fuzz_sse
 -runs=100000`. A harness ends at the first failure and leaves its input in a file `crash-…`, which
@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-LONGEST_INPUT = {"sse": 96, "tool_calls": 20, "reply": 24}
+LONGEST_INPUT = {"sse": 96, "tool_calls": 20, "answer": 24, "reply": 24}
 """Bytes: what is wrong is wrong in little, and little is fast. The harnesses expand theirs."""
 HANG = 5  # seconds that one input may take
 MOST_MEMORY = 1024  # MB: none of the harnesses needs a quarter of it

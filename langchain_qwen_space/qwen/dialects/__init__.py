@@ -12,6 +12,10 @@ from langchain_qwen_space.qwen.dialects.xml import Qwen3Coder, Qwen35
 DEFAULT_SYSTEM = "You are Qwen, created by Alibaba Cloud. You are a helpful assistant."
 
 QWEN2_5 = Hermes(DEFAULT_SYSTEM, thoughts="text")
+MATH = Hermes(
+    "Please reason step by step, and put your final answer within \\boxed{}.", thoughts="text"
+)
+"""Of Qwen2.5-Math."""
 QWEN3 = Hermes(thoughts="in tool loops")
 QWQ = Hermes("", thoughts="dropped")
 OLDER = Hermes("You are a helpful assistant.", thoughts="text")
@@ -21,4 +25,14 @@ UNKNOWN = Hermes()
 NAMED: Mapping[str, Dialect] = {one.name: one for one in (Qwen3Coder(), Qwen35())}
 """The dialects besides Hermes, of which each family of models has a variant."""
 
-__all__ = ["DEFAULT_SYSTEM", "NAMED", "OLDER", "QWEN2_5", "QWEN3", "QWQ", "UNKNOWN", "Dialect"]
+__all__ = [
+    "DEFAULT_SYSTEM",
+    "MATH",
+    "NAMED",
+    "OLDER",
+    "QWEN2_5",
+    "QWEN3",
+    "QWQ",
+    "UNKNOWN",
+    "Dialect",
+]

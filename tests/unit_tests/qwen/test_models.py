@@ -215,6 +215,7 @@ def test_the_family_of_a_space(space, choices, family):
         ("qwen2.5-vl-7b-instruct", dialects.OLDER),
         ("Qwen2-72B-Instruct", dialects.OLDER),
         ("QwQ-32B", dialects.QWQ),
+        ("Qwen2.5-Math-7B-Instruct", dialects.MATH),
         ("Qwen3-8B", dialects.QWEN3),
         ("qwen3-30b-a3b-instruct-2507", dialects.QWEN3),
         ("Qwen3-Next-80B-A3B-Instruct", dialects.QWEN3),
@@ -252,7 +253,10 @@ def test_the_callers_choice_of_a_dialect_counts():
         ("Qwen3-235B-A22B-Thinking-2507", 1_010_000, 81_920, True, False),
         ("Qwen3-Coder-30B-A3B-Instruct", 1_010_000, 65_536, False, False),
         ("Qwen3-VL-8B-Instruct", 1_010_000, None, False, True),
+        ("Qwen2.5-Coder-32B-Instruct", 131_072, 8_192, False, False),
+        ("Qwen3-Coder-Next", 262_144, 65_536, False, False),
         ("Qwen3.5-9B", 1_010_000, 81_920, True, True),
+        ("Qwen3.5-0.8B", 262_144, 81_920, True, True),
     ],
 )
 def test_every_family_has_a_profile(name, context, output, thinks, sees):

@@ -1,0 +1,157 @@
+"""The way of an answer to its message: no call comes out of a thought, whatever the answer is.
+
+Half of the inputs are any text. Thoughts are found a second time, by their definition: the calls and
+the text of the message are those of the rest alone, however the answer is split, in a stream and as
+a whole, and nothing of it is lost. The other half are turns that a dialect writes, with thoughts, text
+and calls: they are read as what they were written from.
+"""
+
+from itertools import pairwise
+from typing import Any
+
+import atheris
+
+with atheris.instrument_imports(include=["langchain_qwen_space"]):
+    from langchain_qwen_space.chunks import AnswerChunks, Shape, Usage
+    from langchain_qwen_space.qwen.dialects import NAMED, QWEN2_5, QWEN3, QWQ
+
+import json
+
+from langchain_qwen_space.qwen.tokens import Estimate
+from tests.fuzz.fuzz_tool_calls import SCRAPS, parse, passes_in_langchain
+from tests.fuzz.runner import fuzz
+
+TAGS = ("<think>", "</think>", "<think>\n", "\n</think>\n\n")
+ASCII, SCRAPS_END = 128, 224  # bytes from SCRAPS_END on are tags of thoughts
+COUNTER = Estimate()
+
+TYPES = ("string", "integer", "number", "boolean", "array", "object")
+PROPERTIES = {kind: {"type": kind} for kind in TYPES}
+TOOLS = [
+    {"type": "function", "function": {"name": name, "parameters": {"properties": PROPERTIES}}}
+    for name in ("f", "look_up")
+]
+DIALECTS = (QWEN2_5, QWEN3, QWQ, NAMED["qwen3-coder"], NAMED["qwen3.5"])
+WORDS = ("a", "Hm.", " ", "\n", "界", "🙂", "{", '"', "\\", "1", "true", "\t", "<b>", "`", "'", "]")
+VALUES: dict[str, tuple[Any, ...]] = {
+    "string": (
+        "",
+        "a\nb",
+        " x ",
+        "1",
+        "null",
+        "</tool_call>",
+        '{"a": 1}',
+        "<think>",
+        "界🙂",
+        "\\n",
+    ),
+    "integer": (0, -1, 10**20),
+    "number": (0.5, -1e-9, 1e22),
+    "boolean": (True, False),
+    "array": ([], [1, "</tool_call>"], [[None]]),
+    "object": ({}, {"a": "</parameter>"}, {"b": {"c": "é"}}),
+}
+
+Message = tuple[str, str, list[tuple[str, str]]]
+"""The text, the thoughts, and the valid calls by name and arguments."""
+
+
+def text_of(data: bytes) -> str:
+    out = []
+    for byte in data:
+        if byte >= SCRAPS_END:
+            out.append(TAGS[byte % len(TAGS)])
+        else:
+            out.append(chr(byte) if byte < ASCII else SCRAPS[byte % len(SCRAPS)])
+    return "".join(out)
+
+
+def read(fragments: list[str], *, whole: bool, reasoning: bool | None) -> tuple[Message, str]:
+    """The message that the chunks of an answer add up to, and what the answer was taken to be."""
+    answer = AnswerChunks(Shape(tools=TOOLS, reasoning=reasoning), COUNTER, whole=whole)
+    chunks = [chunk for fragment in fragments for chunk in answer.take(fragment)]
+    chunks += answer.end()
+    chunks += answer.last({}, Usage(), None)
+    calls: dict[int, list[str]] = {}
+    for chunk in chunks:
+        for part in chunk.message.tool_call_chunks:
+            call = calls.setdefault(part["index"], [part["name"] or "", ""])
+            call[1] += part["args"] or ""
+    thoughts = [chunk.message.additional_kwargs.get("reasoning_content", "") for chunk in chunks]
+    made = [(name, args) for name, args in calls.values() if passes_in_langchain(args)]
+    return ("".join(chunk.text for chunk in chunks), "".join(thoughts), made), answer.written
+
+
+def without_thoughts(answer: str) -> str:
+    solid = answer.lstrip()
+    if solid.startswith("<think>"):
+        return solid.partition("</think>")[2].lstrip()
+    before, close, after = answer.partition("</think>")
+    return after.lstrip() if close and "<think>" not in before else answer
+
+
+def split(text: str, one: int, other: int) -> list[str]:
+    size = len(text) + 1
+    places = [0, *sorted((one % size, other % size)), len(text)]
+    return [text[start:end] for start, end in pairwise(places)]
+
+
+def any_text(data: bytes) -> None:
+    reasoning = (None, True, False)[data[1] % 3]
+    answer = text_of(data[4:])
+    fragments = list(answer) if data[1] & 0x80 else split(answer, data[2], data[3])
+    tools = {tool["function"]["name"]: tool["function"]["parameters"] for tool in TOOLS}
+    said, _, calls = parse([without_thoughts(answer)], tools=tools, withhold=False, single=False)
+    expected = [(name or "", args) for name, args in calls.values() if passes_in_langchain(args)]
+    whole = read([answer], whole=True, reasoning=reasoning)
+    assert read(fragments, whole=True, reasoning=reasoning) == whole, (fragments, reasoning)
+    (text, thoughts, made), written = whole
+    assert made == expected, (answer, reasoning)
+    assert written == answer, (answer, reasoning)
+    assert text == said if reasoning is not None else text.endswith(said), (answer, reasoning)
+    assert reasoning or not thoughts, (answer, reasoning)
+    (_, _, made), written = read(fragments, whole=False, reasoning=reasoning)
+    assert made == expected, (fragments, reasoning)
+    assert written == answer, (fragments, reasoning)
+
+
+def written_by_a_dialect(data: bytes) -> None:
+    dialect = DIALECTS[data[1] % len(DIALECTS)]
+    bits = iter(data[4:])
+    thoughts, said = (
+        "".join(WORDS[byte % len(WORDS)] for _, byte in zip(range(size), bits, strict=False))
+        for size in (data[1] >> 5, data[1] >> 3 & 3)
+    )
+    # A fence or JSON at the beginning may be a call of another form.
+    said = said.lstrip(" \n\t`{]")
+    calls: list[dict[str, Any]] = []
+    for byte in bits:
+        if byte & 0x80 or not calls:
+            calls.append({"name": ("f", "look_up")[byte & 1], "args": {}})
+        else:
+            kind = TYPES[byte % len(TYPES)]
+            values = VALUES[kind]
+            calls[-1]["args"][kind] = values[(byte >> 3) % len(values)]
+    turn = dialect.assistant(said, None, calls, after_query=True)
+    if dialect is not NAMED["qwen3.5"]:
+        turn = f"<think>\n{thoughts}\n</think>\n\n{turn}"
+    else:
+        turn = turn.replace("<think>\n", f"<think>\n{thoughts}", 1)
+    for whole in (True, False):
+        found = read(split(turn, data[2], data[3]), whole=whole, reasoning=True)
+        text, thought, made = found[0]
+        assert text.strip() == said.strip(), (turn, found)
+        assert thought.strip() == thoughts.strip(), (turn, found)
+        assert [(name, json.loads(args)) for name, args in made] == [
+            (call["name"], call["args"]) for call in calls
+        ], (turn, found)
+
+
+def check(data: bytes) -> None:
+    if len(data) > 4:
+        (written_by_a_dialect if data[0] & 1 else any_text)(data)
+
+
+if __name__ == "__main__":
+    fuzz(check)
