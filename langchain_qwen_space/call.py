@@ -38,7 +38,8 @@ from langchain_qwen_space.qwen.dialects import Dialect
 from langchain_qwen_space.qwen.tool_calls import BrokenCall
 from langchain_qwen_space.space.chat.endpoint import Endpoint
 from langchain_qwen_space.space.chat.reply import Thought
-from langchain_qwen_space.space.routing.attempt import Attempt, Finished
+from langchain_qwen_space.space.routing.answer import Finished
+from langchain_qwen_space.space.routing.attempt import Attempt
 from langchain_qwen_space.space.routing.call import Call
 from langchain_qwen_space.space.routing.client import SpaceClient
 from langchain_qwen_space.space.routing.options import Ask

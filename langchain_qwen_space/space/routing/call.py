@@ -23,7 +23,8 @@ from langchain_qwen_space.events import (
     WakeEvent,
 )
 from langchain_qwen_space.space.chat.endpoint import Endpoint
-from langchain_qwen_space.space.routing.attempt import Attempt, Item
+from langchain_qwen_space.space.routing.answer import Item
+from langchain_qwen_space.space.routing.attempt import Attempt
 from langchain_qwen_space.space.routing.client import SpaceClient
 from langchain_qwen_space.space.routing.hub import SpaceAsleepError
 from langchain_qwen_space.space.routing.options import Prepare

@@ -57,7 +57,7 @@ class CustomResponse:
             async for piece in body:
                 await self.content.put(piece)
         except Exception as error:
-            self.content.set_exception(error)
+            self.content.fail(error)
         else:
             self.content.end()
         finally:
@@ -75,7 +75,7 @@ class CustomBody:
     def __init__(self) -> None:
         self._pieces: list[bytes] = []
         self._complete = False
-        self._error: BaseException | None = None
+        self._error: Exception | None = None
         self._at_end: list[Callable[[], None]] = []
         self._changed = asyncio.Event()
 
@@ -94,6 +94,11 @@ class CustomBody:
         for callback in self._at_end:
             callback()
 
+    def fail(self, error: Exception) -> None:
+        """Raise this from the next read, or from one that waits."""
+        self._error = error
+        self._changed.set()
+
     def on_eof(self, callback: Callable[[], None]) -> None:
         """Call this when the last piece has come."""
         if self._complete:
@@ -101,16 +106,15 @@ class CustomBody:
         else:
             self._at_end.append(callback)
 
-    def set_exception(self, error: BaseException) -> None:
-        """Raise this from the next read, or from one that waits."""
-        self._error = error
-        self._changed.set()
-
     async def readany(self) -> bytes:
         """What has come, at least one byte; nothing at the end."""
         while not any(self._pieces) and not self._complete and self._error is None:
             self._changed.clear()
             await self._changed.wait()
+        return self.read_nowait()
+
+    def read_nowait(self) -> bytes:
+        """What has come, if anything."""
         if self._error is not None:
             raise self._error
         data = b"".join(self._pieces)

@@ -15,7 +15,7 @@ from langchain_qwen_space.errors import (
     SpaceTimeoutError,
     StreamInterruptedError,
 )
-from langchain_qwen_space.space.routing.attempt import Finished
+from langchain_qwen_space.space.routing.answer import Finished
 from langchain_qwen_space.space.routing.call import Call
 from langchain_qwen_space.space.routing.options import Ask
 from langchain_qwen_space.space.wire.session import Session
@@ -60,9 +60,10 @@ class Wire:
         self.status = 200
         self.connection = None
 
+    def read_nowait(self) -> bytes:
+        return self._pieces.pop() if self._pieces else b""
+
     async def readany(self) -> bytes:
-        if self._pieces:
-            return self._pieces.pop()
         if self._breaks:
             raise ConnectionResetError
         return b""

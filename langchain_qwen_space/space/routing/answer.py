@@ -1,0 +1,204 @@
+"""The events of a question's functions -> pieces of the answer."""
+
+import logging
+import reprlib
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from langchain_qwen_space.errors import GenerationError, ProtocolError, StreamInterruptedError
+from langchain_qwen_space.events import SpaceEvent, parse, space_events
+from langchain_qwen_space.space.chat.appends import Appends
+from langchain_qwen_space.space.chat.endpoint import Endpoint
+from langchain_qwen_space.space.chat.reply import Fragment, Reply
+from langchain_qwen_space.space.page.config import Dependency
+from langchain_qwen_space.space.routing.client import SpaceClient
+from langchain_qwen_space.space.routing.question import Question
+from langchain_qwen_space.space.wire.faults import from_output
+from langchain_qwen_space.space.wire.session import Session
+from langchain_qwen_space.space.wire.sse import SSEDecoder
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+_MOST_REPEATED = 2  # times max_reply_bytes that may be handed out of an answer that is revised
+_NOTHING = object()
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The answer is complete."""
+
+
+Item = Fragment | SpaceEvent | Finished
+
+
+class AnswerReader:
+    """Reads the answer out of the events of one function after another.
+
+    Args:
+        client: The Space.
+        question: What was asked.
+        reply: Follows the chatbot's value.
+
+    Attributes:
+        event_id: The Space's id of the call; None until it is known.
+    """
+
+    def __init__(self, client: SpaceClient, question: Question, reply: Reply) -> None:
+        self.event_id: str | None = None
+        self._client, self._question, self._reply = client, question, reply
+        self._options = client.options
+        self._handed_out = 0  # characters
+        self._step: Dependency
+        self._session: Session
+        self._decoder: SSEDecoder
+        self._appends: Appends
+
+    def begin(self, step: Dependency, session: Session) -> None:
+        """The events of this function follow."""
+        self._step, self._session = step, session
+        self._decoder = SSEDecoder(self._options.max_reply_bytes)
+        self._appends = Appends()
+        self._reply.next_step()
+        self.event_id = session.event_id
+
+    def read(self, chunk: bytes, items: list[Item]) -> None:
+        """Read the events of some bytes and add what they bring to `items`.
+
+        Raises:
+            QwenSpaceError: What the Space reports; `items` has what came before it.
+        """
+        reply = self._reply
+        grown: list[str] = []  # text that has arrived together, nothing between it
+        try:
+            for data in self._decoder.feed(chunk):
+                if self._session.complete:
+                    break
+                fragment = self._appends.fragment(data, reply.tail)
+                if fragment is None:
+                    self._grow(grown, items)
+                    self._take(data, items)
+                else:
+                    grown.append(fragment)
+                    if not self._options.join_fragments:
+                        self._grow(grown, items)
+        finally:
+            self._grow(grown, items)
+
+    def _grow(self, grown: list[str], items: list[Item]) -> None:
+        if grown:
+            fragment = "".join(grown)
+            grown.clear()
+            self._hand_out(self._reply.grow(fragment), items)
+
+    def _take(self, data: bytes, items: list[Item]) -> None:
+        """Read one event and add what it brings to `items`."""
+        reply, session, where = self._reply, self._session, self._client.where
+        try:
+            message = parse(data)
+        except ValueError:
+            shown = self._redacted(data[:1000].decode(errors="replace"))
+            logger.warning("%s sent an event that cannot be decoded: %.200r", where, shown)
+            return
+        if message.msg == "unexpected_error":
+            session.complete = True
+            if session.lost is not None and self.event_id is None:
+                raise session.lost  # the Space does not know the call: the join never came there
+            said = message.body.get("message")
+            why = f" ({said:.300})" if isinstance(said, str) else ""
+            raise self.interrupted(f"The Space gave the call up{why}.")
+        if message.msg == "close_stream":
+            raise self.interrupted("The Space closed the stream before the answer was complete.")
+        if self.event_id is None:
+            self.event_id = session.event_id = message.event_id  # the answer to the join was lost
+        if message.event_id != self.event_id:
+            return
+        if message.msg == "process_generating" and message.body.get("success", True):
+            output = self._output(message.body)
+            if output is not _NOTHING:
+                self._hand_out(reply.generating(output), items)
+                self._appends.learn(data, output, reply.tail)
+        elif message.msg in ("process_completed", "process_generating"):
+            self._complete(message.body, items)
+        else:
+            items += map(self._redacted, space_events(message))
+
+    def _complete(self, body: Any, items: list[Item]) -> None:
+        self._session.complete = True
+        question, reply, where = self._question, self._reply, self._client.where
+        output = body.get("output")
+        if not body.get("success", True) or (isinstance(output, dict) and output.get("error")):
+            quoted = question.endpoint.config.release < (5, 2)
+            raise from_output(output, body.get("title"), where, reply.answer.text, quoted=quoted)
+        if not isinstance(output, dict) or "data" not in output:
+            raise self.interrupted("The call was cancelled on the Space by somebody else.")
+        value = self._output(body)
+        if value is not _NOTHING:
+            self._hand_out(reply.completed(value, last=not question.steps), items)
+        if question.steps:
+            question.take_values(self._step, output["data"])
+            return
+        if not reply.answered:
+            msg = (
+                f"{where} completed the call, but {_where_looked(question.endpoint)} "
+                f"holds no answer: {reprlib.repr(value)}. If another part of the page holds it, "
+                "name the function that answers by start=…; describe() shows what was called."
+            )
+            raise GenerationError(msg, partial=reply.answer.text)
+        items.append(Finished())
+
+    def _output(self, body: Any) -> object:
+        """The answer's part of an event's output, or `_NOTHING`."""
+        index = self._question.endpoint.output_of(self._step)
+        with suppress(LookupError, TypeError):
+            if index is not None:
+                return body["output"]["data"][index]
+        return _NOTHING
+
+    def _hand_out(self, fragments: list[Fragment], items: list[Item]) -> None:
+        if fragments:
+            items += fragments
+            for item in fragments:
+                self._handed_out += len(item if isinstance(item, str) else item.text)
+            if self._handed_out > _MOST_REPEATED * self._options.max_reply_bytes:
+                msg = (
+                    f"{self._client.where} revised its answer from the start, over and over. Ask "
+                    "again; if answers of this length are wanted, raise max_reply_bytes."
+                )
+                raise ProtocolError(msg, partial=self._reply.answer.text, is_retryable=False)
+
+    def _redacted(self, value: T) -> T:
+        return self._client.access.redacted(value)
+
+    def interrupted(self, what: str) -> StreamInterruptedError:
+        """The error of an answer that broke off."""
+        text = self._reply.answer.text
+        had = f"{len(text)} characters of it had arrived" if text else "nothing of it had arrived"
+        msg = f"The answer of {self._client.where} broke off: {what} ({had}.)"
+        return StreamInterruptedError(msg, partial=text)
+
+
+def _where_looked(endpoint: Endpoint) -> str:
+    component = endpoint.config.component(endpoint.answer)
+    return (
+        f"its {component.type} {component.label!r}" if component.label else f"its {component.type}"
+    )
+
+
+def joined(items: list[Item]) -> list[Item]:
+    """The same items, with neighbouring text of the same kind joined."""
+    together: list[Item] = []
+    texts: list[str] = []
+    for item in items:
+        if isinstance(item, str):
+            texts.append(item)
+            continue
+        if texts:
+            together.append("".join(texts))
+            texts = []
+        together.append(item)
+    if texts:
+        together.append("".join(texts))
+    return together

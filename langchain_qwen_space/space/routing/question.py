@@ -1,0 +1,126 @@
+"""A question laid out on a Space's page, as a person would do it, and the functions that it calls."""
+
+from typing import Any
+
+from langchain_qwen_space.events import SpaceEvent, SystemInQuestionEvent, WarningEvent
+from langchain_qwen_space.space.chat.endpoint import Endpoint
+from langchain_qwen_space.space.chat.files import file_data, filled, within
+from langchain_qwen_space.space.chat.reply import Reply
+from langchain_qwen_space.space.page.config import Dependency
+from langchain_qwen_space.space.page.values import new_values
+from langchain_qwen_space.space.routing.client import SpaceClient
+from langchain_qwen_space.space.routing.loading import load_page
+from langchain_qwen_space.space.routing.options import Ask, Prepare
+from langchain_qwen_space.space.wire.upload import Upload
+from langchain_qwen_space.space.wire.visitor import Visitor
+
+
+class Question:
+    """The values of a page's components, and what is left of the chain that the question starts.
+
+    Args:
+        client: The Space.
+        visitor: Who visits it.
+        endpoint: The chat on its page.
+        prepare: Makes what is asked, once the endpoint is known.
+        session_hash: The visitor's session.
+
+    Attributes:
+        endpoint: The chat that is used, which `gr.render` may put there when the page opens.
+        model: The model that is asked for, in the Space's own word.
+        events: What could not be set on the page as it was given.
+        steps: The functions that are still to be called.
+    """
+
+    def __init__(
+        self,
+        client: SpaceClient,
+        visitor: Visitor,
+        endpoint: Endpoint,
+        prepare: Prepare,
+        session_hash: str,
+    ) -> None:
+        self._client, self._visitor = client, visitor
+        self._prepare, self._hash = prepare, session_hash
+        ask = prepare(client.access.space, endpoint)
+        better = endpoint.for_turns(ask.history, ask.files[:-1])
+        self._lay_out(better, ask if better is endpoint else prepare(client.access.space, better))
+        self.steps: list[Dependency] = []
+        self._before: tuple[int, list[Any]] | None = None  # a function to call first
+
+    def _lay_out(self, endpoint: Endpoint, ask: Ask) -> None:
+        """Set the values of the page as a person would who asks this."""
+        self.endpoint, self._ask = endpoint, ask
+        self._changed, notes = endpoint.lay_out(
+            query=ask.query,
+            history=ask.history,
+            given=ask.given,
+            extra=ask.extra,
+            files=ask.files,
+        )
+        self._values = endpoint.values(self._changed)
+        self.model: str | None = None
+        if "model" in endpoint.roles:
+            self.model = ask.given.get("model", endpoint.default_model)
+        where = self._client.where
+        self.events: list[SpaceEvent] = [
+            WarningEvent(f"{where} {note}.") for note in (*ask.notes, *notes)
+        ]
+        if ask.system_in_question:
+            self.events.append(SystemInQuestionEvent())
+
+    async def open_page(self) -> Reply:
+        """Call what the page calls before a question is asked; return what will read the answer.
+
+        Raises:
+            QwenSpaceError: One of these functions failed, or the Space cannot be reached.
+        """
+        options, endpoint, ask = self._client.options, self.endpoint, self._ask
+        if openings := endpoint.openings(self._values, ask.history, ask.given):
+            page = await load_page(self._visitor, options, endpoint, self._hash, openings)
+            if endpoint.rendered:
+                self._lay_out(
+                    page.endpoint, self._prepare(self._client.access.space, page.endpoint)
+                )
+                endpoint, ask = self.endpoint, self._ask
+            self._values = page.values_with(self._values, endpoint, self._changed)
+        if endpoint.history_fn is not None and ask.history:
+            earlier = endpoint.history_form.write(ask.history, ask.files[:-1])
+            self._before = (endpoint.history_fn, [earlier])
+        self.steps = list(endpoint.steps)
+        return Reply(
+            endpoint.form,
+            len(ask.history),
+            ask.query,
+            whole=endpoint.config.protocol == "sse_v1",
+            max_chars=options.max_reply_bytes,
+            placeholders=endpoint.placeholders,
+        )
+
+    def upload(self) -> Upload:
+        """What sends the files that stand in the page's values and are not on the Space yet."""
+        files = dict.fromkeys(within([self._values, self._before]) if self._ask.files else ())
+        held = [file for file in files if file.data is not None]
+        url = self.endpoint.config.api("upload")
+        return Upload(self._visitor, url, held, self._client.options.timeout)
+
+    def place_files(self, upload: Upload) -> None:
+        """Put the files that the Space now has, or is to fetch, into the page's values."""
+        if not self._ask.files:  # a long history need not be searched
+            return
+        sent = {
+            file: file_data(file, upload.paths.get(file), self.endpoint.config)
+            for file in within([self._values, self._before])
+        }
+        self._values = filled(self._values, sent)
+        self._before = self._before and (self._before[0], filled(self._before[1], sent))
+
+    def next_step(self) -> tuple[Dependency, list[Any], tuple[int, list[Any]] | None]:
+        """The chain's next function, its arguments, and what is called before it."""
+        step = self.steps.pop(0)
+        before, self._before = self._before, None
+        return step, [self._values[number] for number in step.inputs], before
+
+    def take_values(self, step: Dependency, data: object) -> None:
+        """Set what a function of the chain returned; the next ones are called with it."""
+        self._values.update(new_values(self.endpoint.config, step, data))
