@@ -1,4 +1,4 @@
-"""One agent program on Spaces that answer as the models of seven families do."""
+"""One agent program on Spaces that answer as the models of each family do."""
 
 import json
 from collections.abc import Iterator
@@ -8,9 +8,11 @@ import pytest
 from langchain.agents import create_agent
 from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.tools import tool
+from pydantic import BaseModel
 
 from langchain_qwen_space import ChatQwenSpace
-from tests.integration_tests.families.app import MODELS, ROUNDS
+from langchain_qwen_space.qwen import tokens
+from tests.integration_tests.families.app import CITY, MODELS, ROUNDS
 from tests.integration_tests.gradio_app import gradio_app
 
 
@@ -89,6 +91,33 @@ def test_invoke_gives_the_same(spaces, tools, ran, name):
     assert messages[-1].text == "All done: written."
 
 
+# Objects and tokens
+
+
+class City(BaseModel):
+    """A city."""
+
+    name: str
+    country: str
+    twins: list[str]
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_an_object_is_read_in_the_form_of_the_family(spaces, name):
+    model = ChatQwenSpace(space=spaces[0], model=name)
+    for method in ("function_calling", "json_schema", "json_mode"):
+        structured = model.with_structured_output(City, method=method, max_repairs=0)
+        assert structured.invoke("Which city?") == City(**CITY)
+        assert list(structured.stream("Which city?"))[-1] == City(**CITY)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_tokens_are_exact_by_the_vocabulary_of_the_family(spaces, name):
+    message = ChatQwenSpace(space=spaces[0], model=name).invoke("tell")
+    source = "estimate" if name.startswith("Qwen3.5") else tokens.load().source
+    assert message.response_metadata["usage_source"] == source
+
+
 # What reaches the model
 
 
@@ -138,7 +167,17 @@ def test_the_question_switches_the_first_qwen3_models(spaces, thinking, word):
     assert heard(model.bind(thinking=None))[1] == ["tell me"]
 
 
-@pytest.mark.parametrize(("name", "thinking"), [("QwQ-32B", True), ("Qwen2.5-72B-Instruct", False)])
+@pytest.mark.parametrize(
+    ("name", "thinking"),
+    [
+        ("Qwen2.5-72B-Instruct", False),
+        ("Qwen2.5-Coder-32B-Instruct", False),
+        ("QwQ-32B", True),
+        ("Qwen3-30B-A3B-Instruct-2507", False),
+        ("Qwen3-30B-A3B-Thinking-2507", True),
+        ("Qwen3-Coder-30B-A3B-Instruct", False),
+    ],
+)
 def test_a_model_that_does_so_anyway_needs_no_switch(spaces, name, thinking):
     assert heard(ChatQwenSpace(space=spaces[0], model=name, thinking=thinking))[1] == ["tell me"]
 
