@@ -68,6 +68,14 @@ def serve(
             "own for `openai`).",
         ),
     ] = None,
+    files: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KINDS",
+            help="For `openai`: the kinds of files that the model reads, such as `image,audio,video,pdf`; "
+            "`none` for text only (default: `image` if the model's name says that it sees).",
+        ),
+    ] = None,
     host: Annotated[
         str, typer.Option(help="The address to listen on; 0.0.0.0 lets other machines in.")
     ] = "127.0.0.1",
@@ -111,7 +119,7 @@ def serve(
     Ctrl-C ends it, and all answers that are being written, with exit status 0.
     """
     with common.exit_codes():
-        chosen = _backend(backend, model, base_url, key_env, max_tokens)
+        chosen = _backend(backend, model, base_url, key_env, max_tokens, files)
         login = _login(auth)
         try:
             if export is not None:
@@ -128,6 +136,7 @@ def _backend(
     base_url: str | None,
     key_env: str | None,
     max_tokens: int | None,
+    files: str | None,
 ) -> "Backend":
     """What the options ask for; those that it has no use for are refused."""
     from langchain_qwen_space.local import backend
@@ -137,6 +146,7 @@ def _backend(
         "--base-url": base_url,
         "--key-env": key_env,
         "--max-tokens": max_tokens,
+        "--files": files,
     }
     allowed = {
         BackendName.DEMO: set(),
@@ -152,7 +162,10 @@ def _backend(
         return backend.transformers(model or _SMALL_MODEL, max_tokens)
     if base_url is None or model is None:
         raise typer.BadParameter("--backend openai needs --base-url and --model.")
-    return backend.openai(base_url, model, key_env or "OPENAI_API_KEY", max_tokens)
+    kinds = None if files is None else [kind.strip() for kind in files.split(",") if kind.strip()]
+    if kinds == ["none"]:
+        kinds = []
+    return backend.openai(base_url, model, key_env or "OPENAI_API_KEY", max_tokens, kinds)
 
 
 def _login(auth: str | None) -> tuple[str, str] | None:

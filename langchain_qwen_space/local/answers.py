@@ -1,15 +1,18 @@
 """What the functions that answer on a page have in common."""
 
+import inspect
 import threading
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from typing import Any
 
 Answer = Callable[..., Iterable[str]]
 """``(system, history, query, model)`` -> the text so far, again and again; see `LocalSpace`.
 
-A function that has a parameter `files` as well gets the paths of the files there.
+One that has a parameter `files` as well gets the paths of each user turn's files there, the question's
+last. Its attribute `file_types` says which files it takes, as Gradio's components do (`image`, `.pdf`);
+an empty list is no file, and without the attribute it takes any.
 """
 
 NOTHING_YET = ""
@@ -55,19 +58,51 @@ def pairs(messages: list[dict[str, Any]]) -> list[tuple[str, str]]:
     return list(zip(texts[::2], texts[1::2], strict=True))
 
 
-def messages(system: str, history: list[tuple[str, str]], query: str) -> list[dict[str, str]]:
+def takes_files(answer: Answer) -> bool:
+    """Whether files can be attached to what is asked of `answer`."""
+    has_parameter = "files" in inspect.signature(answer).parameters
+    return has_parameter and file_types(answer) != []
+
+
+def file_types(answer: Answer) -> list[str] | None:
+    """Which files `answer` takes, as Gradio's components name them; None is any."""
+    types: list[str] | None = getattr(answer, "file_types", None)
+    return types
+
+
+def paths(message: dict[str, Any]) -> list[str]:
+    """Where the files of a message of the history are."""
+    return [part["file"]["path"] for part in message["content"] if part["type"] == "file"]
+
+
+def messages(
+    system: str,
+    history: list[tuple[str, str]],
+    query: str,
+    files: Sequence[Sequence[str]] = (),
+    part: Callable[[str], dict[str, Any]] | None = None,
+) -> list[dict[str, Any]]:
     """The conversation as chat templates and OpenAI-compatible servers take it.
 
-    An empty system prompt is left out, since some templates have no place for one.
+    An empty system prompt is left out, since some templates have no place for one. A turn with files is
+    a list of parts, its text the last of them.
+
+    Args:
+        system: The system prompt.
+        history: The earlier turns, as (user, assistant) pairs.
+        query: The question.
+        files: For each user turn, the question's last, where its files are.
+        part: Makes the part of a file.
     """
-    roles = ("user", "assistant")
-    said = [
-        {"role": role, "content": text}
-        for pair in history
-        for role, text in zip(roles, pair, strict=True)
-    ]
-    before = [{"role": "system", "content": system}] if system else []
-    return [*before, *said, {"role": "user", "content": query}]
+    said: list[dict[str, Any]] = [{"role": "system", "content": system}] if system else []
+    for number, turn in enumerate([*history, (query,)]):
+        for role, text in zip(("user", "assistant"), turn, strict=False):
+            content: Any = text
+            if role == "user" and part is not None and files and files[number]:
+                content = [part(path) for path in files[number]]
+                content += [{"type": "text", "text": text}] if text else []
+            said.append({"role": role, "content": content})
+    return said
 
 
 class Draft:

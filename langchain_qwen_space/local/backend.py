@@ -5,12 +5,17 @@ Python that makes it in an exported Space.
 """
 
 import importlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import cast
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 from langchain_qwen_space.errors import InvalidInputError
 from langchain_qwen_space.local.answers import Answer
+from langchain_qwen_space.qwen import models
+
+FILE_KINDS = ("image", "audio", "video", "pdf")
+"""What `openai` can pass on."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +38,7 @@ class Backend:
     name: str
     module: str
     maker: str
-    arguments: dict[str, str | int] = field(default_factory=dict)
+    arguments: dict[str, Any] = field(default_factory=dict)
     needs: tuple[str, ...] = ()
     requirements: tuple[str, ...] = ()
     extra: str = "local"
@@ -71,21 +76,27 @@ class Backend:
 
 
 def demo() -> Backend:
-    """The demo, which is not a language model."""
+    """The demo, which is not a language model. It measures files that are attached."""
     from langchain_qwen_space.local.demo import PACE
 
-    return Backend("demo", module="demo", maker="demo", needs=("demo_tools",), pace=PACE)
+    return Backend(
+        "demo",
+        module="demo_files",
+        maker="demo_with_files",
+        needs=("demo", "demo_tools"),
+        pace=PACE,
+    )
 
 
 def transformers(model: str, max_tokens: int | None = None) -> Backend:
-    """Weights on this machine, through transformers."""
+    """Weights on this machine, through transformers. A model that sees is shown pictures."""
     return Backend(
         "transformers",
         module="weights",
         maker="Weights",
         arguments={"model": model} | ({} if max_tokens is None else {"max_tokens": max_tokens}),
         needs=("answers",),
-        requirements=("torch>=2.6", "transformers>=5,<6"),
+        requirements=("torch>=2.6", "torchvision>=0.21", "transformers>=5,<6"),
         extra="local,transformers",
         model=model,
         # Each answer takes the whole machine; two at a time take twice as long.
@@ -94,13 +105,32 @@ def transformers(model: str, max_tokens: int | None = None) -> Backend:
 
 
 def openai(
-    base_url: str, model: str, key_env: str = "OPENAI_API_KEY", max_tokens: int | None = None
+    base_url: str,
+    model: str,
+    key_env: str = "OPENAI_API_KEY",
+    max_tokens: int | None = None,
+    files: Sequence[str] | None = None,
 ) -> Backend:
     """An OpenAI-compatible server.
 
+    Args:
+        base_url: Where its API begins.
+        model: The name that the server has for the model.
+        key_env: The environment variable with the server's key.
+        max_tokens: The most tokens of an answer.
+        files: The kinds of files that the model reads (`FILE_KINDS`); by default pictures, if its name
+            is that of a model that sees.
+
     Raises:
-        InvalidInputError: `base_url` is no URL, or holds a password.
+        InvalidInputError: `base_url` is no URL, or holds a password, or a kind of files is unknown.
     """
+    if files is None:
+        files = ["image"] if models.sees(model) else []
+    if unknown := [kind for kind in files if kind not in FILE_KINDS]:
+        raise InvalidInputError(
+            f"{unknown[0]!r} is not a kind of files that can be passed on: they are "
+            f"{', '.join(FILE_KINDS)}."
+        )
     parts = urlsplit(base_url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise InvalidInputError(
@@ -111,12 +141,13 @@ def openai(
         raise InvalidInputError(
             "The base URL holds a password. Put the server's key into an environment variable."
         )
-    limit = {} if max_tokens is None else {"max_tokens": max_tokens}
+    more: dict[str, Any] = {} if max_tokens is None else {"max_tokens": max_tokens}
+    more |= {"files": list(files)} if files else {}
     return Backend(
         "openai",
         module="relay",
         maker="Relay",
-        arguments={"base_url": base_url, "model": model, "key_env": key_env, **limit},
+        arguments={"base_url": base_url, "model": model, "key_env": key_env, **more},
         needs=("answers",),
         requirements=("openai>=2",),
         extra="local,openai",

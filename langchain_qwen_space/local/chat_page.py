@@ -6,7 +6,7 @@ from typing import Any
 
 import gradio as gr
 
-from .answers import Answer, paced, pairs
+from .answers import Answer, file_types, paced, pairs, paths, takes_files
 
 DEMO = "A demo"
 EXAMPLES = ["Show me what Markdown can do", "Write some code", "Count to 100"]
@@ -18,7 +18,7 @@ def build(
     """Lay out the page and connect `answer` to it.
 
     Args:
-        answer: What answers, see `LocalSpace`.
+        answer: What answers, see `LocalSpace`. The files that it takes can be attached.
         model: The name of the model that answers; None if none does, and then the page says so.
         concurrency: How many answers may be written at a time.
         pace: Seconds to wait between two chunks.
@@ -29,33 +29,48 @@ def build(
     # For clients, which read the model's name here. People read it above the conversation.
     chosen = [gr.Dropdown([model], value=model, label="Model", visible=False)] if model else []
 
+    with_files = takes_files(answer)
+
+    def example(text: str) -> Any:
+        return {"text": text} if with_files else text
+
     def chat(
-        query: str, history: list[dict[str, Any]], system: str | None, *_model: str
+        asked: Any, history: list[dict[str, Any]], system: str | None, *_model: str
     ) -> Iterator[dict[str, Any]]:
-        asked = answer(system or "", pairs(history), query, model or "model")
+        query, attached = (asked["text"], asked["files"]) if with_files else (asked, [])
+        more: dict[str, Any] = (
+            {"files": [*map(paths, history[::2]), attached]} if with_files else {}
+        )
+        asked = answer(system or "", pairs(history), query or "", model or "model", **more)
         with closing(paced(asked, pace)) as texts:
             for text in texts:
                 # A typed part, since Gradio re-indents a plain string.
                 yield {"role": "assistant", "content": [{"type": "text", "text": text}]}
 
+    shown: dict[str, Any] = {
+        "label": "Question",
+        "placeholder": "Ask something",
+        "show_label": False,
+        "container": False,
+        "max_lines": 8,
+        "autofocus": True,
+        "submit_btn": "Send",
+        "stop_btn": "Stop",
+    }
     page = gr.ChatInterface(
         chat,
         title=model or DEMO,
         description=None if model else "A script answers here, not a language model.",
         chatbot=gr.Chatbot(label="Conversation", scale=1),
-        textbox=gr.Textbox(
-            label="Question",
-            placeholder="Ask something",
-            show_label=False,
-            container=False,
-            max_lines=8,
-            autofocus=True,
-            submit_btn="Send",
-            stop_btn="Stop",
+        multimodal=with_files,
+        textbox=(
+            gr.MultimodalTextbox(file_count="multiple", file_types=file_types(answer), **shown)
+            if with_files
+            else gr.Textbox(**shown)
         ),
         additional_inputs=[gr.Textbox(label="System prompt", lines=3), *chosen],
         additional_inputs_accordion=gr.Accordion("System prompt", open=False),
-        examples=None if model else [[example] for example in EXAMPLES],
+        examples=None if model else [[example(text)] for text in EXAMPLES],
         concurrency_limit=concurrency,
         analytics_enabled=False,
     )

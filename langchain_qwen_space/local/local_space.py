@@ -32,7 +32,7 @@ class LocalSpace:
             `history` the earlier turns as (user, assistant) pairs of text, `query` what is asked
             now, `model` the model's name, such as "qwen2.5-72b-instruct". With a parameter `files` it
             gets a list for each user turn, the question's last, of the paths of the files in it, and
-            the page takes files. It may also be given as "module:function". It runs in the server's process, in several threads at a time. It is
+            the page takes files; its attribute `file_types` limits them, as `["image", ".pdf"]`. It may also be given as "module:function". It runs in the server's process, in several threads at a time. It is
             carried there by cloudpickle, so a lambda or a function of a notebook will do; where
             cloudpickle is missing, it must be importable. When a caller leaves, its generator is
             closed at the next ``yield``.

@@ -4,14 +4,13 @@ Clients read the endpoint off the page's ``/config``, so labels, the order of in
 in which things are made (it numbers them) are the ones that the public Space has.
 """
 
-import inspect
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from typing import Any
 
 import gradio as gr
 
-from .answers import Answer, paced, pairs
+from .answers import Answer, file_types, paced, pairs, paths, takes_files
 
 DEFAULT_SYSTEM = "You are Qwen, created by Alibaba Cloud. You are a helpful assistant."
 GENERAL = ["72B", "32B", "14B", "7B", "3B", "1.5B", "0.5B"]
@@ -43,11 +42,11 @@ def build(
     Returns:
         The page, not yet served.
     """
-    takes_files = "files" in inspect.signature(answer).parameters
-    models = VISION if takes_files else []
+    with_files = takes_files(answer)
+    models = VISION if with_files else []
     general_names, math_names, coder_names = (models, [], []) if models else (GENERAL, MATH, CODER)
     first = general_names[0]
-    empty = None if takes_files else ""  # the box, once the question is sent
+    empty = None if with_files else ""  # the box, once the question is sent
 
     def full_name(choice: str) -> str:
         return choice if models else f"Qwen2.5-{choice}-instruct"
@@ -55,29 +54,29 @@ def build(
     def model_name(choice: str) -> str:
         return choice if models else full_name(choice).lower()
 
-    def message(role: str, text: str, paths: Sequence[str] = ()) -> Message:
+    def message(role: str, text: str, attached: Sequence[str] = ()) -> Message:
         said: Any = text if revises else {"type": "text", "text": text}
-        if not paths:
+        if not attached:
             return {"role": role, "content": text if revises else [said]}
-        return {"role": role, "content": [*({"path": path} for path in paths), said]}
+        return {"role": role, "content": [*({"path": path} for path in attached), said]}
 
     def model_chat(
         asked: Any, history: list[Message], system: str, choice: str
     ) -> Iterator[tuple[Any, list[Message], str]]:
-        query, paths = (asked["text"], asked["files"]) if takes_files else (asked, [])
+        query, attached = (asked["text"], asked["files"]) if with_files else (asked, [])
         query = query or ""
         turns = pairs(history)
-        files = [*(_paths(turn) for turn in history[::2]), paths]
+        files = [*(paths(turn) for turn in history[::2]), attached]
         shown = [
-            message(role, text, attached if role == "user" else ())
-            for pair, attached in zip(turns, files, strict=False)
+            message(role, text, given if role == "user" else ())
+            for pair, given in zip(turns, files, strict=False)
             for role, text in zip(("user", "assistant"), pair, strict=True)
         ]
-        given: dict[str, Any] = {"files": files} if takes_files else {}
-        texts = answer(system, turns, query, model_name(choice), **given)
+        more: dict[str, Any] = {"files": files} if with_files else {}
+        texts = answer(system, turns, query, model_name(choice), **more)
         with closing(paced(texts, pace)) as growing:
             for text in growing:
-                now = [message("user", query, paths), message("assistant", text)]
+                now = [message("user", query, attached), message("assistant", text)]
                 yield empty, [*shown, *now], system
 
     def keep_one(chosen: str | None, *_others: str | None) -> tuple[Any, Any, Any]:
@@ -127,9 +126,13 @@ def build(
                     modify = gr.Button("Set system prompt and clear history", scale=2)
                 system_state = gr.Textbox(value=DEFAULT_SYSTEM, visible=False)
             chatbot = gr.Chatbot(label=first.lower())
-            if takes_files:
+            if with_files:
                 query_box: Any = gr.MultimodalTextbox(
-                    lines=1, label="Input", file_count="multiple", submit_btn=False
+                    lines=1,
+                    label="Input",
+                    file_count="multiple",
+                    file_types=file_types(answer),
+                    submit_btn=False,
                 )
             else:
                 query_box = gr.Textbox(lines=1, label="Input")
@@ -153,8 +156,3 @@ def build(
         modify.click(modify_system_session, system_box, [system_state, system_box, chatbot])
         model.change(choose_radio, [model, system_box], [mark, system_state, system_box, query_box])
     return page
-
-
-def _paths(message: Message) -> list[str]:
-    """Where the files of a message are."""
-    return [part["file"]["path"] for part in message["content"] if part["type"] == "file"]

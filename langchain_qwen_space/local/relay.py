@@ -1,9 +1,13 @@
 """`Relay`: answers by an OpenAI-compatible server, such as vLLM, Ollama or DashScope."""
 
 import asyncio
+import mimetypes
 import os
 import threading
-from collections.abc import Iterator
+from base64 import b64encode
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
 
 import openai
 from gradio import Error
@@ -20,6 +24,10 @@ class Relay:
         key_env: The environment variable that holds the server's API key. Where it is not set,
             none is sent that means anything: servers on one's own machine ask for none.
         max_tokens: The most tokens of an answer; by default what the server thinks right.
+        files: The kinds of files that the model reads, of `image`, `audio`, `video` and `pdf`.
+
+    Attributes:
+        file_types: Those kinds, as Gradio's components name them.
     """
 
     def __init__(
@@ -28,7 +36,9 @@ class Relay:
         model: str,
         key_env: str = "OPENAI_API_KEY",
         max_tokens: int | None = None,
+        files: Sequence[str] = (),
     ) -> None:
+        self.file_types = [".pdf" if kind == "pdf" else kind for kind in files]
         self._model = model
         self._settings = {} if max_tokens is None else {"max_tokens": max_tokens}
         key = os.environ.get(key_env) or "none"
@@ -39,7 +49,12 @@ class Relay:
         threading.Thread(target=self._loop.run_forever, daemon=True).start()
 
     def __call__(
-        self, system: str, history: list[tuple[str, str]], query: str, model: str
+        self,
+        system: str,
+        history: list[tuple[str, str]],
+        query: str,
+        model: str,
+        files: Sequence[Sequence[str]] = (),
     ) -> Iterator[str]:
         """Answer; when the generator is closed, so is the connection to the server.
 
@@ -48,7 +63,7 @@ class Relay:
         """
         yield NOTHING_YET
         draft = Draft()
-        writing = self._write(draft, messages(system, history, query))
+        writing = self._write(draft, messages(system, history, query, files, _part))
         work = asyncio.run_coroutine_threadsafe(writing, self._loop)
         try:
             yield from draft.readings(work)
@@ -61,9 +76,12 @@ class Relay:
         finally:
             work.cancel()
 
-    async def _write(self, draft: Draft, conversation: list[dict[str, str]]) -> None:
-        stream = await self._client.chat.completions.create(
-            model=self._model, messages=conversation, stream=True, **self._settings
+    async def _write(self, draft: Draft, conversation: list[dict[str, Any]]) -> None:
+        stream: Any = await self._client.chat.completions.create(
+            model=self._model,
+            messages=conversation,
+            stream=True,
+            **self._settings,
         )
         thoughts = text = ""
         finished = False
@@ -76,6 +94,20 @@ class Relay:
                 draft.write(_shown(thoughts, text))
         if not finished:
             raise Error("The server behind this Space broke its answer off.")
+
+
+def _part(path: str) -> dict[str, Any]:
+    """A file as OpenAI's API takes it; a video as vLLM and DashScope do."""
+    kind = mimetypes.guess_type(path)[0] or "application/octet-stream"
+    data = b64encode(Path(path).read_bytes()).decode()
+    url = f"data:{kind};base64,{data}"
+    match kind.partition("/")[0]:
+        case "image" | "video" as what:
+            return {"type": f"{what}_url", f"{what}_url": {"url": url}}
+        case "audio":
+            sound = {"data": data, "format": Path(path).suffix[1:].lower()}
+            return {"type": "input_audio", "input_audio": sound}
+    return {"type": "file", "file": {"filename": Path(path).name, "file_data": url}}
 
 
 def _thought(delta: object) -> str:

@@ -307,6 +307,13 @@ def reads_text_only(name: str) -> bool:
     return known is not None and not any(known.get(kind) for kind in kinds)
 
 
+def sees(name: str) -> bool:
+    """Whether the model is known to read pictures, or its name says so (VL, Omni, QVQ)."""
+    known = profile(name)
+    said = re.search(r"vl(?![a-z])|omni|qvq", name.lower()) is not None
+    return said if known is None else bool(known.get("image_inputs"))
+
+
 def _same_owner(one: str, other: str) -> bool:
     """Whether two names do not name different owners."""
     owners = {name.strip().rpartition("/")[0].casefold() for name in (one, other)} - {""}

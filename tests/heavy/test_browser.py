@@ -1,5 +1,6 @@
 """The page in a real browser: a message is sent, its answer grows before one's eyes, rendered."""
 
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,6 +9,7 @@ import pytest
 
 from tests.integration_tests.serve.openai_server import openai_server
 from tests.integration_tests.serve.running import PATIENCE, Served, serving
+from tests.pictures import RED
 
 sync_api = pytest.importorskip("playwright.sync_api")
 
@@ -58,17 +60,25 @@ def visiting(served: Served, browser, width: int, height: int) -> Iterator["sync
     page = browser.new_page(viewport={"width": width, "height": height})
     page.set_default_timeout(PATIENCE * 1000)
     page.goto(served.url)
-    sync_api.expect(page.get_by_label("Question")).to_be_visible()
+    sync_api.expect(question(page)).to_be_visible()
     yield page
     page.close()
 
 
+def question(page: "sync_api.Page") -> "sync_api.Locator":
+    return page.get_by_test_id("textbox").first  # before the system prompt
+
+
+def button(page: "sync_api.Page", text: str) -> "sync_api.Locator":
+    return page.locator("button", has_text=re.compile(f"^{text}$"))
+
+
 def send(page: "sync_api.Page", text: str) -> "sync_api.Locator":
     """Type and send; returns the newest answer."""
-    box = page.get_by_label("Question")
+    box = question(page)
     sync_api.expect(box).to_be_enabled()
     box.fill(text)
-    page.get_by_role("button", name="Send").click()
+    button(page, "Send").click()
     sync_api.expect(page.get_by_test_id("user").last).to_have_text(text)
     return page.get_by_test_id("bot").last
 
@@ -80,7 +90,20 @@ def test_an_answer_is_seen_before_it_is_complete(page):
     lengths = page.evaluate("[...window.seen]")
     assert len(lengths) > 5, "it was not shown while it grew"
     assert lengths == sorted(lengths)
-    sync_api.expect(page.get_by_label("Question")).to_have_value("")
+    sync_api.expect(question(page)).to_have_value("")
+
+
+def test_a_picture_that_is_attached_is_looked_at(page):
+    page.get_by_test_id("file-upload").set_input_files(
+        {"name": "photo.png", "mimeType": "image/png", "buffer": RED}
+    )
+    sync_api.expect(
+        page.get_by_test_id("thumbnail-item").or_(page.locator(".thumbnail-item"))
+    ).to_be_visible()
+    question(page).fill("What is it?")
+    button(page, "Send").click()
+    sync_api.expect(page.get_by_test_id("bot").last).to_contain_text("8 x 8 pixels")
+    sync_api.expect(page.get_by_test_id("bot").last).to_contain_text("mostly red")
 
 
 def test_markdown_becomes_elements(page):
@@ -94,7 +117,7 @@ def test_markdown_becomes_elements(page):
 
 def test_a_second_question_is_answered_with_the_first_one_known(page):
     sync_api.expect(send(page, "echo: one")).to_have_text("one")
-    sync_api.expect(page.get_by_role("button", name="Send")).to_be_visible()
+    sync_api.expect(button(page, "Send")).to_be_visible()
     answer = send(page, "Hello!")
     sync_api.expect(answer).to_contain_text("This is turn 2 of our conversation.")
     sync_api.expect(answer).to_contain_text("Before, you said: “echo: one”")
@@ -102,11 +125,11 @@ def test_a_second_question_is_answered_with_the_first_one_known(page):
 
 def test_stop_takes_the_place_of_send_and_ends_the_answer(page):
     send(page, "count to 99999")
-    stop = page.get_by_role("button", name="Stop")
+    stop = button(page, "Stop")
     sync_api.expect(stop).to_be_visible()
-    sync_api.expect(page.get_by_role("button", name="Send")).to_be_hidden()
+    sync_api.expect(button(page, "Send")).to_be_hidden()
     stop.click()
-    sync_api.expect(page.get_by_role("button", name="Send")).to_be_visible()
+    sync_api.expect(button(page, "Send")).to_be_visible()
     sync_api.expect(stop).to_be_hidden()
 
 
@@ -121,7 +144,7 @@ def test_it_is_one_column_with_the_box_in_view_and_says_who_answers(served, brow
         sync_api.expect(page.get_by_label("System prompt")).to_be_hidden()  # in its drawer
         send(page, "count to 100")
         sync_api.expect(page.get_by_test_id("bot").last).to_contain_text("100")
-        for part in (page.get_by_label("Question"), page.get_by_role("button", name="Send")):
+        for part in (question(page), button(page, "Send")):
             box = part.bounding_box()
             assert 0 <= box["x"] <= box["x"] + box["width"] <= width
             assert 0 <= box["y"] <= box["y"] + box["height"] <= height

@@ -2,17 +2,20 @@
 
 import threading
 import time
+from io import BytesIO
 from itertools import pairwise
 
 import pytest
 
 from langchain_qwen_space import ChatQwenSpace
-from langchain_qwen_space.errors import ContextTooLongError
+from langchain_qwen_space.errors import ContextTooLongError, GenerationError, InvalidInputError
 from tests.integration_tests.serve.running import serving
+from tests.pictures import image, png
 
 transformers = pytest.importorskip("transformers")
 
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage  # noqa: E402
+from PIL import Image  # noqa: E402
 
 from langchain_qwen_space.local.weights import Weights  # noqa: E402
 
@@ -109,6 +112,55 @@ def test_a_conversation_longer_than_the_context_fails_as_such(tmp_path):
         with pytest.raises(ContextTooLongError, match=r"maximum context length of .* is 128"):
             chat.invoke("Hello! " * 100)
         assert chat.invoke("a"), "an answer of the few tokens that are left"
+
+
+@pytest.fixture(scope="module")
+def seeing(tmp_path_factory) -> str:
+    pytest.importorskip("torchvision")
+    return tiny_model.save_seeing(tmp_path_factory.mktemp("seeing"))
+
+
+def test_a_model_that_sees_is_shown_the_pictures_of_all_turns(seeing, tmp_path):
+    first, second = png((200, 30, 30), 56), png((10, 20, 250), 84)
+    question = {"type": "text", "text": "And this?"}
+    conversation = [
+        HumanMessage([{"type": "text", "text": "What is it?"}, image(first)]),
+        AIMessage("Red."),
+        HumanMessage([image(second), question]),
+    ]
+    options = ("--backend", "transformers", "--model", seeing, "--max-tokens", "40")
+    with serving(tmp_path, *options) as served:
+        chat = ChatQwenSpace(space=served.url, max_retries=0)
+        assert chat.describe().files == ("'Question' takes image",)
+        answer = chat.invoke(conversation).text
+        other = chat.invoke([*conversation[:2], HumanMessage([image(first), question])]).text
+        assert chat.invoke("Hello!").text  # text alone will do
+        with pytest.raises(GenerationError, match=r"photo.*\.png is not a picture"):
+            chat.invoke([HumanMessage([image(first[:60], extras={"filename": "photo.png"})])])
+    processor = transformers.AutoProcessor.from_pretrained(seeing)
+    weights = transformers.AutoModelForImageTextToText.from_pretrained(seeing)
+    marks = "<|vision_start|><|image_pad|><|vision_end|>"
+    prompt = (
+        f"<|im_start|>user\n{marks}What is it?<|im_end|>\n"
+        "<|im_start|>assistant\nRed.<|im_end|>\n"
+        f"<|im_start|>user\n{marks}And this?<|im_end|>\n"
+        "<|im_start|>assistant\n"
+    )
+    pictures = [Image.open(BytesIO(data)) for data in (first, second)]
+    inputs = processor(text=prompt, images=pictures, return_tensors="pt")
+    assert (inputs["input_ids"] == weights.config.image_token_id).sum() == 2 * 2 + 3 * 3
+    whole = weights.generate(**inputs, max_new_tokens=40, do_sample=False)
+    expected = processor.decode(whole[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
+    assert answer == expected
+    assert answer != other, "the picture made no difference"
+
+
+def test_a_model_that_does_not_see_takes_no_files(model, tmp_path):
+    with serving(tmp_path, "--backend", "transformers", "--model", model) as served:
+        chat = ChatQwenSpace(space=served.url)
+        assert not chat.describe().files
+        with pytest.raises(InvalidInputError, match=r"'image' .*takes text only"):
+            chat.invoke([HumanMessage([image()])])
 
 
 def test_a_model_without_a_chat_template_is_refused(tmp_path):

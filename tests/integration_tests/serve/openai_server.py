@@ -24,7 +24,10 @@ class OpenAIServer:
         body = await request.json()
         self.bodies.append(body)
         self.keys.append(request.headers["Authorization"])
-        order, _, rest = body["messages"][-1]["content"].partition(" ")
+        question = body["messages"][-1]["content"]
+        if isinstance(question, list):  # files, and the text after them
+            question = question[-1].get("text", "say I see.")
+        order, _, rest = question.partition(" ")
         if order == "refuse":
             status, _, words = rest.partition(" ")
             return web.json_response({"error": {"message": words}}, status=int(status))

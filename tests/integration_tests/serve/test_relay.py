@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from base64 import b64encode
 from collections.abc import Iterator
 
 import pytest
@@ -11,9 +12,11 @@ from langchain_qwen_space import ChatQwenSpace
 from langchain_qwen_space.errors import (
     ContextTooLongError,
     GenerationError,
+    InvalidInputError,
     QwenSpaceError,
     SpaceRateLimitError,
 )
+from tests.pictures import BLUE, RED, image
 
 from .openai_server import OpenAIServer, openai_server
 from .running import Served, serving
@@ -21,6 +24,10 @@ from .running import Served, serving
 pytest.importorskip("openai")
 
 KEY = "sk-never-to-be-seen"
+FILES = ("--files", "image,audio,video,pdf")
+WAV = b"RIFF\x24\0\0\0WAVEfmt \x10\0\0\0\1\0\1\0"
+MP4 = b"\0\0\0\x20ftypisom\0\0"
+PDF = b"%PDF-1.7\n%%EOF\n"
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +38,7 @@ def upstream() -> Iterator[OpenAIServer]:
 
 @pytest.fixture(scope="module")
 def served(upstream, tmp_path_factory) -> Iterator[Served]:
-    options = ("--backend", "openai", "--base-url", upstream.url, "--model", "tiny")
+    options = ("--backend", "openai", "--base-url", upstream.url, "--model", "tiny", *FILES)
     variables = {"TINY_KEY": KEY}
     folder = tmp_path_factory.mktemp("served")
     with serving(folder, *options, "--key-env", "TINY_KEY", **variables) as served:
@@ -65,6 +72,56 @@ def test_a_conversation_is_passed_on_and_its_answer_streams_exactly(chat, upstre
         ],
     }
     assert upstream.keys[-1] == f"Bearer {KEY}"
+
+
+def b64(data):
+    return b64encode(data).decode()
+
+
+def picture(data):
+    return {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{b64(data)}"}}
+
+
+def test_files_are_passed_on_as_blocks_each_with_its_turn(chat, upstream):
+    blocks = [
+        image(BLUE),
+        image(WAV, "audio/wav", type="audio"),
+        image(MP4, "video/mp4", type="video"),
+        image(PDF, "application/pdf", type="file", extras={"filename": "a.pdf"}),
+    ]
+    conversation = [
+        HumanMessage([{"type": "text", "text": "What is it?"}, image()]),
+        AIMessage("Red."),
+        HumanMessage("Sure?"),
+        AIMessage("Yes."),
+        HumanMessage([*blocks, {"type": "text", "text": "say And this?"}]),
+    ]
+    assert chat.invoke(conversation).text == "And this?"
+    first, _, second, _, last = upstream.bodies[-1]["messages"]
+    assert first["content"] == [picture(RED), {"type": "text", "text": "What is it?"}]
+    assert second["content"] == "Sure?"
+    assert last["content"] == [
+        picture(BLUE),
+        {"type": "input_audio", "input_audio": {"data": b64(WAV), "format": "wav"}},
+        {"type": "video_url", "video_url": {"url": f"data:video/mp4;base64,{b64(MP4)}"}},
+        {
+            "type": "file",
+            "file": {"filename": "a.pdf", "file_data": f"data:application/pdf;base64,{b64(PDF)}"},
+        },
+        {"type": "text", "text": "say And this?"},
+    ]
+
+
+def test_a_picture_without_words_is_passed_on_alone(chat, upstream):
+    assert chat.invoke([HumanMessage([image()])]).text == "I see."
+    assert upstream.bodies[-1]["messages"] == [{"role": "user", "content": [picture(RED)]}]
+
+
+def test_the_page_takes_the_kinds_of_files_that_were_named(chat):
+    assert chat.describe().files == ("'Question' takes image, audio, video, .pdf",)
+    block = image(b"PK\3\4", "application/zip", type="file")
+    with pytest.raises(InvalidInputError, match=r"takes image, audio, video, \.pdf"):
+        chat.invoke([HumanMessage([block])])
 
 
 def test_the_page_offers_the_one_model_and_names_it(chat):
@@ -129,9 +186,12 @@ def test_the_key_is_printed_nowhere(served):
 
 
 def test_a_server_that_cannot_be_reached_fails_the_call_and_not_the_space(tmp_path):
+    # Its model is not known to read anything but text.
     options = ("--backend", "openai", "--base-url", "http://127.0.0.1:9/v1", "--model", "tiny")
     with serving(tmp_path, *options) as served:
         chat = ChatQwenSpace(space=served.url, max_retries=0)
         for _ in range(2):
             with pytest.raises(GenerationError, match="cannot be reached"):
                 chat.invoke("Hello!")
+        with pytest.raises(InvalidInputError, match=r"'image' .*this Space takes text only"):
+            chat.invoke([HumanMessage([image()])])

@@ -7,9 +7,11 @@ import subprocess
 import sys
 
 import pytest
+from langchain_core.messages import AIMessage, HumanMessage
 
 from langchain_qwen_space import ChatQwenSpace
 from langchain_qwen_space.errors import QueueFullError, QwenSpaceError, SpaceAuthenticationError
+from tests.pictures import BLUE, image
 
 from .running import COMMAND, PATIENCE, serving
 
@@ -25,7 +27,10 @@ def test_the_line_of_python_that_is_printed_runs_as_it_is(tmp_path):
         )
         assert "I am a demo, no language model" in ran.stdout, ran.stderr
         text = "  1. a\n\t  b\n"
-        assert ChatQwenSpace(space=served.url).invoke(f"echo:x{text}y").content == f"x{text}y"
+        chat = ChatQwenSpace(space=served.url)
+        assert chat.invoke(f"echo:x{text}y").content == f"x{text}y"
+        earlier = [HumanMessage([image(BLUE)]), AIMessage("Blue.")]
+        assert "mostly red" in chat.invoke([*earlier, HumanMessage([image()])]).text
         assert served.end() == 0
         assert served.errors.read_text().strip() == "Stopped."
 

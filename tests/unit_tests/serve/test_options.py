@@ -1,5 +1,6 @@
 """What `qwen-space serve` makes of its options, before anything is loaded or listened on."""
 
+import ast
 import socket
 import sys
 
@@ -9,6 +10,7 @@ from typer.testing import CliRunner, Result
 
 from langchain_qwen_space.cli.serve import serve
 from langchain_qwen_space.local import serving
+from langchain_qwen_space.local.answers import file_types, takes_files
 
 OPENAI = ("--backend", "openai", "--base-url", "http://localhost:11434/v1", "--model", "qwen2.5")
 
@@ -29,6 +31,8 @@ def run(*options: str, **variables: str) -> Result:
         (["--backend", "openai", "--base-url", "http://a/v1"], "needs --base-url and --model"),
         ([*OPENAI, "--base-url", "localhost:11434"], "begins with http:// or https://"),
         ([*OPENAI, "--base-url", "http://ada:secret@a/v1"], "holds a password"),
+        (["--files", "image"], "--files does not go with --backend demo"),
+        ([*OPENAI, "--files", "image,smell"], "'smell' is not a kind of files"),
         (["--auth", "ada"], "USER:PASSWORD"),
         (["--auth", ":secret"], "USER:PASSWORD"),
         (["--port", "70000"], "Invalid value for '--port'"),
@@ -52,6 +56,48 @@ def test_an_export_that_needs_this_machine_says_so(url, told, tmp_path):
     result = run(*options, "--export", str(tmp_path / "space"))
     assert result.exit_code == 0
     assert ("cannot reach" in result.stdout) == told
+
+
+@pytest.mark.parametrize(
+    ("model", "options", "given"),
+    [
+        ("qwen2.5", [], None),
+        ("qwen2.5vl:7b", [], ["image"]),
+        ("Qwen/Qwen3-VL-8B-Instruct-FP8", [], ["image"]),
+        ("qwen3.5-9b", [], ["image"]),
+        ("qwen3-omni-flash", [], ["image"]),
+        ("qwen3-omni-flash", ["--files", "image, audio"], ["image", "audio"]),
+        ("qwen2.5-vl-7b", ["--files", "none"], None),
+        ("gpt-5", [], None),
+        ("gpt-5", ["--files", "image,pdf"], ["image", "pdf"]),
+    ],
+)
+def test_files_are_passed_on_to_a_model_that_reads_them(model, options, given, tmp_path):
+    exported = ("--model", model, *options, "--export", str(tmp_path / "space"))
+    assert run(*OPENAI, *exported).exit_code == 0
+    app = (tmp_path / "space" / "app.py").read_text()
+    (relay,) = [
+        node
+        for node in ast.walk(ast.parse(app))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "Relay"
+    ]
+    named = {each.arg: ast.literal_eval(each.value) for each in relay.keywords}
+    assert named.get("files") == given
+
+
+def test_an_answer_says_which_files_can_be_attached():
+    def text_only(system, history, query, model): ...
+
+    def any_file(system, history, query, model, files): ...
+
+    assert not takes_files(text_only)
+    assert takes_files(any_file)
+    assert file_types(any_file) is None
+    any_file.file_types = ["image", ".pdf"]
+    assert takes_files(any_file)
+    assert file_types(any_file) == ["image", ".pdf"]
+    any_file.file_types = []
+    assert not takes_files(any_file)
 
 
 def test_the_help_shows_commands_to_copy_line_by_line():
