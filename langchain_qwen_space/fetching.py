@@ -3,9 +3,9 @@
 import asyncio
 import socket
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from typing import Any
 
 import aiohttp
-from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
 from langchain_qwen_space import content_blocks
@@ -14,7 +14,8 @@ from langchain_qwen_space.errors import InvalidInputError
 
 _MOST = 64 * 2**20  # bytes of one file
 _MOST_REDIRECTS = 4
-_TIME = aiohttp.ClientTimeout(total=120, sock_connect=15, sock_read=30)
+_LONGEST = 120  # seconds for one file, its redirects included
+_TIME = aiohttp.ClientTimeout(total=None, sock_connect=15, sock_read=30)
 _HEADERS = {"Accept-Encoding": "identity", "User-Agent": "langchain-qwen-space"}
 _WRAPPING = IPv6Network("64:ff9b::/96")  # IPv4 addresses, for networks that have IPv6 only
 _UNICAST = IPv6Network("2000::/3")  # all of IPv6 that is routed between networks
@@ -31,9 +32,8 @@ async def fetched(files: Files) -> Files:
         InvalidInputError: One cannot be fetched; the error names its block, and why.
     """
     found = []
-    connector = aiohttp.TCPConnector(resolver=_Public())
     async with aiohttp.ClientSession(
-        connector=connector,
+        connector=aiohttp.TCPConnector(socket_factory=_socket),
         timeout=_TIME,
         headers=_HEADERS,
         cookie_jar=aiohttp.DummyCookieJar(),
@@ -46,34 +46,17 @@ async def fetched(files: Files) -> Files:
     return tuple(found)
 
 
-class _Public(AbstractResolver):
-    """Finds the addresses of hosts, and refuses hosts that have another than public ones."""
+def _socket(target: tuple[Any, ...]) -> socket.socket:
+    """The socket for a connection, whose address is that of the connection and no other.
 
-    def __init__(self) -> None:
-        self._resolver = aiohttp.ThreadedResolver()
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        """The addresses, which are those that are connected to."""
-        results = await self._resolver.resolve(host, port, family)
-        for result in results:
-            _check(result["host"])
-        return results
-
-    async def close(self) -> None:
-        """Nothing is open."""
-
-
-class _NotPublicError(OSError):
-    """An address is that of this machine, or of its own network."""
-
-
-def _check(address: str) -> None:
-    """Refuse an address that a stranger's URL must not lead to."""
+    Raises:
+        OSError: A stranger's URL must not lead there.
+    """
+    family, kind, protocol, _, (address, *_) = target
     ip = ip_address(address.partition("%")[0])
     if not _is_public(ip):
-        raise _NotPublicError(f"{ip} is not a public address")
+        raise OSError(f"{ip} is not a public address")
+    return socket.socket(family, kind, protocol)
 
 
 def _is_public(ip: IPv4Address | IPv6Address) -> bool:
@@ -90,36 +73,29 @@ def _is_public(ip: IPv4Address | IPv6Address) -> bool:
 async def _with_bytes(session: aiohttp.ClientSession, file: Attachment) -> Attachment:
     if file.data is not None or file.url is None:
         return file
-    why = ""
     try:
-        url = URL(file.url)
-        for _ in range(_MOST_REDIRECTS):
-            if url.scheme not in ("http", "https") or not url.host:
-                raise OSError("it leads to what is not an http or https URL")
-            if _is_address(url.host):  # which is not resolved, and so not checked there
-                _check(url.host)
-            async with session.get(url, allow_redirects=False) as response:
-                if response.status in (301, 302, 303, 307, 308):
-                    url = url.join(URL(response.headers.get("Location", "")))
-                    continue
-                if response.status != 200:
-                    why = f"status {response.status}"
-                    break
-                data = await _body(response)
-                return content_blocks.with_data(file, data, response.content_type)
-        else:
-            why = "too many redirects"
+        async with asyncio.timeout(_LONGEST):
+            data, mime_type = await _get(session, URL(file.url))
     except (aiohttp.ClientError, OSError, ValueError) as error:
-        if isinstance(error, InvalidInputError):
-            raise
         cause = getattr(error, "os_error", None) or error
-        why = "it took too long" if isinstance(error, asyncio.TimeoutError) else str(cause)
-    raise InvalidInputError(f"{file.origin} whose URL cannot be fetched: {why}.")
+        why = "it took too long" if isinstance(error, TimeoutError) else str(cause)
+        raise InvalidInputError(f"{file.origin} whose URL cannot be fetched: {why}.") from error
+    return content_blocks.with_data(file, data, mime_type)
 
 
-def _is_address(host: str) -> bool:
-    """Whether aiohttp takes this for an address, `2130706433` and `127.1` included."""
-    return ":" in host or host.replace(".", "").isdigit()
+async def _get(session: aiohttp.ClientSession, url: URL) -> tuple[bytes, str]:
+    """What is at a URL, and its type by the server's word."""
+    for _ in range(_MOST_REDIRECTS):
+        if url.scheme not in ("http", "https") or not url.host:
+            raise OSError("it leads to what is not an http or https URL")
+        async with session.get(url, allow_redirects=False) as response:
+            if response.status in (301, 302, 303, 307, 308):
+                url = url.join(URL(response.headers.get("Location", "")))
+            elif response.status == 200:
+                return await _body(response), response.content_type
+            else:
+                raise OSError(f"status {response.status}")
+    raise OSError("too many redirects")
 
 
 async def _body(response: aiohttp.ClientResponse) -> bytes:

@@ -1,7 +1,8 @@
 """Files that are fetched here: from public addresses only, with limits, each refusal with its block."""
 
 import asyncio
-from contextlib import asynccontextmanager
+import socket
+from contextlib import asynccontextmanager, suppress
 from ipaddress import ip_address
 
 import pytest
@@ -56,11 +57,102 @@ async def test_this_machine_is_refused_in_every_spelling(host):
     assert not asked
 
 
-def test_a_number_is_checked_as_an_address_whatever_the_client_makes_of_it():
-    assert fetching._is_address("2130706433")
-    assert fetching._is_address("127.1")
-    assert fetching._is_address("fe80::1%25lo")
-    assert not fetching._is_address("host.example")
+@pytest.fixture
+def names(monkeypatch):
+    """A name server: the addresses that each further question about a host is answered with."""
+    answers = {}
+
+    async def getaddrinfo(self, host, port, **_):
+        addresses = answers[host].pop(0) if len(answers[host]) > 1 else answers[host][0]
+        return [
+            (socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (address, port))
+            for address in addresses.split()
+        ]
+
+    monkeypatch.setattr(asyncio.BaseEventLoop, "getaddrinfo", getaddrinfo)
+    return answers
+
+
+@pytest.fixture
+def connected(monkeypatch):
+    """The addresses that are connected to; those of other machines are not reached."""
+    seen = []
+    connect = asyncio.selector_events.BaseSelectorEventLoop.sock_connect
+
+    async def noted(self, sock, address):
+        seen.append(address[0])
+        if address[0] != "127.0.0.1":
+            raise ConnectionRefusedError(111, "refused")
+        await connect(self, sock, address)
+
+    monkeypatch.setattr(asyncio.selector_events.BaseSelectorEventLoop, "sock_connect", noted)
+    return seen
+
+
+PUBLIC, PRIVATE = "93.184.216.34", "127.0.0.1"
+
+
+async def test_a_name_that_turns_into_this_machine_after_it_was_checked_leads_nowhere(
+    names, connected
+):
+    names["rebinding.example"] = [PUBLIC, PRIVATE]
+    async with serving({"/a.png": (200, {}, RED)}) as (port, asked):
+        url = f"http://rebinding.example:{port}/a.png"
+        with pytest.raises(InvalidInputError, match=r"cannot be fetched.*refused"):
+            await fetch(url)
+        assert connected == [PUBLIC]
+        with pytest.raises(InvalidInputError, match=r"127\.0\.0\.1 is not a public address"):
+            await fetch(url)  # the name now leads here
+    assert connected == [PUBLIC]
+    assert not asked
+
+
+async def test_of_several_addresses_only_public_ones_are_connected_to(names, connected):
+    names["mixed.example"] = [f"{PRIVATE} {PUBLIC} 10.0.0.1"]
+    async with serving() as (port, asked):
+        with pytest.raises(InvalidInputError, match=r"cannot be fetched"):
+            await fetch(f"http://mixed.example:{port}/a.png")
+    assert {*connected} == {PUBLIC}
+    assert not asked
+
+
+@pytest.mark.usefixtures("this_machine_is_public")
+async def test_a_redirect_to_a_name_of_a_private_address_is_refused(names, connected):
+    names["public.example"], names["inside.example"] = [PRIVATE], ["10.0.0.1"]
+    answers = {"/a.png": (302, {"Location": "http://inside.example/a.png"}, b"")}
+    async with serving(answers) as (port, asked):
+        with pytest.raises(InvalidInputError, match=r"10\.0\.0\.1 is not a public address"):
+            await fetch(f"http://public.example:{port}/a.png")
+    assert connected == ["127.0.0.1"]
+    assert asked == ["/a.png"]
+
+
+@pytest.mark.usefixtures("this_machine_is_public")
+@pytest.mark.parametrize("path", ["/silent", "/slow", "/round"])
+async def test_a_file_that_takes_too_long_is_given_up(monkeypatch, path):
+    monkeypatch.setattr(fetching, "_LONGEST", 0.3)
+    monkeypatch.setattr(fetching, "_MOST_REDIRECTS", 10**6)
+    closed = asyncio.Event()
+
+    async def serve(reader, writer):
+        with suppress(ConnectionError, asyncio.IncompleteReadError):
+            while path in (await reader.readuntil(b"\r\n\r\n")).decode():
+                if path == "/round":
+                    writer.write(b"HTTP/1.1 302 x\r\nLocation: /round\r\nContent-Length: 0\r\n\r\n")
+                    continue
+                if path == "/slow":
+                    writer.write(b"HTTP/1.1 200 x\r\nContent-Length: 1000\r\n\r\n")
+                while path == "/slow" and not (writer.is_closing() or reader.at_eof()):
+                    writer.write(b"x")
+                    await asyncio.sleep(0.01)
+        closed.set()
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1") as server:
+        port = server.sockets[0].getsockname()[1]
+        with pytest.raises(InvalidInputError, match="cannot be fetched: it took too long"):
+            await fetch(f"http://127.0.0.1:{port}{path}")
+        await asyncio.wait_for(closed.wait(), 10)
 
 
 @asynccontextmanager
