@@ -81,6 +81,9 @@ class TestEstimate:
             "def total(values: list[int]) -> int:\n    return sum(values)\n",
             '{"name": "get_weather", "arguments": {"city": "Paris", "days": 3}}',
             "Сегодня хорошая погода, и мы идём гулять в парк.",
+            "Die Stadt hat beschlossen, die Öffnungszeiten der Bibliothek im kommenden Jahr zu verlängern.",
+            "Miasto postanowiło w przyszłym roku znacznie wydłużyć godziny otwarcia biblioteki.",
+            "Anda dapat mengubah pengaturan ini kapan saja, dan semua perubahan akan langsung disimpan.",
         ],
     )
     def test_it_is_near_the_tokenizer(self, qwen, text):
