@@ -9,14 +9,16 @@ from langchain_qwen_space.cli.api import api
 from langchain_qwen_space.cli.batch import batch
 from langchain_qwen_space.cli.chat import chat
 from langchain_qwen_space.cli.doctor import doctor
+from langchain_qwen_space.cli.help import Command, CommandGroup
 from langchain_qwen_space.cli.log import log
 from langchain_qwen_space.cli.models import models
 from langchain_qwen_space.cli.serve import serve
 
 app = typer.Typer(
     name="qwen-space",
+    cls=CommandGroup,
     no_args_is_help=True,
-    rich_markup_mode="markdown",
+    rich_markup_mode=None,  # errors of usage in lines, like all others
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -52,10 +54,5 @@ def _qwen_space(
     """
 
 
-app.command()(chat)
-app.command()(log)
-app.command()(models)
-app.command()(doctor)
-app.command()(serve)
-app.command()(api)
-app.command()(batch)
+for command in (chat, log, models, doctor, serve, api, batch):
+    app.command(cls=Command)(command)

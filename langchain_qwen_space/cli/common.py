@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import typer
 from rich.cells import cell_len, set_cell_size
 from rich.console import Console
+from rich.text import Text
 
 from langchain_qwen_space.cli.advice import advice
 from langchain_qwen_space.errors import InvalidInputError, QwenSpaceError, UnknownModelError
@@ -96,8 +97,9 @@ def console() -> Console:
 
 
 def error_console() -> Console:
-    """Standard error, likewise."""
-    return Console(stderr=True, markup=False, highlight=False, emoji=False, soft_wrap=True)
+    """Standard error, likewise; lines are broken, between words, in a terminal alone."""
+    terminal = sys.stderr is not None and sys.stderr.isatty()
+    return Console(stderr=True, markup=False, highlight=False, emoji=False, soft_wrap=not terminal)
 
 
 def chat_model(
@@ -163,8 +165,13 @@ def exit_code(error: QwenSpaceError) -> int:
 
 def fail(message: str, code: int = FAILED, hint: str = "") -> NoReturn:
     """Say on standard error what is wrong and what to do, and exit with `code`."""
+    print_error(message, hint)
+    raise typer.Exit(code)
+
+
+def print_error(message: str, hint: str = "") -> None:
+    """Say on standard error what is wrong and what to do."""
     errors = error_console()
-    errors.print(printable(message), style="red")
+    errors.print(Text.assemble(("Error: ", "bold red"), printable(message)))
     if hint:
         errors.print(hint)
-    raise typer.Exit(code)

@@ -2,10 +2,11 @@
 
 from langchain_qwen_space.cli.common import (
     chat_model,
+    console,
     exit_codes,
     print_json,
     print_rows,
-    print_text,
+    printable,
 )
 from langchain_qwen_space.cli.parameters import (
     AuthOption,
@@ -55,7 +56,11 @@ def models(
             print_json(found)
             return
         if not rows:
-            print_text(f"{described.space} offers no choice of models.\n")
+            out = console()
+            out.print(
+                printable(f"{described.space} offers no choice of models."),
+                soft_wrap=not out.is_terminal,
+            )
             return
         print_rows(
             ["name", "model", "context"],

@@ -29,7 +29,7 @@ def test_an_error_becomes_a_line_and_an_exit_code(kind, capsys):
     assert ended.value.exit_code == (2 if usage else 1)
     told = capsys.readouterr()
     assert told.out == ""
-    assert told.err.splitlines()[0] == "It [31mfailed."
+    assert told.err.splitlines()[0] == "Error: It [31mfailed."
 
 
 def test_an_interruption_is_130():

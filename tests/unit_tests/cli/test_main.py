@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 from langchain_qwen_space.cli.app import app
 from langchain_qwen_space.cli.main import main
 
-COMMANDS = ["chat", "models", "doctor", "serve", "batch"]
+COMMANDS = ["chat", "log", "models", "doctor", "serve", "api", "batch"]
 
 
 @pytest.mark.parametrize("missing", ["typer", "rich", "prompt_toolkit"])
