@@ -247,6 +247,8 @@ def _named(name: str, mime_type: str) -> str:
     """The name, with a suffix of the type's kind: Gradio judges files by it."""
     name = name.replace("\\", "/").rpartition("/")[2].strip() or "file"
     name = name.encode(errors="replace").decode()  # half a character cannot be sent
+    if not any(map(str.isalnum, name.rpartition(".")[0] or name)):
+        name = f"file{name.lstrip('. ')}"  # older releases of Gradio drop signs, and suffixes need a stem
     guessed = mimetypes.guess_type(name)[0] or ""
     if mime_type == _UNKNOWN or guessed.partition("/")[0] == mime_type.partition("/")[0]:
         return name

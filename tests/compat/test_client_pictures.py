@@ -45,6 +45,12 @@ async def test_a_picture_reaches_the_app(server: Server, form: Form, layout: str
 
 
 @each_form
+async def test_a_name_of_signs_alone_keeps_its_type(server: Server, form: Form) -> None:
+    message = HumanMessage([image(extras={"filename": "\N{CAMERA}.png"})])
+    assert await reached(model_of(server, "narrow"), message) == [("user", "", [seen(RED)])]
+
+
+@each_form
 @pytest.mark.parametrize("layout", ["box", "two_steps"])
 async def test_pictures_of_two_turns_arrive_each_in_its_own(
     server: Server, form: Form, layout: str

@@ -2,13 +2,18 @@
 
 import asyncio
 import json
+import mimetypes
 import os
 import sys
 import tracemalloc
 from contextlib import asynccontextmanager, suppress
+from io import BytesIO
+from pathlib import Path
 
+import gradio
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
+from PIL import Image
 from yarl import URL
 
 from langchain_qwen_space import ChatQwenSpace, fetching, file_block
@@ -89,15 +94,33 @@ def test_a_sync_stream_takes_pictures_and_reports_how_far_they_are(model):
     assert events.index(uploads[-1]) == len(uploads) - 1  # before the queue
 
 
+def drawn(kind, **options):
+    """A picture of two colours, as Pillow writes it."""
+    picture = Image.new("RGB", (96, 64), "crimson")
+    picture.paste("navy", (0, 0, 40, 64))
+    buffer = BytesIO()
+    picture.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def shipped(name):
+    """A recording or a film that comes with Gradio."""
+    return Path(gradio.__file__).parent.joinpath("media_assets", name).read_bytes()
+
+
 FILES = {
-    "a.jpg": b"\xff\xd8\xff\xe0" + bytes(range(256)),
-    "a.png": RED,
-    "a.webp": b"RIFF\x10\0\0\0WEBPVP8 " + bytes(range(256)),
-    "a.gif": b"GIF89a" + bytes(range(256)),
-    "a.pdf": b"%PDF-1.7\r\n--\r\n" + bytes(range(256)),
-    "a.wav": b"RIFF\x10\0\0\0WAVEfmt " + bytes(range(256)),
-    "a.mp4": b"\0\0\0\x20ftypisom\0\0" + bytes(range(256)),
-    "a.csv": b"one,two\r\n",
+    "a.jpg": drawn("JPEG"),
+    "a.png": drawn("PNG"),
+    "a.webp": drawn("WEBP"),
+    "a.gif": drawn("GIF", save_all=True, append_images=[Image.new("RGB", (96, 64))] * 3),
+    "a.tiff": drawn("TIFF"),
+    "a.avif": drawn("AVIF"),
+    "a.pdf": drawn("PDF"),
+    "a.wav": shipped("audio/recording1.wav"),
+    "a.mp3": shipped("audio/cate_blanch.mp3"),
+    "a.mp4": shipped("videos/a.mp4"),
+    "a.avi": shipped("videos/b.avi"),
+    "a.csv": shipped("data/time.csv"),
 }
 
 
@@ -106,30 +129,46 @@ async def test_files_of_every_kind_arrive_together_and_in_order(model, tmp_path)
     for name, data in FILES.items():
         (tmp_path / name).write_bytes(data)
         blocks.append(file_block(tmp_path / name))
+    kinds = [mimetypes.guess_type(name)[0] for name in FILES]
+    assert [block["mime_type"] for block in blocks] == kinds
     ((_, _, files),) = await reached(model("box"), HumanMessage(blocks))
     assert files == [seen(data) for data in FILES.values()]
 
 
 @pytest.mark.parametrize(
-    "name",
+    ("name", "arrives"),
     [
-        "снимок экрана.png",
-        "写真 1.png",
-        "صورة.png",
-        "ภาพ.png",
-        "Ünïcödé & co.png",
-        "\N{CAMERA}\ufe0f.png",
-        'the "best" one; yes, really.png',
-        "two\r\nlines: x\n\n.png",
-        "half of a pair \ud83d.png",
-        f"{'long ' * 100}.png",
-        "写" * 200 + ".png",
+        ("снимок экрана.png", None),
+        ("写真 1.png", None),
+        ("صورة.png", None),
+        ("שלום.png", None),
+        ("ภาพ.png", None),
+        ("Ünïcödé & co.png", None),
+        ("e\u0301.png", None),  # a letter and an accent
+        ("\u202egnp.exe.png", None),
+        ("𝔘𝔫𝔦.PNG", None),
+        (".hidden.png", None),
+        ("a%2Fb.png", None),
+        ("\N{CAMERA}\ufe0f.png", "file\N{CAMERA}\ufe0f.png"),
+        ("写真.txt", "写真.txt.png"),  # a suffix of another kind
+        ("../../etc/写真.png", "写真.png"),
+        ("C:\\photos\\1.png", "1.png"),
+        ("photos/", "file.png"),
+        # as browsers escape it, less what Gradio takes out of names
+        ('the "best" one.png', "the %22best%22 one.png"),
+        ("two\r\nlines: x\n.png", "two%0D%0Alines x%0A.png"),
+        ("a\0b.png", "ab.png"),
+        ("half of a pair \ud83d.png", "half of a pair .png"),
+        (f"{'long ' * 100}.png", f"{('long ' * 100)[:196]}.png"),  # Gradio keeps 200 bytes
+        ("写" * 200 + ".png", "写" * 65 + ".png"),
     ],
-    ids=range(11),
+    ids=range(22),
 )
-async def test_a_files_name_may_be_in_any_script(model, name):
+async def test_a_files_name_may_be_in_any_script(model, name, arrives):
     message = HumanMessage([image(extras={"filename": name})])
-    assert await reached(model("box"), message) == [("user", "", [seen(RED)])]
+    answer = json.loads((await model("box").ainvoke([message])).text)
+    (file,) = answer["messages"][0]["files"]
+    assert file == {"name": arrives or name, **seen(RED)}
 
 
 DRAW = HumanMessage([{"type": "text", "text": "Draw."}, image(), image(BLUE)])
@@ -313,7 +352,7 @@ async def test_a_local_space_shows_files_to_the_function_that_answers(picture_sp
     assert "I am a demo, not a vision model" in text
     assert f"a PNG picture, 8 x 8 pixels, {len(RED)} bytes, mostly red" in text
     assert f"a PNG picture, 8 x 8 pixels, {len(BLUE)} bytes, mostly blue" in text
-    assert f"a file of {len(PDF)} bytes" in text
+    assert f"a file of {len(PDF):,} bytes" in text
 
 
 async def test_a_local_space_keeps_files_and_turns_together(picture_space_url):

@@ -195,6 +195,10 @@ def test_the_type_is_the_one_of_the_bytes(stated, data, mime_type):
         ("фото.png", "фото.png"),
         ("写真", "写真.png"),
         ("  ", "file.png"),
+        ("..", "file.png"),
+        ("\N{CAMERA}.png", "file\N{CAMERA}.png"),
+        ("a/", "file.png"),
+        ("half \ud83d.png", "half ?.png"),
     ],
 )
 def test_a_name_has_no_folders_and_a_suffix_of_its_type(given, name):
