@@ -1,8 +1,8 @@
 """The way of an answer to its message: no call comes out of a thought, whatever the answer is.
 
 Half of the inputs are any text. Thoughts are found a second time, by their definition: the calls and
-the text of the message are those of the rest alone, however the answer is split, in a stream and as
-a whole, and nothing of it is lost. The other half are turns that a dialect writes, with thoughts, text
+the text of the message are those of the rest alone, however the answer is split, in a stream or as a
+whole, and nothing of it is lost. The other half are turns that a dialect writes, with thoughts, text
 and calls: they are read as what they were written from.
 """
 
@@ -27,10 +27,11 @@ COUNTER = Estimate()
 
 TYPES = ("string", "integer", "number", "boolean", "array", "object")
 PROPERTIES = {kind: {"type": kind} for kind in TYPES}
-TOOLS = [
+TOOLS: list[dict[str, Any]] = [
     {"type": "function", "function": {"name": name, "parameters": {"properties": PROPERTIES}}}
     for name in ("f", "look_up")
 ]
+SCHEMAS = {tool["function"]["name"]: tool["function"]["parameters"] for tool in TOOLS}
 DIALECTS = (QWEN2_5, QWEN3, QWQ, NAMED["qwen3-coder"], NAMED["qwen3.5"])
 WORDS = ("a", "Hm.", " ", "\n", "界", "🙂", "{", '"', "\\", "1", "true", "\t", "<b>", "`", "'", "]")
 VALUES: dict[str, tuple[Any, ...]] = {
@@ -83,12 +84,16 @@ def read(fragments: list[str], *, whole: bool, reasoning: bool | None) -> tuple[
     return ("".join(chunk.text for chunk in chunks), "".join(thoughts), made), answer.written
 
 
-def without_thoughts(answer: str) -> str:
+def parted(answer: str) -> tuple[str, str, bool]:
+    """The thoughts, the rest, and whether nothing said before their end that they were thoughts."""
     solid = answer.lstrip()
     if solid.startswith("<think>"):
-        return solid.partition("</think>")[2].lstrip()
+        thoughts, _, rest = solid.removeprefix("<think>").partition("</think>")
+        return thoughts.lstrip(), rest.lstrip(), False
     before, close, after = answer.partition("</think>")
-    return after.lstrip() if close and "<think>" not in before else answer
+    if close and "<think>" not in before:
+        return before, after.lstrip(), True
+    return "", answer, False
 
 
 def split(text: str, one: int, other: int) -> list[str]:
@@ -98,22 +103,24 @@ def split(text: str, one: int, other: int) -> list[str]:
 
 
 def any_text(data: bytes) -> None:
-    reasoning = (None, True, False)[data[1] % 3]
+    reasoning, whole = (None, True, False)[data[1] % 3], bool(data[1] & 0x40)
     answer = text_of(data[4:])
     fragments = list(answer) if data[1] & 0x80 else split(answer, data[2], data[3])
-    tools = {tool["function"]["name"]: tool["function"]["parameters"] for tool in TOOLS}
-    said, _, calls = parse([without_thoughts(answer)], tools=tools, withhold=False, single=False)
+    thoughts, rest, untagged = parted(answer)
+    said, _, calls = parse([rest], tools=SCHEMAS, withhold=False, single=False)
     expected = [(name or "", args) for name, args in calls.values() if passes_in_langchain(args)]
-    whole = read([answer], whole=True, reasoning=reasoning)
-    assert read(fragments, whole=True, reasoning=reasoning) == whole, (fragments, reasoning)
-    (text, thoughts, made), written = whole
-    assert made == expected, (answer, reasoning)
-    assert written == answer, (answer, reasoning)
-    assert text == said if reasoning is not None else text.endswith(said), (answer, reasoning)
-    assert reasoning or not thoughts, (answer, reasoning)
-    (_, _, made), written = read(fragments, whole=False, reasoning=reasoning)
-    assert made == expected, (fragments, reasoning)
-    assert written == answer, (fragments, reasoning)
+    (text, thought, made), written = read(fragments, whole=whole, reasoning=reasoning)
+    context = (fragments, whole, reasoning)
+    assert made == expected, context
+    assert written == answer, context
+    if untagged and not whole:  # they were given out as text before it was known
+        assert text.endswith(said), context
+    elif reasoning is None:
+        assert text.endswith(said), context
+        assert thought == "", context
+    else:
+        assert text == said, context
+        assert thought == (thoughts if reasoning else ""), context
 
 
 def written_by_a_dialect(data: bytes) -> None:
@@ -138,14 +145,13 @@ def written_by_a_dialect(data: bytes) -> None:
         turn = f"<think>\n{thoughts}\n</think>\n\n{turn}"
     else:
         turn = turn.replace("<think>\n", f"<think>\n{thoughts}", 1)
-    for whole in (True, False):
-        found = read(split(turn, data[2], data[3]), whole=whole, reasoning=True)
-        text, thought, made = found[0]
-        assert text.strip() == said.strip(), (turn, found)
-        assert thought.strip() == thoughts.strip(), (turn, found)
-        assert [(name, json.loads(args)) for name, args in made] == [
-            (call["name"], call["args"]) for call in calls
-        ], (turn, found)
+    found = read(split(turn, data[2], data[3]), whole=bool(data[0] & 2), reasoning=True)
+    (text, thought, made), _ = found
+    assert text.strip() == said.strip(), (turn, found)
+    assert thought.strip() == thoughts.strip(), (turn, found)
+    assert [(name, json.loads(args)) for name, args in made] == [
+        (call["name"], call["args"]) for call in calls
+    ], (turn, found)
 
 
 def check(data: bytes) -> None:
