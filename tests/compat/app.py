@@ -7,7 +7,7 @@ answers, and ends when its standard input does. Besides the layouts it has
 - `POST /redeploy?layout=NAME`: puts a new app with that layout at `/redeployed`.
 
 With `pictures` it has nothing but the apps that take files, with `public` nothing but those of
-`public_apps`, and starts much sooner.
+`public_apps` and `public_pages`, and starts much sooner.
 """
 
 import json
@@ -26,6 +26,7 @@ from .forms import FORMS, REDEPLOYED, REDEPLOYMENTS, Form
 from .layouts import BUILDERS, SERVED
 from .pictures import PICTURES
 from .public_apps import PUBLIC_APPS
+from .public_pages import PUBLIC_PAGES
 from .script import RUNS
 from .shapes import SHAPES
 
@@ -48,7 +49,7 @@ def make_app(form: Form, only: str | None = None) -> FastAPI:
     """All layouts of a form and the two routes beside them, as one app."""
     app = FastAPI()
     if only == "public":
-        for name, build in PUBLIC_APPS.items():
+        for name, build in {**PUBLIC_APPS, **PUBLIC_PAGES}.items():
             gr.mount_gradio_app(app, build(form), f"/{name}")
         return app
     for name, build in PICTURES.items():

@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from langchain_qwen_space import ChatQwenSpace
+from langchain_qwen_space.errors import UnsupportedSpaceError
 
 from .forms import FORMS, Form
 from .public_apps import PUBLIC_APPS
+from .public_pages import PUBLIC_PAGES
 from .servers import Server, kept
 
 pytestmark = pytest.mark.timeout(60, func_only=True)
@@ -22,15 +24,30 @@ OWN: dict[str, dict[str, Any]] = {
     "resume": {"files": [None, None], "link": ""},
     "small_model": {"temperature": 0.8, "max_tokens": 64, "loaded": "tiny"},
     "stems": {"model": "htdemucs", "song": "a song"},
+    "compared": {"side": "left"},
+    "battle": {"model": "gemma-2-2b-jpn"},
+    "personas": {"persona": "Friendly"},
+    "providers": {"model": "gpt-4o-mini", "heat": 0},
+    "personality": {"chosen": ""},
+    "support": {"session": 32},
+    "agents": {"model": "glm-4-flash"},
+    "deepseek": {
+        **{"temperature": 0.6, "max_tokens": 10000, "top_p": 0.95},
+        **{"top_k": 40, "penalty": 1.1},
+    },
+    "answers_text": {"files": [None, None]},
 }
 """What reaches the models besides the messages, where the caller gives nothing."""
 GIVEN: dict[str, dict[str, Any]] = {
     "hidden_transcript": {"temperature": 1.5, "max_tokens": 3000},
     "small_model": {"temperature": 1.25, "max_tokens": 256},
     "stems": {"model": "htdemucs_6s"},
+    "battle": {"model": "qwen2.5-3b"},
+    "providers": {"model": "gpt-4o"},
+    "deepseek": {"temperature": 0.25, "max_tokens": 3000, "top_p": 0.5},
 }
 
-each_app = pytest.mark.parametrize("app", PUBLIC_APPS)
+each_app = pytest.mark.parametrize("app", [*PUBLIC_APPS, *PUBLIC_PAGES])
 each_form = pytest.mark.parametrize("form", FORMS, ids=lambda form: form.name)
 
 
@@ -46,6 +63,9 @@ async def reached(server: Server, app: str, asked: Any, **settings: Any) -> dict
 
     A stream gives the same text.
     """
+    if app == "answers_text":  # which the user has to name, as no chatbot marks it as a chat
+        start = "predict" if server.form.version < (6,) else "ask"
+        settings |= {"start": start, "inputs": {"query": "Ask a question"}}
     model = ChatQwenSpace(space=server.base_url(app), max_retries=0, **settings)
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
@@ -83,3 +103,25 @@ async def test_earlier_turns_and_a_system_prompt(server: Server, form: Form, app
 async def test_settings(server: Server, form: Form, app: str) -> None:
     got = await reached(server, app, "Hello", **GIVEN[app])
     assert {key: got[key] for key in GIVEN[app]} == GIVEN[app]
+
+
+@each_form
+@pytest.mark.parametrize("app", ["personality", "agents"])
+async def test_a_choice_that_no_function_of_the_chat_reads_is_refused_by_a_warning(
+    server: Server, form: Form, app: str
+) -> None:
+    model = ChatQwenSpace(space=server.base_url(app), max_retries=0, model="gpt-4")
+    with pytest.warns(UserWarning, match="has no input for model='gpt-4'"):
+        await model.ainvoke("Hello")
+
+
+@each_form
+async def test_a_page_without_a_chatbot_is_refused_with_what_to_name(
+    server: Server, form: Form
+) -> None:
+    model = ChatQwenSpace(space=server.base_url("answers_text"), max_retries=0)
+    start = "predict" if form.version < (6,) else "ask"
+    with pytest.raises(
+        UnsupportedSpaceError, match=rf"start='{start}', inputs={{'query': 'Ask a question'}}"
+    ):
+        await model.ainvoke("Hello")
