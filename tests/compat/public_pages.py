@@ -151,7 +151,7 @@ def providers(form: Form) -> Any:
             again = chatbot.retry(lambda history: history[:-1], [chatbot], [chatbot])
             again.then(chat, {chatbot, choice, system, heat}, chatbot)
         provider.change(lambda _: gr.Dropdown(choices=names, value=names[0]), provider, choice)
-        restart.click(lambda: [], outputs=chatbot)
+        restart.click(list, outputs=chatbot)
     return blocks
 
 

@@ -32,8 +32,11 @@ OWN: dict[str, dict[str, Any]] = {
     "support": {"session": 32},
     "agents": {"model": "glm-4-flash"},
     "deepseek": {
-        **{"temperature": 0.6, "max_tokens": 10000, "top_p": 0.95},
-        **{"top_k": 40, "penalty": 1.1},
+        "temperature": 0.6,
+        "max_tokens": 10000,
+        "top_p": 0.95,
+        "top_k": 40,
+        "penalty": 1.1,
     },
     "answers_text": {"files": [None, None]},
 }
