@@ -22,7 +22,13 @@ from langchain_qwen_space.errors import (
     SpaceTimeoutError,
     UnknownModelError,
 )
-from langchain_qwen_space.events import RetryEvent, RevisedEvent, SpaceEvent, WarningEvent
+from langchain_qwen_space.events import (
+    CorrectionEvent,
+    RetryEvent,
+    RevisedEvent,
+    SpaceEvent,
+    WarningEvent,
+)
 from langchain_qwen_space.messages import answerable
 from langchain_qwen_space.options import CallOptions, no_input_for
 from langchain_qwen_space.qwen import (
@@ -35,7 +41,6 @@ from langchain_qwen_space.qwen import (
     vision,
 )
 from langchain_qwen_space.qwen.dialects import Dialect
-from langchain_qwen_space.qwen.tool_calls import BrokenCall
 from langchain_qwen_space.space.chat.endpoint import Endpoint
 from langchain_qwen_space.space.chat.reply import Thought
 from langchain_qwen_space.space.routing.answer import Finished
@@ -142,14 +147,13 @@ class ModelCall:
         messages: Sequence[BaseMessage] = answerable(self._messages)
         first = True
         may_ask_again = self._options.retry_tool_choice
+        answer = AnswerChunks(
+            self._shape, counter, whole=self._whole, first_call_index=self._first_call_index
+        )
         while True:
             files = await self._files(self._prompt(messages), end)
             prepare = partial(self._ask, messages, files, counter)
             request = Call(self._clients, prepare, end)
-            answer = AnswerChunks(
-                self._shape, counter, whole=self._whole, first_call_index=self._first_call_index
-            )
-            broken: list[BrokenCall] = []
             async with aclosing(request.run()) as batches:
                 async for batch in batches:
                     items: list[ChatGenerationChunk | SpaceEvent] = []
@@ -163,11 +167,7 @@ class ModelCall:
                             items.append(item)
                         if answer.done or isinstance(item, Finished):
                             items += answer.end()
-                            if may_ask_again and first and request.attempt.exact is None:
-                                broken = answer.unreadable
                             break
-                    if broken:  # and nothing else was seen
-                        items = [item for item in items if isinstance(item, SpaceEvent)]
                     if items:
                         first = first and not _mark_first(items)
                         yield items
@@ -182,15 +182,14 @@ class ModelCall:
             spent += Usage(read, *answer.count(count))
             if answer.withheld is not None:
                 answer.accept(self._call_in(answer.withheld))
-            if not may_ask_again or (answer.withheld is None and not broken):
+            problem = self._problem(answer, request.attempt)
+            if not may_ask_again or problem is None:
                 break
-            if answer.withheld is not None:
-                said, problem = answer.withheld, _INSIST.format(function=self._function())
-            else:
-                errors = " ".join(call.error for call in broken)
-                said, problem = answer.written, _CORRECT.format(errors=errors)
             may_ask_again = False
+            yield [CorrectionEvent(problem)]
+            said = answer.written if answer.withheld is None else answer.withheld
             messages = [*messages, AIMessage(said), HumanMessage(problem)]
+            answer = answer.again()
             await self._take_turn(end)
         attempt = request.attempt
         exact = attempt.exact
@@ -286,6 +285,14 @@ class ModelCall:
             return None
         rules = offered[name].get("parameters") or {}
         return None if any(json_schema.mistakes(args, rules)) else (name, args)
+
+    def _problem(self, answer: AnswerChunks, attempt: Attempt) -> str | None:
+        """What is wrong with an ended answer, in words for the model; None if it can be used."""
+        if answer.withheld is not None:
+            return _INSIST.format(function=self._function())
+        if attempt.exact is not None or not (broken := answer.unreadable):
+            return None
+        return _CORRECT.format(errors=" ".join(call.error for call in broken))
 
     def _function(self) -> str:
         forced = self._options.forced

@@ -184,7 +184,7 @@ class ChatQwenSpace(BaseChatModel):
 
     retry_tool_choice: bool = True
     """Whether a model is asked once more that had to call a tool but did not, or whose calls cannot be
-    read. The latter only where nothing was streamed yet."""
+    read."""
 
     protect_tool_results: bool = True
     """Whether control strings in tool results are broken up, so that they cannot forge a turn."""

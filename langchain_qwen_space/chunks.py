@@ -9,7 +9,7 @@ import json
 import secrets
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -132,6 +132,23 @@ class AnswerChunks:
     def written(self) -> str:
         """The text that was not cut off, with the thoughts and calls in it, as the model wrote it."""
         return "".join(self._used)
+
+    def again(self) -> "AnswerChunks":
+        """What takes the next answer, in the place of this ended one.
+
+        Calls that were given out of this one stay, invalid; the history leaves them out.
+        """
+        other = AnswerChunks(
+            self._shape,
+            self._counter,
+            whole=self._kept is not None,
+            first_call_index=self._first_call_index,
+        )
+        if self._kept is None and self._calls is not None:
+            other._first_call_index += self._calls.calls
+            broken = self._broken | self._calls.broken
+            other._broken = {key: replace(call, written="") for key, call in broken.items()}
+        return other
 
     def accept(self, call: tuple[str, dict[str, Any]] | None) -> None:
         """Take what an ended answer wrote without tags for the call that it had to make.

@@ -75,6 +75,14 @@ class RetryEvent(SpaceEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class CorrectionEvent(SpaceEvent):
+    """The answer has no usable tool call, and the model is asked once more. `problem`: in what words."""
+
+    name: ClassVar[str] = "qwen_space_correction"
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
 class UploadEvent(SpaceEvent):
     """A file of the messages is being sent to the Space: `sent` of `size` bytes so far."""
 

@@ -118,7 +118,7 @@ def from_messages(
     system: list[str] = []
     turns: list[tuple[_Kind, str, list[Attachment]]] = []
     last_query = _last_query(messages, dialect)
-    unmade = _thought_calls(messages)
+    unmade = _unmade_calls(messages)
     for position, message in enumerate(messages):
         if isinstance(message, ToolMessage) and message.tool_call_id in unmade:
             continue
@@ -181,8 +181,8 @@ def _last_query(messages: Sequence[BaseMessage], dialect: Dialect) -> int:
     return len(messages)
 
 
-def _thought_calls(messages: Sequence[BaseMessage]) -> set[str]:
-    """The ids of calls that the model only thought about; an agent may have answered them."""
+def _unmade_calls(messages: Sequence[BaseMessage]) -> set[str]:
+    """The ids of calls that were only thought about, or corrected; an agent may have answered them."""
     return {
         call_id
         for message in messages
@@ -209,7 +209,8 @@ def _calls(message: AIMessage) -> list[Mapping[str, Any] | str]:
     calls: list[Mapping[str, Any] | str] = [*message.tool_calls]
     for call in message.invalid_tool_calls:
         known = broken.get(call["id"])
-        calls.append(known["written"] if known else call)
+        written = known["written"] if known else call
+        calls += [written] if written else []
     return calls
 
 

@@ -10,13 +10,16 @@ import pytest
 from langchain.agents import create_agent
 from langchain.agents.middleware import HumanInTheLoopMiddleware, SummarizationMiddleware
 from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, ToolMessage
+from langchain_core.rate_limiters import InMemoryRateLimiter
 from langchain_core.tools import tool
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import Command
 
 from langchain_qwen_space import ChatQwenSpace
-from langchain_qwen_space.errors import InvalidInputError
+from langchain_qwen_space.errors import InvalidInputError, SpaceTimeoutError
+from langchain_qwen_space.events import CorrectionEvent
 from langchain_qwen_space.local import LocalSpace
+from langchain_qwen_space.qwen.turns import from_messages
 
 WEATHER = (
     '<tool_call>\n{"name": "weather", "arguments": {"city": "Paris", "days": 2}}\n</tool_call>'
@@ -338,13 +341,80 @@ def test_an_agent_continues_after_a_call_that_cannot_be_used(model):
     assert messages[-1].content.startswith("The tool said: 2 sunny days in ")
 
 
-async def test_what_was_streamed_is_not_taken_back_for_a_second_call(model):
-    bound = model.bind_tools([weather])
+@pytest.mark.parametrize("join", [True, False], ids=["joined", "apart"])
+async def test_a_stream_gives_the_corrected_call_beside_the_one_that_it_gave_before(space, join):
+    events = []
+    model = ChatQwenSpace(space=space.url, join_fragments=join, on_event=events.append)
+    question = HumanMessage(f"clumsy Well, let me see.\n{BROKEN}")
     total = None
-    async for chunk in bound.astream(f"clumsy Well, let me see.\n{BROKEN}"):
+    async for chunk in model.bind_tools([weather]).astream([question]):
         total = chunk if total is None else total + chunk
-    assert total.content.startswith("Well, let me see.")
-    assert len(total.invalid_tool_calls) == 1
+    assert total.content == "Well, let me see."
+    (call,) = total.tool_calls
+    (wrong,) = total.invalid_tool_calls
+    assert call["args"]["city"].startswith("The function call in your answer cannot be used. ")
+    (event,) = [event for event in events if isinstance(event, CorrectionEvent)]
+    assert call["args"]["city"].startswith(event.problem)
+    assert total.additional_kwargs["broken_tool_calls"][wrong["id"]]["error"] in event.problem
+    whole = await model.bind_tools([weather]).ainvoke([question])
+    assert total.usage_metadata == whole.usage_metadata
+    # The history holds the corrected call only.
+    answered = ToolMessage("sunny", tool_call_id=call["id"])
+    prompt = from_messages([question, total, answered])
+    corrected = (
+        f"<tool_call>\n{json.dumps({'name': 'weather', 'arguments': call['args']})}\n</tool_call>"
+    )
+    assert prompt.history == ((question.content, f"{total.content}\n{corrected}"),)
+
+
+def test_a_streaming_agent_continues_after_a_call_that_cannot_be_used(model):
+    agent = create_agent(model, [weather])
+    question = {"messages": [("human", f"clumsy Well.\n{BROKEN}")]}
+    for mode, state in agent.stream(question, stream_mode=["messages", "values"]):
+        if mode == "values":
+            messages = state["messages"]
+    # The agent itself answers the call that could not be used, which the model never hears of.
+    assert [message.type for message in messages] == ["human", "ai", "tool", "tool", "ai"]
+    assert messages[-1].content.startswith("The tool said: 2 sunny days in ")
+
+
+class Turns(InMemoryRateLimiter):
+    """Counts its turns; from the second on each takes a while."""
+
+    def __init__(self, pause: float = 0.0) -> None:
+        super().__init__()
+        self.turns, self.pause = 0, pause
+
+    def acquire(self, *, blocking: bool = True) -> bool:
+        self.turns += 1
+        if self.turns > 1:
+            time.sleep(self.pause)
+        return True
+
+    async def aacquire(self, *, blocking: bool = True) -> bool:
+        self.turns += 1
+        if self.turns > 1:
+            await asyncio.sleep(self.pause)
+        return True
+
+
+@pytest.mark.parametrize("method", ["invoke", "stream"])
+def test_a_second_request_takes_a_turn_of_the_rate_limiter(space, method):
+    limiter = Turns()
+    model = ChatQwenSpace(space=space.url, rate_limiter=limiter).bind_tools([weather])
+    call = getattr(model, method)
+    list(call(f"clumsy {BROKEN}"))
+    assert limiter.turns == 2
+
+
+@pytest.mark.parametrize("method", ["invoke", "stream"])
+def test_a_second_request_has_the_rest_of_the_calls_time(space, method):
+    model = ChatQwenSpace(space=space.url, rate_limiter=Turns(6.0), total_timeout=3.0)
+    call = getattr(model.bind_tools([weather]), method)
+    began = time.monotonic()
+    with pytest.raises(SpaceTimeoutError, match=r"total_timeout=3\.0"):
+        list(call(f"clumsy {BROKEN}"))
+    assert time.monotonic() - began < 5.9
 
 
 def test_a_call_that_max_tokens_cut_off_is_not_asked_for_again(model, tmp_path):

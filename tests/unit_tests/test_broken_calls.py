@@ -1,9 +1,13 @@
 """What a caller, and the model itself, see of a call that could not be read."""
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
+from langchain_core.outputs.chat_generation import merge_chat_generation_chunks
 
 from langchain_qwen_space.chunks import AnswerChunks, Shape, Usage
 from langchain_qwen_space.qwen import tokens
@@ -25,6 +29,23 @@ def test_the_history_holds_what_the_model_wrote(text, whole):
     assert prompt.history == (("q", written),)
     error = message.additional_kwargs["broken_tool_calls"][message.invalid_tool_calls[0]["id"]]
     assert error["error"]
+
+
+@given(st.sets(st.integers(1, len(BROKEN) + 5)))
+def test_a_corrected_answer_follows_the_same_however_the_first_arrived(cuts):
+    places = [0, *sorted(cuts), None]
+    pieces = [f"Well.\n{BROKEN}"[start:end] for start, end in pairwise(places)]
+    first = AnswerChunks(Shape(tools=TOOLS), tokens.Estimate())
+    chunks = [chunk for piece in pieces for chunk in first.take(piece)] + first.end()
+    assert first.unreadable
+    second = first.again()
+    chunks += second.take(DELETE) + second.end() + second.last({}, Usage(), None)
+    message = merge_chat_generation_chunks(chunks).message
+    assert message.content == "Well."
+    assert [call["name"] for call in message.tool_calls] == ["delete_all"]
+    assert [call["name"] for call in message.invalid_tool_calls] == ["note"]
+    prompt = from_messages([HumanMessage("q"), message, HumanMessage("again")])
+    assert prompt.history == (("q", f"Well.\n{DELETE}"),)
 
 
 def test_the_history_holds_no_call_that_was_only_thought_of():
