@@ -11,6 +11,7 @@ import typer
 from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.text import Text
+from rich.theme import Theme
 
 from langchain_qwen_space.cli.advice import advice
 from langchain_qwen_space.errors import InvalidInputError, QwenSpaceError, UnknownModelError
@@ -21,6 +22,22 @@ if TYPE_CHECKING:
 FAILED = 1
 USAGE = 2
 INTERRUPTED = 130
+
+# What rich colors by itself and one of two terminals, a dark or a light one, hardly shows.
+_THEME = Theme(
+    {
+        "markdown.item.bullet": "bold",
+        "markdown.item.number": "bold",
+        "markdown.table.header": "bold",
+        "markdown.table.border": "dim",
+        "markdown.hr": "dim",
+        "markdown.link": "underline",
+        "markdown.link_url": "underline",
+        "markdown.h2": "bold",
+        "markdown.h3": "bold",
+        "markdown.h4": "bold italic",
+    }
+)
 
 # Control characters of C0 and C1 but tab and newline: a terminal would obey them.
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -93,7 +110,7 @@ def print_rows(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 def console() -> Console:
     """Standard output, as rich writes to it. Text is taken as it is: no markup, no colours."""
-    return Console(markup=False, highlight=False, emoji=False)
+    return Console(markup=False, highlight=False, emoji=False, theme=_THEME)
 
 
 def error_console() -> Console:

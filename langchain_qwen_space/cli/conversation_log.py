@@ -17,6 +17,7 @@ from langchain_qwen_space.errors import InvalidInputError, QwenSpaceError
 
 VARIABLE = "QWEN_SPACE_LOG"
 _VERSION = 1
+_PATIENCE = 5.0  # seconds, while another process writes
 _MOST = 2**63 - 1  # what SQLite takes as a number
 _TABLES = """
 CREATE TABLE conversation (
@@ -92,11 +93,20 @@ class Entry:
 
 
 def log_path() -> Path | None:
-    """Where the log is: `QWEN_SPACE_LOG`, else the folder for users' data; None if it is "off"."""
+    """Where the log is: `QWEN_SPACE_LOG`, else the folder for users' data; None if it is "off".
+
+    Raises:
+        InvalidInputError: The path begins with the home of a user that does not exist.
+    """
     given = os.environ.get(VARIABLE, "").strip()
     if given.lower() == "off":
         return None
-    return Path(given).expanduser() if given else _data_folder() / "qwen-space" / "log.db"
+    if not given:
+        return _data_folder() / "qwen-space" / "log.db"
+    try:
+        return Path(given).expanduser()
+    except RuntimeError:
+        raise InvalidInputError(f"{VARIABLE}={given}: there is no such user.") from None
 
 
 def _data_folder() -> Path:
@@ -196,7 +206,11 @@ class ConversationLog:
 
     @contextmanager
     def _read(self) -> Iterator[sqlite3.Connection]:
-        if not self.path.exists():
+        try:
+            there = self.path.exists()
+        except OSError as error:  # a folder that may not be entered, a name that is too long
+            raise self._error(error) from error
+        if not there:
             with self._open(":memory:") as db:
                 self._check(db)
                 yield db
@@ -208,7 +222,7 @@ class ConversationLog:
     @contextmanager
     def _open(self, path: str | None = None) -> Iterator[sqlite3.Connection]:
         try:
-            db = sqlite3.connect(path or self.path, isolation_level=None)
+            db = sqlite3.connect(path or self.path, _PATIENCE, isolation_level=None)
             try:
                 db.execute("PRAGMA foreign_keys = ON")
                 db.execute("PRAGMA secure_delete = ON")  # what is deleted is not left in the file

@@ -150,7 +150,7 @@ async def _probe(
 
 
 def _print_finding(finding: "Finding") -> None:
-    style = {"yes": "green", "no": "red", "unclear": "yellow"}[finding.reached]
+    style = {"yes": "green", "no": "red", "unclear": "magenta"}[finding.reached]
     out = console()
     out.print(finding.reached.ljust(8), style=style, end="")
     out.print(finding.name)
@@ -165,8 +165,8 @@ def _ignore(_: "Step") -> None:
 def _print_step(step: "Step") -> None:
     sign, style = ("ok  ", "green") if step.ok else ("FAIL", "red")
     out = console()
-    out.print(f"{sign} {step.name}", style=style, end="")
-    out.print(f", {step.seconds:.2f} s")
+    out.print(sign, style=style, end="")
+    out.print(f" {step.name}, {step.seconds:.2f} s")
     if step.detail:
         _print_wrapped(step.detail)
 

@@ -188,7 +188,7 @@ def _paragraphs(text: str) -> Iterator[RenderableType]:
         if paragraph.startswith("    "):
             # One that is too long for the window continues further right.
             for line in inspect.cleandoc(paragraph).split("\n"):
-                yield Padding(Text(line, style="cyan"), (0, 0, 0, 4))
+                yield Padding(Text(line, style="bold"), (0, 0, 0, 4))
         else:
             yield _marked(" ".join(paragraph.split()))
         yield Text()
@@ -210,6 +210,6 @@ def _rows(rows: list[tuple[str, str]], width: int) -> Iterator[RenderableType]:
 
 
 def _marked(text: str) -> Text:
-    """Text whose code, between backticks, is set off in color."""
+    """Text whose code, between backticks, is bold."""
     parts = re.split(r"`([^`]*)`", text)
-    return Text.assemble(*((part, "cyan" if at % 2 else "") for at, part in enumerate(parts)))
+    return Text.assemble(*((part, "bold" if at % 2 else "") for at, part in enumerate(parts)))

@@ -5,8 +5,8 @@ from typing import ClassVar
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from rich import box
-from rich.console import Console, ConsoleOptions, RenderResult
-from rich.markdown import Markdown, MarkdownElement, TableElement
+from rich.console import Console, ConsoleOptions, JustifyMethod, RenderResult
+from rich.markdown import Heading, Markdown, MarkdownElement, TableElement
 from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
@@ -64,11 +64,18 @@ def _told_row_by_row(headings: list[Text], rows: list[list[Text]]) -> RenderResu
         yield Text()
 
 
+class _Heading(Heading):
+    """A heading at the left; in the middle of a wide window it would be lost."""
+
+    LEVEL_ALIGN: ClassVar[dict[str, JustifyMethod]] = {}
+
+
 class _Block(Markdown):
     """One block of an answer, as the parser read it."""
 
     elements: ClassVar[dict[str, type[MarkdownElement]]] = {
         **Markdown.elements,
+        "heading_open": _Heading,
         "table_open": _WholeTable,
     }
 

@@ -66,6 +66,8 @@ class OneAnswer:
             finally:
                 self._finish_text()
         if self._verbose:
+            if sys.stdout.isatty():
+                error_console().print()
             error_console().print(self._reply.timings(), style="dim")
 
     async def print_json(self) -> None:

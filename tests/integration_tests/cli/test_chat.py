@@ -301,6 +301,16 @@ def test_wrong_usage_is_reported_and_exits_with_2(arguments, told):
     assert told in done.stderr
 
 
+@pytest.mark.parametrize("columns", [40, 80])
+def test_a_message_breaks_between_words_in_a_terminal(columns):
+    with terminal("chat", "hi", "--space", "http://127.0.0.1:1", columns=columns) as term:
+        assert term.exit_status() == 1
+        lines = term.screen.lines
+    assert lines[0].startswith("Error: http://127.0.0.1:1 cannot be")
+    said = "set HTTPS_PROXY, or QWEN_SPACE_PROXY for this program alone."
+    assert " ".join(lines).endswith(said)
+
+
 def test_a_space_that_is_not_there_is_reported_and_exits_with_1():
     done = chat("hi", "--space", "http://127.0.0.1:1", "--timeout", "1")
     assert (done.exit_code, done.stdout) == (1, "")

@@ -2,10 +2,12 @@ import os
 import sqlite3
 import stat
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from langchain_qwen_space.cli import conversation_log
 from langchain_qwen_space.cli.conversation import Conversation, Turn
 from langchain_qwen_space.cli.conversation_log import (
     ConversationLog,
@@ -157,6 +159,30 @@ def test_a_turn_is_there_whole_or_not_at_all(log, monkeypatch):
     with pytest.raises(ZeroDivisionError):
         begun.add(Conversation(), HELLO)
     assert log.load()[1] == Conversation(None, "7B", (Turn("one", "ONE"),))
+
+
+def test_a_path_that_cannot_be_looked_at_is_an_error_of_the_log(tmp_path):
+    log = ConversationLog(tmp_path / ("x" * 300))
+    for use in (log.entries, log.load, lambda: log.questions(1), lambda: log.delete(1)):
+        with pytest.raises(LogError, match=r"cannot be used: .*too long"):
+            use()
+
+
+def test_a_home_of_nobody_is_wrong_usage(monkeypatch):
+    monkeypatch.setenv("QWEN_SPACE_LOG", "~nosuchuser/log.db")
+    with pytest.raises(InvalidInputError, match="no such user"):
+        log_path()
+
+
+def test_a_log_that_another_process_holds_is_an_error_of_the_log(log, monkeypatch):
+    begun = talk(log, "q")
+    monkeypatch.setattr(conversation_log, "_PATIENCE", 0.01)
+    with closing(sqlite3.connect(log.path)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        for use in (lambda: begun.add(Conversation(), HELLO), log.entries):
+            with pytest.raises(LogError, match="locked"):
+                use()
+    assert [entry.title for entry in log.entries()] == ["q"]
 
 
 def test_where_the_log_is(monkeypatch, tmp_path):

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
+from langchain_qwen_space.cli.common import console
 from langchain_qwen_space.cli.markdown import AnswerMarkdown, finished
 
 LINES = [
@@ -124,3 +125,37 @@ def test_every_letter_of_any_text_is_shown(text):
 
 def test_any_number_of_nested_quotations_is_shown():
     assert "deep" in shown("> " * 30 + "deep")
+
+
+def test_headings_are_at_the_left():
+    lines = shown("# First\n\n## Second\n\nText", 200).split("\n")
+    assert [line.rstrip() for line in lines] == [
+        "First",
+        "",
+        "Second",
+        "",
+        "Text",
+        "",
+    ]
+
+
+def test_no_color_of_text_is_hard_to_see_on_a_light_or_a_dark_terminal(monkeypatch):
+    """Yellow and cyan are faint on white, blue is on black; with a background they are not."""
+    for name in ("NO_COLOR", "TERM"):
+        monkeypatch.delenv(name, raising=False)
+    out = console()
+    everything = [
+        *(f"{'#' * level} head" for level in range(1, 7)),
+        "1. one\n- two",
+        "| a |\n| - |\n| b |",
+        "***",
+        "> quoted",
+        "[link](https://example.org/) `code` **b** *i* ~~s~~",
+    ]
+    faint = [
+        segment.text
+        for segment in out.render(AnswerMarkdown("\n\n".join(everything)))
+        if segment.style and segment.style.color and not segment.style.bgcolor
+        if segment.style.color.name in ("yellow", "cyan", "blue", "bright_blue", "bright_yellow")
+    ]
+    assert faint == []
