@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote_to_bytes, urlsplit
+from urllib.parse import unquote, unquote_to_bytes, urlsplit
 
 from langchain_qwen_space.attachments import Attachment
 from langchain_qwen_space.errors import InvalidInputError
@@ -31,8 +31,11 @@ _SUFFIXES = {  # where Python knows none, or an unusual one first
     "audio/flac": ".flac",
     "image/heic": ".heic",
     "image/jpeg": ".jpg",
+    "image/x-icon": ".ico",
     "text/plain": ".txt",
+    "video/3gpp": ".3gp",
     "video/quicktime": ".mov",
+    "video/x-matroska": ".mkv",
 }
 _STARTS = (
     (b"\x89PNG\r\n\x1a\n", "image/png"),
@@ -48,18 +51,44 @@ _STARTS = (
     (b"\x1aE\xdf\xa3", "video/webm"),
 )
 _RIFF = {b"WEBP": "image/webp", b"WAVE": "audio/wav", b"AVI ": "video/x-msvideo"}
-_BRANDS = {  # of ISO media files; any other is MP4
-    b"avif": "image/avif",
-    b"heic": "image/heic",
-    b"mif1": "image/heic",
-    b"M4A ": "audio/mp4",
-    b"qt  ": "video/quicktime",
+_BRANDS = {  # of ISO media files, by their first three bytes; any other is MP4
+    b"avi": "image/avif",
+    b"hei": "image/heic",
+    b"hev": "image/heic",
+    b"mif": "image/heic",
+    b"msf": "image/heic",
+    b"M4A": "audio/mp4",
+    b"M4B": "audio/mp4",
+    b"3gp": "video/3gpp",
+    b"3g2": "video/3gpp2",
+    b"qt ": "video/quicktime",
 }
+_ATOMS = (
+    b"moov",
+    b"mdat",
+    b"wide",
+    b"free",
+    b"skip",
+)  # that QuickTime files without a brand begin with
 _UNKNOWN = "application/octet-stream"
 _MAIN = ("image", "audio", "video")
 _URLS = ("image_url", "audio_url", "video_url", "file_url")
-_EITHER = ("audio/ogg", "video/webm", "video/mp4")  # containers of sound as well as of video
+_EITHER = (  # containers of sound as well as of video, and of each other's names
+    "audio/ogg",
+    "video/webm",
+    "video/mp4",
+    "video/quicktime",
+    "video/3gpp",
+)
 _FORMATS = {kind for _, kind in _STARTS} | {*_RIFF.values(), *_BRANDS.values(), "video/mp4"}
+_FORMATS -= {"audio/mpeg"}  # which may begin with anything
+_PDF_HEAD = 1024  # bytes in which a PDF may begin
+_TEXT_HEAD = 512  # bytes that tell whether a text is one
+_MIME_TYPE = re.compile(r"[a-z]+/[\w.+*-]+", re.ASCII)
+_DATA_URL_HEAD = re.compile(
+    r'data:((?:[^",]++|"[^"]*+")*+),', re.IGNORECASE
+)  # quotes may hold a comma
+_LONGEST_NAME = 200  # bytes, as Gradio keeps
 
 
 def file_block(path: str | Path) -> dict[str, Any]:
@@ -73,7 +102,8 @@ def file_block(path: str | Path) -> dict[str, Any]:
     """
     path = Path(path)
     data = path.read_bytes()
-    mime_type = sniff(data) or mimetypes.guess_type(path.name)[0] or _UNKNOWN
+    stated = mimetypes.guess_type(path.name)[0] or ""
+    mime_type = _sniff(data, stated) or stated or _UNKNOWN
     kind = mime_type.partition("/")[0]
     return {
         "type": kind if kind in ("image", "audio", "video") else "file",
@@ -100,14 +130,18 @@ def read(block: Mapping[str, Any], origin: str) -> Attachment:
     kind = str(block.get("type"))
     given = _flat(block)
     data, url = _first(given, "base64", "data", "file_data"), _first(given, "url", "file_uri")
-    mime_type = str(_first(given, "mime_type", "media_type") or "").partition(";")[0].lower()
+    mime_type = (
+        str(_first(given, "mime_type", "media_type") or "").partition(";")[0].strip().lower()
+    )
     if data is None and (text := given.get("text")) is not None:  # Anthropic's text document
-        data, mime_type = str(text).encode(errors="replace"), mime_type or "text/plain"
+        data, mime_type = _encoded(str(text), origin), mime_type or "text/plain"
     for value in (data, url):
-        if isinstance(value, str) and value[:5].lower() == "data:":
-            data, stated = _data_url(value, origin)
+        if isinstance(value, str) and value.lstrip()[:5].lower() == "data:":
+            data, stated = _data_url(value.lstrip(), origin)
             mime_type, url = mime_type or stated, None
     if data is None and url is None:
+        if any(given.get(key) in ("", b"") for key in ("base64", "data", "file_data")):
+            raise InvalidInputError(f"{origin} that is empty.")
         what = "an id of a file" if _first(given, "file_id", "id") else "no bytes and no URL"
         raise InvalidInputError(
             f"{origin} with {what}, which a Space cannot read: give the file as base64 or by its URL."
@@ -118,11 +152,17 @@ def read(block: Mapping[str, Any], origin: str) -> Attachment:
         mime_type = f"{_main(kind) or 'application'}/{given['format'].lower()}"
     if data is None:
         url = _checked_url(url, origin)
-        name = name or Path(urlsplit(url).path).name
+        name = name or unquote(Path(urlsplit(url).path).name)
         mime_type = mime_type or mimetypes.guess_type(name)[0] or ""
     else:
-        data = data if isinstance(data, bytes) else _decoded(data, origin)
+        url = None
+        is_binary = isinstance(data, bytes | bytearray | memoryview)
+        data = bytes(data) if is_binary else _decoded(data, origin)
         mime_type = _real_type(data, mime_type or mimetypes.guess_type(name)[0] or "", kind, origin)
+    if mime_type and not _MIME_TYPE.fullmatch(mime_type):
+        raise InvalidInputError(
+            f"{origin} with the type {mime_type[:100]!r}, which is not a MIME type such as image/png."
+        )
     if not mime_type:
         mime_type = f"{main}/*" if (main := _main(kind)) else _UNKNOWN
     return Attachment(_named(name, mime_type), mime_type, origin, data, url)
@@ -156,13 +196,34 @@ def sniff(data: bytes) -> str | None:
     for start, mime_type in _STARTS:
         if data.startswith(start):
             return mime_type
-    if data[:4] == b"RIFF":
+    if data[:4] in (b"RIFF", b"RF64"):
         return _RIFF.get(data[8:12])
     if data[4:8] == b"ftyp":
-        return _BRANDS.get(data[8:12], "video/mp4")
+        return _BRANDS.get(data[8:11], "video/mp4")
+    if data[4:8] in _ATOMS:
+        return "video/quicktime"
     if data[:1] == b"\xff" and len(data) > 1 and data[1] & 0xE6 == 0xE2:
         return "audio/mpeg"  # a frame of layer III without tags before it
     return None
+
+
+def _sniff(data: bytes, stated: str) -> str | None:
+    """As `sniff`, with the stated type where the first bytes alone would mislead."""
+    if stated.startswith("text/") and _is_text(data[:_TEXT_HEAD]):
+        return stated  # a text may begin with GIF89a, or with ID3
+    if stated == "application/pdf" and b"%PDF-" in data[:_PDF_HEAD]:
+        return stated
+    return sniff(data)
+
+
+def _is_text(head: bytes) -> bool:
+    try:
+        text = head.decode()
+    except UnicodeDecodeError as error:
+        if error.start < len(head) - 3:  # else a character that was cut
+            return False
+        text = head[: error.start].decode()
+    return not any(character < " " and character not in "\t\n\v\f\r\x1b" for character in text)
 
 
 def _flat(block: Mapping[str, Any]) -> dict[str, Any]:
@@ -182,13 +243,23 @@ def _first(given: Mapping[str, Any], *names: str) -> Any:
 
 
 def _data_url(url: str, origin: str) -> tuple[bytes, str]:
-    head, comma, body = url[5:].partition(",")
-    if not comma:
+    head = _DATA_URL_HEAD.match(url)
+    if head is None:
         raise InvalidInputError(f"{origin} with a data URL that has no comma and so no data.")
-    mime_type, *parameters = head.lower().split(";")
+    mime_type, *parameters = head[1].lower().split(";")
+    body = url[head.end() :]
     if "base64" in (parameter.strip() for parameter in parameters):
-        return _decoded(body, origin), mime_type.strip()
-    return unquote_to_bytes(body), mime_type.strip()
+        # A URL may escape base64, and may end with a fragment.
+        return _decoded(unquote(body.partition("#")[0]), origin), mime_type.strip()
+    return unquote_to_bytes(_encoded(body, origin)), mime_type.strip()
+
+
+def _encoded(text: str, origin: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        msg = f"{origin} that holds a lone surrogate (half a character), which cannot be sent as UTF-8."
+        raise InvalidInputError(msg) from None
 
 
 def _decoded(data: object, origin: str) -> bytes:
@@ -203,15 +274,17 @@ def _decoded(data: object, origin: str) -> bytes:
 
 
 def _checked_url(url: object, origin: str) -> str:
-    try:
-        parts = urlsplit(url) if isinstance(url, str) else None
-        if parts is not None and parts.scheme in ("http", "https") and parts.hostname:
-            return str(url)
-    except ValueError:
-        pass
+    """The URL, without blanks around it."""
+    text = str(url).strip()
+    with suppress(ValueError):  # of a port, an address, or half a character
+        parts = urlsplit(text)
+        is_web = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        if isinstance(url, str) and is_web and text.encode() and text.isprintable():
+            return text
+    shown = re.sub(r"(?<=//)[^/@]*@", "", text)[:100]  # without a password
     raise InvalidInputError(
-        f"{origin} with {str(url)[:100]!r}, which is not an http or https URL. Read a file on this "
-        "machine with file_block(path)."
+        f"{origin} with {shown!r}, which is not an http or https URL. Read a file on this machine with "
+        "file_block(path)."
     )
 
 
@@ -223,7 +296,7 @@ def _real_type(data: bytes, stated: str, kind: str, origin: str) -> str:
     """
     if not data:
         raise InvalidInputError(f"{origin} that is empty.")
-    found = sniff(data)
+    found = _sniff(data, stated)
     main = stated.partition("/")[0] or _main(kind)
     if found is None:
         if stated in _FORMATS:
@@ -250,6 +323,10 @@ def _named(name: str, mime_type: str) -> str:
     if not any(map(str.isalnum, name.rpartition(".")[0] or name)):
         name = f"file{name.lstrip('. ')}"  # older releases of Gradio drop signs, and suffixes need a stem
     guessed = mimetypes.guess_type(name)[0] or ""
-    if mime_type == _UNKNOWN or guessed.partition("/")[0] == mime_type.partition("/")[0]:
-        return name
-    return name + (_SUFFIXES.get(mime_type) or mimetypes.guess_extension(mime_type) or "")
+    if mime_type != _UNKNOWN and guessed.partition("/")[0] != mime_type.partition("/")[0]:
+        name += _SUFFIXES.get(mime_type) or mimetypes.guess_extension(mime_type) or ""
+    if len(name.encode()) > _LONGEST_NAME:
+        stem, suffix = Path(name).stem, Path(name).suffix[:20]
+        room = _LONGEST_NAME - len(suffix.encode())
+        name = stem.encode()[:room].decode(errors="ignore") + suffix
+    return name

@@ -1,8 +1,12 @@
 """Content blocks -> files: what is read, under which name and type, and what is refused."""
 
 import base64
+import re
+from urllib.parse import quote
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from langchain_qwen_space import content_blocks, file_block
 from langchain_qwen_space.errors import InvalidInputError
@@ -125,6 +129,12 @@ def data_url(data, mime_type="image/png"):
         # a data URL as a standard block's URL, and one without base64
         ({"type": "image", "url": data_url(PNG)}, "file.png", "image/png", PNG),
         ({"type": "file", "url": "data:text/csv,a%2Cb"}, "file.csv", "text/csv", b"a,b"),
+        (
+            {"type": "file", "url": "data:,h%C3%A9 #1"},
+            "file",
+            "application/octet-stream",
+            "hé #1".encode(),
+        ),
     ],
 )
 def test_the_blocks_of_every_provider_are_read(block, name, mime_type, data):
@@ -160,6 +170,138 @@ def test_a_url_stays_one(block, name, mime_type):
 @pytest.mark.parametrize("written", [b64(PNG).rstrip("="), b64(PNG)[:9] + "\n" + b64(PNG)[9:]])
 def test_base64_may_be_wrapped_or_unpadded(written):
     assert read({"type": "image", "base64": written}).data == PNG
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"DATA:Image/PNG;BASE64,{b64(PNG)}",
+        f" data: image/png ; base64 , {b64(PNG)}\n",
+        f'data:image/png;name="a,b.png";base64,{b64(PNG)}',
+        f"data:image/png;charset=utf-8;base64,{b64(PNG)}",
+        f"data:;base64,{b64(PNG)}",
+        f"data:image/png;base64,{quote(b64(PNG), safe='')}",
+        f"data:image/png;base64,{b64(PNG)}#fragment",
+    ],
+)
+@pytest.mark.parametrize("key", ["url", "base64"])
+def test_a_data_url_may_be_written_in_every_way_that_a_browser_reads(url, key):
+    file = read({"type": "image", key: url})
+    assert (file.data, file.mime_type) == (PNG, "image/png")
+
+
+@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
+def test_bytes_need_no_base64(kind):
+    assert read({"type": "image", "base64": kind(PNG), "mime_type": "image/png"}).data == PNG
+
+
+@pytest.mark.parametrize(
+    ("kind", "stated", "data", "mime_type", "name"),
+    [
+        ("image", " Image/PNG; charset=binary", PNG, "image/png", "file.png"),
+        ("image", "png", PNG, "image/png", "file.png"),
+        ("image", "image/svg+xml", b"<svg/>", "image/svg+xml", "file.svg"),
+        ("image", "image/jpeg", b"\0\0\0\x18ftypheix", "image/heic", "file.heic"),
+        ("image", "image/avif", b"\0\0\0\x1cftypavis", "image/avif", "file.avif"),
+        ("image", "image/x-icon", b"\0\0\1\0", "image/x-icon", "file.ico"),
+        ("audio", "audio/mpeg", b"\0\0\xff\xfd", "audio/mpeg", "file.mp3"),  # layer II, padded
+        ("audio", "audio/wav", b"RF64\xff\xff\xff\xffWAVE", "audio/wav", "file.wav"),
+        ("audio", "audio/mp4", b"\0\0\0\x1cftypM4B ", "audio/mp4", "file.m4a"),
+        ("video", "video/quicktime", b"\0\0\0\x08wide", "video/quicktime", "file.mov"),
+        ("video", "video/mp4", b"\0\0\1\0mdat", "video/mp4", "file.mp4"),
+        ("video", "video/x-matroska", b"\x1aE\xdf\xa3", "video/x-matroska", "file.mkv"),
+        ("video", "video/3gpp", b"\0\0\0\x14ftyp3gp5", "video/3gpp", "file.3gp"),
+        ("file", "application/pdf", b"\xef\xbb\xbf\n%PDF-1.7", "application/pdf", "file.pdf"),
+        ("file", "text/plain", b"GIF89a is a format", "text/plain", "file.txt"),
+        ("file", "text/plain", "ID3 é".encode() * 100, "text/plain", "file.txt"),
+        ("file", "text/csv", b"abcdftypisom,1", "text/csv", "file.csv"),
+        ("file", "text/plain", GIF, "image/gif", "file.gif"),
+        ("file", "text/plain", PDF + b"\xe2\xe3\xcf\xd3", "application/pdf", "file.pdf"),
+    ],
+)
+def test_bytes_of_unusual_files_are_known_or_trusted(kind, stated, data, mime_type, name):
+    file = read({"type": kind, "base64": b64(data), "mime_type": stated})
+    assert (file.mime_type, file.name) == (mime_type, name)
+
+
+def test_a_text_on_this_machine_may_begin_like_a_picture(tmp_path):
+    path = tmp_path / "formats.txt"
+    path.write_text("GIF89a is a format.")
+    block = file_block(path)
+    assert (block["type"], block["mime_type"]) == ("file", "text/plain")
+
+
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [
+        ("https://e.org/%E5%86%99.png", "写.png"),
+        ("https://e.org/..%2F..%2Fetc%2Fa.png", "a.png"),
+        ("https://пример.рф/фото.png", "фото.png"),
+        ("https://user:secret@e.org/a.png?x=/b.gif", "a.png"),
+        ("HTTP://[2606:4700::1111]:8080/a.png#b", "a.png"),
+        (" https://e.org/a.png ", "a.png"),
+        (f"https://e.org/{'a' * 5000}.png", "a" * 196 + ".png"),
+    ],
+)
+def test_a_url_is_kept_as_it_is_and_names_its_file(url, name):
+    file = read({"type": "image", "url": url})
+    assert (file.url, file.name) == (url.strip(), name)
+
+
+values = st.one_of(
+    st.none(),
+    st.integers(),
+    st.booleans(),
+    st.binary(max_size=20),
+    st.text(max_size=20),
+    st.sampled_from([b64(PNG), data_url(PNG), "data:", "http://[", "image/png", "image/", "a/b;c"]),
+)
+blocks = st.dictionaries(
+    st.sampled_from(
+        [
+            "base64",
+            "data",
+            "url",
+            "text",
+            "file_data",
+            "file_id",
+            "mime_type",
+            "media_type",
+            "format",
+            "name",
+            "filename",
+            "title",
+            "extras",
+            "metadata",
+            "source",
+            "file",
+            "input_audio",
+            "image_url",
+            "audio_url",
+        ]
+    ),
+    values | st.dictionaries(st.sampled_from(["url", "data", "file_id", "filename"]), values),
+)
+
+
+def outcome(block):
+    try:
+        return read(block)
+    except InvalidInputError as error:
+        return error
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.sampled_from(sorted(content_blocks.KINDS)), blocks)
+def test_whatever_a_block_holds_is_read_or_refused_by_name(kind, block):
+    result = outcome({**block, "type": kind})
+    if isinstance(result, InvalidInputError):
+        assert str(result).startswith("messages[0] has a content block")
+        return
+    assert (result.data is None) == (result.url is not None)
+    assert result.name.encode()
+    assert "/" not in result.name
+    assert re.fullmatch(r"[!-~]+/[!-~]+", result.mime_type)
 
 
 def test_base64_may_use_the_alphabet_of_urls():
@@ -218,6 +360,21 @@ def test_a_name_has_no_folders_and_a_suffix_of_its_type(given, name):
         ({"type": "image", "base64": 5}, "not valid base64"),
         ({"type": "image", "url": "data:image/png"}, "no comma"),
         ({"type": "file", "url": "data:text/plain,"}, "is empty"),
+        ({"type": "file", "url": "data:text/plain,\ud83d"}, "half a character"),
+        ({"type": "document", "source": {"type": "text", "text": "\ud83d"}}, "half a character"),
+        ({"type": "image", "base64": "", "mime_type": "image/png"}, "is empty"),
+        (
+            {"type": "image", "base64": b64(b"<svg/>"), "mime_type": "a/b\r\nX: 1"},
+            "not a MIME type",
+        ),
+        ({"type": "image", "url": "https://e.org/a", "mime_type": "png"}, "not a MIME type"),
+        ({"type": "image", "base64": b64(PNG) + "!"}, "not valid base64"),
+        ({"type": "image", "url": f"data:;base64,{data_url(PNG)}"}, "not valid base64"),
+        ({"type": "image", "url": "https://e.org/a\n.png"}, "not an http or https URL"),
+        ({"type": "image", "url": "https://e.org/\ud83d.png"}, "not an http or https URL"),
+        ({"type": "image", "url": "https://e.org:99999/a.png"}, "not an http or https URL"),
+        ({"type": "image", "url": "ftp://ada:secret@e.org/a.png"}, r"'ftp://e\.org/a\.png'"),
+        ({"type": "image", "url": "photo.png"}, r"file_block\(path\)"),
         ({"type": "image", "url": "gs://bucket/a.png"}, "not an http or https URL"),
         ({"type": "image", "url": "file:///etc/passwd"}, r"file_block\(path\)"),
         ({"type": "image", "url": "http://["}, "not an http or https URL"),

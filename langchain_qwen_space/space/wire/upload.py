@@ -29,7 +29,8 @@ class Body:
     def __init__(self, file: Attachment, data: bytes) -> None:
         boundary = secrets.token_hex(16)
         name = file.name.translate(_ESCAPED)
-        mime_type = file.mime_type if file.mime_type.isascii() else "application/octet-stream"
+        is_header = file.mime_type.isascii() and file.mime_type.isprintable()
+        mime_type = file.mime_type if is_header else "application/octet-stream"
         head = (
             f'--{boundary}\r\nContent-Disposition: form-data; name="files"; filename="{name}"\r\n'
             f"Content-Type: {mime_type}\r\n\r\n"
