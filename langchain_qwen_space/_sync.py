@@ -34,7 +34,11 @@ class _LoopThread:
     def _run(self) -> None:
         asyncio.set_event_loop(self.loop)
         try:
-            self.loop.run_forever()
+            stopped = False
+            while not stopped:
+                with suppress(SystemExit, KeyboardInterrupt):  # of one task, whose caller gets it
+                    self.loop.run_forever()
+                    stopped = True
         finally:
             self.loop.run_until_complete(_cancel_all())
             self.loop.run_until_complete(self.loop.shutdown_asyncgens())
@@ -143,6 +147,22 @@ class _Handover:
         if self._arrived.qsize() > _FEW:
             await self._room.wait()
         self._full = False
+
+
+async def in_thread(function: Callable[[], T]) -> T:
+    """Run a function of the caller's in a thread.
+
+    A future cannot hold a `StopIteration`, so what waits for it would wait forever: as in a
+    coroutine, it becomes a `RuntimeError`.
+    """
+
+    def guarded() -> T:
+        try:
+            return function()
+        except StopIteration as error:
+            raise RuntimeError(f"{function!r} raised StopIteration.") from error
+
+    return await asyncio.to_thread(guarded)
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:

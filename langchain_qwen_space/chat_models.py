@@ -1,6 +1,5 @@
 """`ChatQwenSpace`: its settings and their checks, and LangChain's methods."""
 
-import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing
@@ -563,7 +562,7 @@ class ChatQwenSpace(BaseChatModel):
     ) -> Iterator[ChatGenerationChunk]:
         """The chunks of an answer; its events go to callbacks on the way."""
         limiter = self.rate_limiter  # waits in a thread: the private loop runs no user code
-        turn = partial(asyncio.to_thread, limiter.acquire) if limiter else None
+        turn = partial(_sync.in_thread, limiter.acquire) if limiter else None
         call = self._call(messages, stop, keywords, turn, whole=whole)
         for batch in _sync.iterate(call.run):
             for item in batch:

@@ -344,3 +344,31 @@ assert next(items) == 1
 items.close()
 """
         assert script(body) == ["closed"]
+
+
+@pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt(), MineError(), SystemExit])
+def test_what_would_end_a_process_reaches_the_caller_and_the_next_call_works(error):
+    with pytest.raises(type(error) if isinstance(error, BaseException) else error):
+        list(_sync.iterate(Source(error=error)))
+
+    async def raise_it():
+        raise error
+
+    with pytest.raises(type(error) if isinstance(error, BaseException) else error):
+        _sync.run(raise_it())
+    assert _sync.run(double(21)) == 42
+
+
+@pytest.mark.parametrize("error", [StopIteration("over"), SystemExit(3), MineError()])
+def test_an_error_in_a_thread_is_no_endless_wait(error):
+    def fail():
+        raise error
+
+    async def limited():
+        async with asyncio.timeout(WAIT):
+            await _sync.in_thread(fail)
+
+    wanted = RuntimeError if isinstance(error, StopIteration) else type(error)
+    with pytest.raises(wanted):
+        _sync.run(limited())
+    assert _sync.run(double(21)) == 42

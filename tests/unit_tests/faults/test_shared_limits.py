@@ -125,6 +125,28 @@ async def test_waiting_for_a_rate_limiter_is_part_of_the_time_of_the_call(space,
     assert limiter.given == 2
 
 
+class Ends(NoMore):
+    """Raises at the second turn what a generator that has ended raises."""
+
+    def acquire(self, *, blocking: bool = True) -> bool:
+        self.given += 1
+        if self.given > 1:
+            raise StopIteration
+        return True
+
+    async def aacquire(self, *, blocking: bool = True) -> bool:
+        return self.acquire()
+
+
+@pytest.mark.parametrize("way", ["invoke", "stream", "ainvoke"])
+async def test_an_error_of_a_rate_limiter_ends_the_call(space, way):
+    runnable = forced(model_for(space, rate_limiter=Ends()))
+    call = asyncio.to_thread(lambda: list(getattr(runnable, way)("hi")))
+    with pytest.raises(RuntimeError, match="StopIteration"):
+        await asyncio.wait_for(runnable.ainvoke("hi") if way == "ainvoke" else call, 30)
+    call.close()
+
+
 class Counter(BaseRateLimiter):
     def __init__(self) -> None:
         self.given = 0
