@@ -3,11 +3,16 @@
 `jsonschema` is imported where it is needed: it takes 40 ms, and most programs check nothing.
 """
 
+import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from fractions import Fraction
+from functools import lru_cache
+from graphlib import CycleError, TopologicalSorter
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
-from langchain_core.utils.function_calling import convert_to_json_schema
+from langchain_core.utils.function_calling import convert_to_json_schema, convert_to_openai_tool
 from pydantic import BaseModel
 
 from langchain_qwen_space.errors import InvalidInputError
@@ -17,6 +22,14 @@ if TYPE_CHECKING:
 
 Schema = dict[str, Any] | type
 
+_NO_PARAMETERS = {"type": "object", "properties": {}}
+
+# Keywords whose schemas judge the value itself, not a part of it.
+_REFERENCES = ("$ref", "$dynamicRef")
+_SAME_VALUE = ("not", "if", "then", "else")
+_LISTS = ("allOf", "anyOf", "oneOf")
+_MULTIPLE = frozenset(["multipleOf", "divisibleBy"])
+
 
 def json_schema(schema: Schema, strict: bool | None) -> dict[str, Any]:
     """Returns the JSON schema of all that LangChain, or OpenAI's `response_format`, takes for one.
@@ -25,14 +38,51 @@ def json_schema(schema: Schema, strict: bool | None) -> dict[str, Any]:
         TypeError, ValueError: LangChain does not know such a schema.
     """
     if isinstance(schema, dict):
-        if isinstance(schema.get("schema"), dict):
-            return dict(schema["schema"])
+        if "schema" in schema:
+            return schema["schema"]  # type: ignore[no-any-return]
         if not schema.keys() & {"name", "function"} and not schema.keys() >= {
             "title",
             "properties",
         }:
             return schema  # LangChain would not take it for a JSON schema, as it is not a tool
     return whole_schema(schema, strict) or convert_to_json_schema(schema, strict=strict)
+
+
+def openai_tool(tool: Any, strict: bool | None = None) -> dict[str, Any]:
+    """Returns a tool of any kind that LangChain knows, in OpenAI's form and with `parameters`.
+
+    A tool that states none takes none, as in OpenAI's API.
+
+    Raises:
+        InvalidInputError: Only its provider can run the tool.
+        Exception: It is not a tool.
+    """
+    given = _function(tool) if isinstance(tool, Mapping) else tool
+    form = convert_to_openai_tool(given, strict=strict)
+    function = dict(form["function"])
+    # A tool's own schema leaves out what LangChain injects.
+    if whole := whole_schema(getattr(tool, "tool_call_schema", tool), strict):
+        function["parameters"] = whole
+    if function.get("parameters") in (None, {}):
+        function["parameters"] = dict(_NO_PARAMETERS)
+    return {**form, "function": function}
+
+
+def _function(tool: Mapping[str, Any]) -> dict[str, Any]:
+    """A tool that is a dict, in a form of which LangChain leaves out nothing."""
+    kind = tool.get("type")
+    if kind == "function":
+        inner = tool.get("function", {key: value for key, value in tool.items() if key != "type"})
+        return {"type": "function", "function": inner}
+    if kind not in (None, "object") and not (kind == "custom" and "input_schema" in tool):
+        raise InvalidInputError(f"It is {kind!r}, which only its provider can run.")
+    if "name" in tool and "input_schema" not in tool:
+        return {**tool, "parameters": tool.get("parameters", dict(_NO_PARAMETERS))}
+    if "title" in tool and "properties" not in tool:
+        rest = {key: value for key, value in tool.items() if key not in ("title", "description")}
+        described = {"description": tool["description"]} if "description" in tool else {}
+        return {"name": tool["title"], **described, "parameters": {**_NO_PARAMETERS, **rest}}
+    return dict(tool)
 
 
 def whole_schema(schema: Any, strict: bool | None = None) -> dict[str, Any] | None:
@@ -55,21 +105,94 @@ def whole_schema(schema: Any, strict: bool | None = None) -> dict[str, Any] | No
     return {"title": schema.__name__, **whole}
 
 
-def check_schema(schema: dict[str, Any]) -> None:
-    """Check that a schema is one.
+def checked(schema: Any, *, patterns: bool = True) -> dict[str, Any]:
+    """Returns a schema as JSON holds it, once it is known that values can be checked by it.
+
+    Args:
+        schema: What was given for a schema.
+        patterns: Whether a pattern that Python cannot read is refused. Tools may come with patterns
+            of another language.
 
     Raises:
-        InvalidInputError: It is not; the message says where.
+        InvalidInputError: It is not a JSON schema, holds what is not JSON, or refers to what it does
+            not hold or to itself without end. The message says where.
     """
+    if not isinstance(schema, Mapping):
+        raise InvalidInputError(f"The schema is not an object but {schema!r:.100}.")
+    try:
+        text = json.dumps(dict(schema))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidInputError(f"The schema cannot be written as JSON: {error!s:.200}.") from error
+    _check(text, patterns=patterns)
+    rules: dict[str, Any] = json.loads(text)
+    return rules
+
+
+@lru_cache(maxsize=128)  # every call checks its tools, which are seldom others than before
+def _check(text: str, *, patterns: bool) -> None:
     from jsonschema.exceptions import SchemaError
 
+    schema = json.loads(text)
+    if not isinstance(schema.get("$schema", ""), str):
+        raise InvalidInputError("The schema is not valid at schema['$schema']: it is not a string.")
+    draft = _validator(schema)
+    formats = draft.FORMAT_CHECKER if patterns else None
     try:
-        _validator(schema).check_schema(schema)
+        draft.check_schema(schema, format_checker=formats)
+        for target in _targets(schema, draft.META_SCHEMA["$schema"]):
+            draft.check_schema(target, format_checker=formats)
     except SchemaError as error:
         where = "".join(f"[{part!r}]" for part in error.absolute_path)
-        raise InvalidInputError(
-            f"The schema is not valid at schema{where}: {error.message}"
-        ) from error
+        msg = f"The schema is not valid at schema{where}: {error.message:.300}"
+        raise InvalidInputError(msg) from error
+    except InvalidInputError:
+        raise
+    except CycleError as error:
+        msg = "The schema cannot be followed: it refers to itself without end."
+        raise InvalidInputError(msg) from error
+    except Exception as error:  # a schema of any depth and with any reference meets all of them
+        msg = f"The schema cannot be followed: {type(error).__name__}: {error!s:.200}."
+        raise InvalidInputError(msg) from error
+
+
+def _targets(schema: dict[str, Any], dialect: str) -> list[Any]:
+    """What the references of a schema lead to.
+
+    Raises:
+        CycleError: Schemas refer to each other without a step into the value.
+        InvalidInputError: A number is not finite.
+        referencing.exceptions.Unresolvable: A reference leads nowhere, or out of the schema.
+    """
+    from referencing import Registry
+    from referencing.jsonschema import specification_with
+
+    nothing_else: Registry[Any] = Registry()  # a reference is never fetched
+    specification = specification_with(dialect)
+    root = specification.create_resource(schema)
+    waiting = [(root, nothing_else.resolver_with_root(root))]
+    seen: dict[int, list[int]] = {}  # the schemas that judge the same value, by a schema's id
+    targets = []
+    while waiting:
+        part, resolver = waiting.pop()
+        rules = part.contents
+        if not isinstance(rules, dict) or id(rules) in seen:
+            continue
+        for key, value in rules.items():
+            if isinstance(value, float) and not isfinite(value) and key != "default":
+                raise InvalidInputError(f"The schema is not valid: its {key} is {value}.")
+        same = [rules[key] for key in _SAME_VALUE if key in rules]
+        same += [option for key in _LISTS for option in rules.get(key, ())]
+        for key in _REFERENCES:
+            if key in rules:
+                found = resolver.lookup(rules[key])
+                targets.append(found.contents)
+                same.append(found.contents)
+                target = specification.create_resource(found.contents)
+                waiting.append((target, found.resolver))
+        seen[id(rules)] = [id(other) for other in same]
+        waiting += [(sub, resolver.in_subresource(sub)) for sub in part.subresources()]
+    TopologicalSorter(seen).prepare()
+    return targets
 
 
 def mistakes(value: Any, schema: dict[str, Any]) -> Iterator[str]:
@@ -78,30 +201,39 @@ def mistakes(value: Any, schema: dict[str, Any]) -> Iterator[str]:
     A property that is not required may be null, which is how models leave one out, and so may what
     OpenAPI marks as `nullable`.
 
+    Args:
+        value: The value.
+        schema: A schema that was `checked`.
+
     Raises:
-        InvalidInputError: The schema refers to what it does not hold, or to itself without end, or
-            has a pattern that is not one of Python's.
+        InvalidInputError: The schema has a pattern that is not one of Python's.
     """
     from jsonschema.validators import extend
     from referencing import Registry
-    from referencing.exceptions import Unresolvable
 
     base = _validator(schema)
-    nothing_else: Registry[Any] = Registry()  # a reference is never fetched
+    nothing_else: Registry[Any] = Registry()
     validator = extend(  # type: ignore[no-untyped-call]
         base,
         {
             "type": _unless_nullable(base.VALIDATORS["type"]),
             "enum": _unless_nullable(base.VALIDATORS["enum"]),
-            "properties": _properties,
+            "properties": _unless_left_out(base.VALIDATORS["properties"]),
+            # The third draft's name for it is the other one.
+            **dict.fromkeys(_MULTIPLE & base.VALIDATORS.keys(), _multiple_of),
         },
-    )(schema, registry=nothing_else)
+        type_checker=base.TYPE_CHECKER.redefine("number", _is_number),
+    )
+    # With its draft named, the schema would be judged by that draft's own rules wherever it refers
+    # to itself.
+    rules = {name: rule for name, rule in schema.items() if name != "$schema"}
     try:
-        for error in validator.iter_errors(value):
+        for error in validator(rules, registry=nothing_else).iter_errors(value):
             yield f"{'it' + error.json_path[1:]}: {error.message:.300}."
-    except (Unresolvable, RecursionError, re.error) as error:
-        msg = f"The schema cannot be followed: {type(error).__name__}: {error!s:.200}."
-        raise InvalidInputError(msg) from error
+    except RecursionError:
+        yield "it: It is nested too deeply."
+    except re.error as error:
+        raise InvalidInputError(f"The schema has an unknown pattern: {error!s:.200}.") from error
 
 
 def _validator(schema: dict[str, Any]) -> Any:
@@ -120,10 +252,39 @@ def _unless_nullable(check: Any) -> Any:
     return checked
 
 
-def _properties(validator: Any, rules: Any, value: Any, schema: Any) -> Iterator["ValidationError"]:
-    if not validator.is_type(value, "object"):
-        return
-    required = schema.get("required", ())
-    for name, rule in rules.items():
-        if name in value and not (value[name] is None and name not in required):
-            yield from validator.descend(value[name], rule, path=name, schema_path=name)
+def _unless_left_out(check: Any) -> Any:
+    def checked(validator: Any, rules: Any, value: Any, schema: Any) -> Iterator["ValidationError"]:
+        if validator.is_type(value, "object"):
+            required = schema.get("required", ())
+            rules = {
+                name: rule
+                for name, rule in rules.items()
+                if name not in value
+                or value[name] is not None
+                or _is_required(name, rule, required)
+            }
+        yield from check(validator, rules, value, schema) or ()
+
+    return checked
+
+
+def _is_required(name: str, rule: Any, required: Any) -> bool:
+    """Whether a property is; the third draft says so in the property itself."""
+    if isinstance(required, list):
+        return name in required
+    return isinstance(rule, Mapping) and rule.get("required") is True
+
+
+def _is_number(checker: Any, value: Any) -> bool:
+    """JSON has no number that is not finite; Python reads some."""
+    if isinstance(value, float):
+        return isfinite(value)
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _multiple_of(validator: Any, step: Any, value: Any, schema: Any) -> Iterator["ValidationError"]:
+    """Without the rounding of floats, and so also where their quotient would not be one."""
+    from jsonschema import ValidationError
+
+    if validator.is_type(value, "number") and Fraction(repr(value)) % Fraction(repr(step)):
+        yield ValidationError(f"{value!r} is not a multiple of {step!r}")

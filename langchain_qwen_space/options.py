@@ -3,17 +3,17 @@
 A wrong value is reported here, by name, before the call joins a queue.
 """
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from difflib import get_close_matches
 from typing import Annotated, Any, Literal, Self
 
-from langchain_core.utils.function_calling import convert_to_openai_tool
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from langchain_qwen_space import structured
 from langchain_qwen_space.errors import InvalidInputError
-from langchain_qwen_space.json_schema import whole_schema
+from langchain_qwen_space.json_schema import checked, openai_tool
 
 Temperature = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 TopP = Annotated[float, Field(ge=0, le=1)]
@@ -64,7 +64,8 @@ class CallOptions(BaseModel):
         thinking: Whether the model is to think, as `ChatQwenSpace.thinking`.
         thinking_budget: The most tokens that the model may think.
         tools: The tools that the model may call, as OpenAI's API describes them.
-        tool_choice: None, "auto", "none", "any", or the name of a tool.
+        tool_choice: None, "auto", "none", "any", or a tool: its name, or
+            `{"type": "function", "function": {"name": …}}` where the name is one of these words.
         parallel_tool_calls: False ends the answer after its first call.
         response_format: The JSON schema that the answer must fit; None for plain text.
         retry_tool_choice: Whether to ask once more if the model had to make a call but did not, or
@@ -87,7 +88,7 @@ class CallOptions(BaseModel):
     thinking: bool | None = None
     thinking_budget: MaxTokens | None = None
     tools: tuple[dict[str, Any], ...] = ()
-    tool_choice: str | None = None
+    tool_choice: str | dict[str, Any] | None = None
     parallel_tool_calls: bool | None = None
     response_format: dict[str, Any] | None = None
     retry_tool_choice: bool = True
@@ -131,7 +132,7 @@ class CallOptions(BaseModel):
         """The tool that must be called; "" for any, None for none."""
         if self.tool_choice in (None, "auto", "none"):
             return None
-        return "" if self.tool_choice == "any" else self.tool_choice
+        return "" if isinstance(self.tool_choice, str) else self.tool_choice["function"]["name"]
 
     @field_validator("stop", mode="before")
     @classmethod
@@ -141,11 +142,11 @@ class CallOptions(BaseModel):
     @field_validator("tools", mode="before")
     @classmethod
     def _read_tools(cls, tools: object) -> object:
-        return tuple(as_tools(tools))  # type: ignore[arg-type]
+        return tuple(as_tools(tools))
 
     @field_validator("tool_choice", mode="before")
     @classmethod
-    def _read_tool_choice(cls, choice: object) -> str | None:
+    def _read_tool_choice(cls, choice: object) -> str | dict[str, Any] | None:
         return _tool_choice(choice)
 
     @field_validator("response_format", mode="before")
@@ -156,10 +157,10 @@ class CallOptions(BaseModel):
     @model_validator(mode="after")
     def _check_choice(self) -> Self:
         names = [tool["function"]["name"] for tool in self.tools]
-        choice = self.tool_choice
-        if choice in (None, "auto", "none") or (choice == "any" and names) or choice in names:
+        forced = self.forced
+        if forced is None or (names if forced == "" else forced in names):
             return self
-        msg = f"tool_choice={choice!r} does not name a tool that is offered; offered are {names}."
+        msg = f"tool_choice={forced or 'any'!r} does not name a tool that is offered; offered are {names}."
         raise InvalidInputError(msg)
 
 
@@ -173,13 +174,17 @@ def in_own_form(
         known: The names that are ours.
 
     Raises:
-        InvalidInputError: Two names of one setting are given.
+        InvalidInputError: Two names of one setting are given, or `thinking` is of no known type.
     """
     given = with_own_names(values)
     if isinstance(given.get("reasoning"), Mapping):  # OpenAI's {"effort": …}
         given["reasoning.effort"] = given.pop("reasoning")
     if isinstance(thinking := given.get("thinking"), Mapping):  # Anthropic's {"type": …}
-        given["thinking"] = _THINKING.get(str(thinking.get("type")))
+        kind = thinking.get("type")
+        if not isinstance(kind, str) or kind not in _THINKING:
+            msg = f"thinking={thinking!r:.100} has no type of {', '.join(_THINKING)}."
+            raise InvalidInputError(msg)
+        given["thinking"] = _THINKING[kind]
         given.setdefault("thinking_budget", thinking.get("budget_tokens"))
     foreign = (_FOREIGN | {"reasoning.effort"} | _GRANTED) & given.keys() - known
     wanted = {name for name in foreign if given.pop(name) is not None}
@@ -207,58 +212,76 @@ def with_own_names(values: Mapping[str, Any]) -> dict[str, Any]:
     return own
 
 
-def as_tools(tools: Sequence[Any] | None, *, strict: bool | None = None) -> list[dict[str, Any]]:
+def as_tools(tools: Any, *, strict: bool | None = None) -> list[dict[str, Any]]:
     """Returns tools of any kind that LangChain knows, in OpenAI's form.
 
     Raises:
-        InvalidInputError: One is not a function: a Space cannot run a provider's own tools.
+        InvalidInputError: They are not a list, or one is not a function that a model can call: a
+            Space cannot run a provider's own tools. The message says which.
     """
+    if tools is None:
+        return []
+    if isinstance(tools, str | bytes | Mapping) or not isinstance(tools, Iterable):
+        raise InvalidInputError(f"tools={tools!r:.100} is not a list of tools.")
     converted = []
-    for number, tool in enumerate(tools or ()):
+    for number, tool in enumerate(tools):
+        where = f"tools[{number}]"
         try:
-            form = convert_to_openai_tool(tool, strict=strict)
-            name = form["function"]["name"]
-            # A tool's own schema leaves out what LangChain injects.
-            if whole := whole_schema(getattr(tool, "tool_call_schema", tool), strict):
-                form["function"]["parameters"] = whole
-        except (KeyError, TypeError, ValueError) as error:
-            kind = tool.get("type") if isinstance(tool, Mapping) else None
-            what = f"{kind!r}, which only its provider can run" if kind else f"{tool!r:.100}"
-            msg = (
-                f"tools[{number}] is {what}. Give functions, pydantic classes, LangChain tools, "
-                'or {"type": "function", "function": {"name": …, "parameters": …}}.'
+            form = openai_tool(tool, strict)
+        except Exception as error:  # LangChain reads annotations and docstrings of any kind
+            raise InvalidInputError(
+                f"{where}={tool!r:.100} is not a function ({str(error).partition(chr(10))[0]:.100}). "
+                "Give functions, pydantic classes, LangChain tools, or "
+                '{"type": "function", "function": {"name": …, "parameters": …}}.'
+            ) from error
+        function = form["function"]
+        name = function.get("name")
+        if not isinstance(name, str) or not _NAME.fullmatch(name):
+            raise InvalidInputError(f"{where} has the name {name!r:.100}. {_NAME_RULE}")
+        try:
+            function["parameters"] = checked(function["parameters"], patterns=False)
+        except InvalidInputError as error:
+            raise InvalidInputError(f"{where} ({name}) has wrong parameters. {error}") from error
+        kind = function["parameters"].get("type", "object")
+        if kind != "object":
+            raise InvalidInputError(
+                f"{where} ({name}) has parameters of type {kind!r}; arguments are an object."
             )
-            raise InvalidInputError(msg) from error
-        if not isinstance(name, str) or not name:
-            raise InvalidInputError(f"tools[{number}] has no name.")
         converted.append(form)
     return converted
 
 
-def _tool_choice(choice: Any) -> str | None:
-    """The choice in one spelling: None, "auto", "none", "any", or a tool's name."""
-    read = choice
-    if isinstance(choice, Mapping):  # OpenAI's and Anthropic's forms
-        kind = choice.get("type")
-        function = choice.get("function")
-        name = function.get("name") if isinstance(function, Mapping) else choice.get("name")
-        read = name if isinstance(name, str) and name else kind
-        if read in (None, "function", "tool") or (read == kind and kind not in _CHOICES):
-            read = choice
-    if read in (True, "required"):
-        return "any"
-    if read is None or read is False or read == "":
+_NAME = re.compile(r"""[^\s"'\\<>](?:[^"'\\<>\x00-\x1f]*[^\s"'\\<>])?""")
+_NAME_RULE = "A name is a string without quotes, brackets, backslashes and blanks at its ends."
+
+
+def _tool_choice(choice: Any) -> str | dict[str, Any] | None:
+    """The choice in one spelling: None, "auto", "none", "any", or OpenAI's form for one tool.
+
+    The words always mean the choice. A tool that has such a name is chosen by a dict.
+    """
+    if choice is None or choice is False or choice == "":
         return None
-    if isinstance(read, str):
-        return read
-    msg = (
-        f"tool_choice={choice!r:.200} is not valid: give 'auto', 'none', 'any' or the name "
-        "of a tool."
-    )
-    raise InvalidInputError(msg)
+    read = "any" if choice is True else choice
+    if isinstance(choice, Mapping):  # OpenAI's and Anthropic's forms
+        kind, function = choice.get("type"), choice.get("function")
+        name = function.get("name") if isinstance(function, Mapping) else choice.get("name")
+        if isinstance(name, str) and name and kind in (None, "function", "tool"):
+            return _named(name)
+        read = kind
+    if not isinstance(read, str) or (read is not choice and read not in _CHOICES):
+        raise InvalidInputError(
+            f"tool_choice={choice!r:.200} is not valid: give 'auto', 'none', 'any' or the name "
+            "of a tool."
+        )
+    return _CHOICES.get(read) or _named(read)
 
 
-_CHOICES = ("auto", "none", "any", "required")
+def _named(name: str) -> dict[str, Any]:
+    return {"type": "function", "function": {"name": name}}
+
+
+_CHOICES = {"auto": "auto", "none": "none", "any": "any", "required": "any"}
 
 
 def _unknown(names: Sequence[str], known: Sequence[str] | set[str]) -> str:

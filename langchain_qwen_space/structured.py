@@ -18,13 +18,12 @@ from langchain_core.runnables import (
     RunnableConfig,
     RunnableSerializable,
 )
-from langchain_core.utils.function_calling import convert_to_json_schema, convert_to_openai_tool
 from langchain_core.utils.pydantic import is_basemodel_subclass
 from pydantic import ConfigDict
 
 from langchain_qwen_space.clock import one_clock
 from langchain_qwen_space.errors import InvalidInputError
-from langchain_qwen_space.json_schema import Schema, check_schema, json_schema, whole_schema
+from langchain_qwen_space.json_schema import Schema, checked, json_schema, openai_tool
 from langchain_qwen_space.object_parser import ObjectParser
 
 Method = Literal["function_calling", "json_schema", "json_mode"]
@@ -64,7 +63,7 @@ def structured(
     elif method == "function_calling":
         tool, rules = _read(schema, strict, as_tool=True)
         settings = {
-            "tool_choice": tool,
+            "tool_choice": {"type": "function", "function": {"name": tool}},
             "strict": strict,
             "parallel_tool_calls": False,
             "retry_tool_choice": False,  # `max_repairs` is the one budget of asking again
@@ -76,7 +75,6 @@ def structured(
         described = {"name": rules.get("title", "answer"), "schema": rules, "strict": strict}
         response_format = {"type": "json_schema", "json_schema": described}
         llm = model.bind(response_format=response_format, **kwargs)
-    check_schema(rules)
     reader = ObjectParser(pydantic_object=_pydantic_class(schema), rules=rules, tool=tool)
     outcomes = llm | reader.model_copy(update={"include_raw": True})
     return StructuredOutput(
@@ -111,15 +109,16 @@ def wanted_schema(response_format: Mapping[str, Any] | type | None) -> dict[str,
             schema = response_format.get("json_schema") if kind == "json_schema" else None
     try:
         rules = json_schema(schema, None)
-        json.dumps(rules)
-    except (TypeError, ValueError) as error:
+    except Exception as error:  # LangChain reads annotations and docstrings of any kind
         msg = (
             f"response_format={response_format!r:.200} is not valid. Give "
             '{"type": "json_object"}, or {"type": "json_schema", "json_schema": {"schema": …}}.'
         )
         raise InvalidInputError(msg) from error
-    check_schema(rules)
-    return rules
+    try:
+        return checked(rules, patterns=_pydantic_class(schema) is None)
+    except InvalidInputError as error:
+        raise InvalidInputError(f"response_format is not valid. {error}") from error
 
 
 def instruction(schema: Mapping[str, Any] | None) -> str:
@@ -245,18 +244,22 @@ class StructuredOutput(RunnableSerializable[LanguageModelInput, Any]):
 
 def _read(schema: Any, strict: bool | None, *, as_tool: bool) -> tuple[str | None, dict[str, Any]]:
     """The name of the tool that a schema is offered as, if it is one, and its JSON schema."""
+    tool = None
     try:
-        if not as_tool:
-            return None, json_schema(schema, strict)
-        tool = convert_to_openai_tool(schema, strict=strict)["function"]["name"]
-        return tool, whole_schema(schema, strict) or convert_to_json_schema(schema, strict=strict)
-    except (KeyError, TypeError, ValueError) as error:
+        if as_tool:
+            function = openai_tool(schema, strict)["function"]
+            tool = function["name"]
+            rules = {"title": tool, **function["parameters"]}
+        else:
+            rules = json_schema(schema, strict)
+    except Exception as error:  # LangChain reads annotations and docstrings of any kind
         msg = (
             f"schema={schema!r:.200} does not describe an object. Give a pydantic class, a "
             "TypedDict, a dataclass, a function, or a dict with a JSON schema and its title. A "
             "list or a union goes into a field of such a class."
         )
         raise InvalidInputError(msg) from error
+    return tool, checked(rules, patterns=_pydantic_class(schema) is None)
 
 
 def _pydantic_class(schema: Any) -> type | None:

@@ -4,7 +4,7 @@ import pytest
 
 from langchain_qwen_space import ChatQwenSpace
 from langchain_qwen_space.errors import InvalidInputError
-from langchain_qwen_space.json_schema import mistakes
+from langchain_qwen_space.json_schema import checked, mistakes
 
 SCHEMA = {
     "type": "object",
@@ -88,9 +88,55 @@ def test_every_keyword_of_a_schema_counts(rules, good, bad):
 
 @pytest.mark.parametrize("reference", ["#", "#/$defs/missing", "https://example.com/schema"])
 def test_a_reference_that_leads_nowhere_is_the_schemas_fault(reference):
-    rules = {"allOf": [{"$ref": reference}]}
     with pytest.raises(InvalidInputError, match="cannot be followed"):
-        list(mistakes({}, rules))
+        checked({"allOf": [{"$ref": reference}]})
+
+
+@pytest.mark.parametrize(
+    ("rules", "good", "bad"),
+    [
+        ({"multipleOf": 0.1}, [0.3, 0.7, 1.1, -4, 1e308], [0.35, 1e-300]),
+        ({"multipleOf": 1e-300}, [1e308, 10**400, 1], [1e-301]),
+        ({"multipleOf": 10**400}, [0, 0.0, 10**401], [1.5, 7, 1e308]),
+        ({"multipleOf": 3}, [6, 6.0], [7, 6.5]),
+        ({"type": "number"}, [1, 1.5, 10**400], [float("nan"), float("inf"), True, "1"]),
+        ({"type": "integer", "multipleOf": 2}, [4], [float("nan"), float("-inf")]),
+    ],
+)
+def test_numbers_of_any_size_are_judged_exactly(rules, good, bad):
+    assert [value for value in good if list(mistakes(value, checked(rules)))] == []
+    assert [value for value in bad if not list(mistakes(value, checked(rules)))] == []
+
+
+def test_a_schema_that_names_its_draft_is_judged_alike_where_it_refers_to_itself():
+    rules = checked(
+        {
+            "$schema": "https://json-schema.org/draft/2020-12/schema",
+            "type": "object",
+            "properties": {"next": {"$ref": "#"}, "size": {"type": "number"}},
+        }
+    )
+    assert not list(mistakes({"next": {"next": {"size": None}}}, rules))
+    assert list(mistakes({"next": {"next": {"size": "x"}}}, rules))
+
+
+def test_a_property_that_the_third_draft_requires_is():
+    rules = checked(
+        {
+            "$schema": "http://json-schema.org/draft-03/schema#",
+            "properties": {"a": {"type": "number", "required": True, "divisibleBy": 2}},
+        }
+    )
+    assert not list(mistakes({"a": 4}, rules))
+    assert all(list(mistakes(value, rules)) for value in ({}, {"a": None}, {"a": 3}))
+
+
+def test_an_answer_that_is_nested_too_deeply_is_the_answers_fault():
+    rules = checked({"properties": {"a": {"$ref": "#"}}})
+    value = {}
+    for _ in range(900):
+        value = {"a": value}
+    assert any("nested too deeply" in mistake for mistake in mistakes(value, rules))
 
 
 @pytest.mark.parametrize("method", ["function_calling", "json_schema"])

@@ -18,6 +18,8 @@ def weather(city: str) -> str:
 
 
 OFFERED = [weather]
+NAMED = {"type": "function", "function": {"name": "weather"}}
+NOWHERE = {"type": "object", "properties": {"a": {"$ref": "#/$defs/missing"}}}
 
 
 @pytest.mark.parametrize(
@@ -47,6 +49,22 @@ OFFERED = [weather]
         {"tool_choice": {"type": "function"}, "tools": OFFERED},
         {"tool_choice": "climate", "tools": OFFERED},
         {"tool_choice": 5, "tools": OFFERED},
+        {"tool_choice": 1, "tools": OFFERED},
+        {"tool_choice": {"type": ["any"]}, "tools": OFFERED},
+        {"tools": 5},
+        {"tools": "weather"},
+        {"tools": {"name": "weather"}},
+        {"tools": [{"type": ["x"], "name": "weather"}]},
+        {"tools": [{"type": "bash_20250124", "name": "bash"}]},
+        {"tools": [{"name": 'a"b'}]},
+        {"response_format": {"type": "json_schema", "json_schema": {"name": "x", "schema": 5}}},
+        {"response_format": {"type": "json_schema", "json_schema": {"schema": object()}}},
+        {"response_format": NOWHERE},
+        {"response_format": {"type": "object", "properties": {"a": {"enum": {1}}}}},
+        {"response_format": {"type": "object", "$schema": []}},
+        {"thinking": {"type": "bogus"}},
+        {"thinking": {"type": ["enabled"]}},
+        {"thinking": {}},
     ],
     ids=lambda keywords: ",".join(
         f"{name}={value!r}" for name, value in keywords.items() if value is not OFFERED
@@ -77,18 +95,124 @@ def test_a_tool_that_only_its_provider_can_run_is_refused_when_it_is_bound(tool)
         ("any", "any"),
         ("required", "any"),
         (True, "any"),
-        ("weather", "weather"),
+        ("weather", NAMED),
         ({"type": "any"}, "any"),
         ({"type": "auto"}, "auto"),
         ({"type": "none"}, "none"),
         ({"type": "required"}, "any"),
-        ({"type": "tool", "name": "weather"}, "weather"),
-        ({"type": "function", "name": "weather"}, "weather"),
-        ({"type": "function", "function": {"name": "weather"}}, "weather"),
+        ({"type": "tool", "name": "weather"}, NAMED),
+        ({"type": "function", "name": "weather"}, NAMED),
+        ({"name": "weather"}, NAMED),
+        (NAMED, NAMED),
     ],
 )
 def test_every_form_of_a_tool_choice_is_read(choice, read):
     assert options(tools=OFFERED, tool_choice=choice).tool_choice == read
+
+
+@pytest.mark.parametrize("name", ["auto", "none", "any", "required"])
+def test_a_tool_may_have_the_name_of_a_choice(name):
+    tools = [*OFFERED, {"name": name}]
+    for named in ({"type": "function", "function": {"name": name}}, {"type": "tool", "name": name}):
+        read = options(tools=tools, tool_choice=named)
+        assert read.forced == name
+        assert options(tools=tools, tool_choice=read.tool_choice) == read
+        bound = ChatQwenSpace().bind_tools(tools, tool_choice=named)
+        assert options(**bound.kwargs).forced == name
+    chosen = options(tools=tools, tool_choice=name)
+    assert chosen.forced == {"auto": None, "none": None}.get(name, "")
+    assert chosen.tool_choice == {"required": "any"}.get(name, name)
+    schema = {"title": name, "type": "object", "properties": {"a": {"type": "string"}}}
+    llm = ChatQwenSpace().with_structured_output(schema).outcomes.first
+    kwargs = {key: value for key, value in llm.kwargs.items() if not key.startswith("ls_")}
+    assert options(**kwargs).forced == name
+
+
+EMPTY = {"type": "object", "properties": {}}
+CYCLE = {}
+CYCLE["properties"] = CYCLE
+
+
+@pytest.mark.parametrize("strict", [None, False, True])
+@pytest.mark.parametrize(
+    "tool",
+    [
+        {"type": "function", "function": {"name": "ping"}},
+        {"type": "function", "function": {"name": "ping", "parameters": None}},
+        {"type": "function", "function": {"name": "ping", "parameters": {}}},
+        {"type": "function", "name": "ping"},
+        {"type": "custom", "name": "ping", "input_schema": {}},
+        {"name": "ping"},
+        {"title": "ping"},
+    ],
+)
+def test_a_function_without_parameters_is_one_that_takes_none(tool, strict):
+    (offered,) = as_tools([tool], strict=strict)
+    parameters = offered["function"]["parameters"]
+    assert offered["function"]["name"] == "ping"
+    assert {"additionalProperties": False, **parameters} == {**EMPTY, "additionalProperties": False}
+
+
+def test_a_schema_with_a_title_keeps_all_that_it_says():
+    union = {"title": "Pet", "description": "A pet", "oneOf": [EMPTY, {"required": ["a"]}]}
+    (offered,) = as_tools([union])
+    assert offered["function"]["description"] == "A pet"
+    assert offered["function"]["parameters"]["oneOf"] == union["oneOf"]
+
+
+@pytest.mark.parametrize(
+    ("parameters", "what"),
+    [
+        (5, "not an object"),
+        ([], "not an object"),
+        ({"type": "array"}, "'array'"),
+        ({"properties": 5}, r"\['properties'\]"),
+        ({"properties": {"a": {"type": "text"}}}, r"\['a'\].*'text'"),
+        ({"properties": {"a": {"type": "number", "multipleOf": 0}}}, "multipleOf"),
+        ({"properties": {"a": {"multipleOf": float("nan")}}}, "multipleOf is nan"),
+        ({"properties": {"a": {"maximum": float("inf")}}}, "maximum is inf"),
+        ({"properties": {"a": {"enum": {1, 2}}}}, "JSON"),
+        ({"properties": {"a": object()}}, "JSON"),
+        (CYCLE, "JSON"),
+        ({"$schema": 5}, "schema"),
+        ({"$schema": []}, "schema"),
+        (NOWHERE, "missing"),
+        ({"properties": {"a": {"$ref": "https://example.com/a"}}}, "example.com"),
+        ({"properties": {"a": {"$ref": "#/properties/a"}}}, "without end"),
+        ({"$defs": {"a": {"anyOf": [{"$ref": "#/$defs/a"}]}}}, "without end"),
+        ({"properties": {"a": {"$ref": "#/extra/0"}}, "extra": [5]}, "5"),
+        ({"properties": {"a": {"$ref": "#/extra"}}, "extra": {"type": "text"}}, "'text'"),
+        ({"$id": "http://[", "properties": {"a": {"$ref": "b"}}}, "followed"),
+    ],
+    ids=str,
+)
+def test_parameters_that_are_no_schema_are_refused_when_the_tool_is_bound(parameters, what):
+    tool = {"type": "function", "function": {"name": "add", "parameters": parameters}}
+    for bind in (ChatQwenSpace().bind_tools, lambda tools: options(tools=tools)):
+        with pytest.raises(ValueError, match=rf"tools\[1\] \(add\).*{what}") as caught:
+            bind([*OFFERED, tool])
+        assert isinstance(caught.value, InvalidInputError)
+
+
+def test_a_pattern_of_another_language_is_the_tools_own():
+    parameters = {"type": "object", "properties": {"a": {"pattern": r"^\p{L}+$"}}}
+    (offered,) = as_tools([{"name": "add", "parameters": parameters}])
+    assert offered["function"]["parameters"] == parameters
+
+
+def test_a_default_that_is_infinite_is_a_default():
+    def add(limit: float = float("inf")) -> None:
+        """Add."""
+
+    assert as_tools([add])
+
+
+def test_a_function_that_langchain_cannot_read_is_named():
+    def add(a: "Missing") -> None:  # noqa: F821
+        """Add."""
+
+    with pytest.raises(InvalidInputError, match=r"tools\[0\].*Missing"):
+        ChatQwenSpace().bind_tools([add])
 
 
 def test_a_keyword_replaces_the_setting_and_none_takes_it_away():
