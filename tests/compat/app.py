@@ -1,13 +1,13 @@
 """The server of one form, run by that release's own Python: every layout under a path of its own.
 
-`python -m compat.app FORM [PORT [pictures | public]]`, from `tests/`, prints one line of JSON, `{"port": …}`, when it
+`python -m compat.app FORM [PORT [pictures | public | studio]]`, from `tests/`, prints one line of JSON, `{"port": …}`, when it
 answers, and ends when its standard input does. Besides the layouts it has
 
 - `GET /runs?key=KEY`: what became of the calls that said `hold:KEY`;
 - `POST /redeploy?layout=NAME`: puts a new app with that layout at `/redeployed`.
 
 With `pictures` it has nothing but the apps that take files, with `public` nothing but those of
-`public_apps` and `public_pages`, and starts much sooner.
+`public_apps` and `public_pages`, with `studio` those of `studio`, and starts much sooner.
 """
 
 import json
@@ -52,6 +52,9 @@ def make_app(form: Form, only: str | None = None) -> FastAPI:
         for name, build in {**PUBLIC_APPS, **PUBLIC_PAGES}.items():
             gr.mount_gradio_app(app, build(form), f"/{name}")
         return app
+    if only == "studio":
+        _mount_studio(app)
+        return app
     for name, build in PICTURES.items():
         gr.mount_gradio_app(app, build(form), f"/pictures-{name}", max_file_size=MOST.get(name))
     if only == "pictures":
@@ -68,7 +71,10 @@ def make_app(form: Form, only: str | None = None) -> FastAPI:
     for name in form.layouts:
         gr.mount_gradio_app(app, BUILDERS[name](form), f"/{name}", **SERVED.get(name, {}))
     for name, build in SHAPES.items():
-        gr.mount_gradio_app(app, build(form), f"/shape-{name}")
+        if form.carries(f"shape-{name}"):
+            gr.mount_gradio_app(app, build(form), f"/shape-{name}")
+    if form.carries("studio-demo"):
+        _mount_studio(app)
     for name in REDEPLOYMENTS:
         # Wherever these are mounted, they take themselves to be at the one path.
         path, root = f"/{REDEPLOYED}-{name}", f"/{REDEPLOYED}"
@@ -78,6 +84,14 @@ def make_app(form: Form, only: str | None = None) -> FastAPI:
     redeployed = Redeployed(deployments, REDEPLOYMENTS[0])
     app.mount(f"/{REDEPLOYED}", redeployed)
     return app
+
+
+def _mount_studio(app: FastAPI) -> None:
+    """The pages of a library that only the environments of Gradio 5 and 6 have for today."""
+    from .studio import STUDIO
+
+    for name, build in STUDIO.items():
+        gr.mount_gradio_app(app, build(), f"/studio-{name}")
 
 
 class Server(uvicorn.Server):

@@ -21,6 +21,16 @@ def make_chatbot(form: Form, label: str, **props: Any) -> Any:
     return gr.Chatbot(label=label, **kind, **props)
 
 
+def make_box(form: Form, **props: Any) -> Any:
+    """A box for text and files, of the same library as the form's chatbot."""
+    if form.chatbot == "modelscope":
+        import modelscope_studio
+
+        del props["file_types"]  # which it does not have
+        return modelscope_studio.MultimodalInput(**props)
+    return gr.MultimodalTextbox(**props)
+
+
 def messages_of(history: Any) -> list[Message]:
     """The history of any form as messages of a role and plain text, empty sides left out."""
     messages: list[Message] = []

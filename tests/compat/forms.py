@@ -24,6 +24,12 @@ class Form:
         """The layouts that a server of this form carries."""
         return tuple(name for name, since in LAYOUTS.items() if self.version >= since)
 
+    def carries(self, app: str) -> bool:
+        """Whether a server of this form has an app; modelscope_studio's are for messages only."""
+        if app.startswith("studio-"):
+            return self.version >= (5,) and self.chatbot == "messages"
+        return self.version >= {**LAYOUTS, **SHAPES_SINCE}.get(app, (4,))
+
     @property
     def version(self) -> tuple[int, ...]:
         """The release as numbers that compare."""
@@ -62,6 +68,9 @@ LAYOUTS = {
     "hidden_errors": (4,),
 }
 """Each layout with the first release that can carry it."""
+
+SHAPES_SINCE = {"shape-loaded_by_name": (5,)}
+"""The first release of the apps in `shapes` that not every release can carry."""
 
 REDEPLOYED = "redeployed"
 """A path at which one layout takes another's place, as when an owner changes a Space."""

@@ -11,7 +11,7 @@ from typing import Any
 
 import gradio as gr
 
-from .chatbots import make_chatbot, messages_of, with_turn
+from .chatbots import make_box, make_chatbot, messages_of, text_of, with_turn
 from .forms import Form
 from .shapes import _answered, _question, model
 
@@ -51,12 +51,12 @@ def audio_demo(form: Form) -> Any:
     """A demo of a model for speech: a State with the model's messages beside the chatbot."""
     with gr.Blocks() as blocks:
         chatbot = make_chatbot(form, label="Audio-7B-Instruct")
-        box = gr.MultimodalTextbox(file_types=["audio"])
+        box = make_box(form, file_types=["audio"])
         task_history = gr.State([])
 
         def add_text(shown: Any, tasks: Any, value: Any) -> Any:
-            tasks = [*tasks, {"role": "user", "content": value["text"]}]
-            return _question(form, shown, value["text"]), tasks, gr.update(value=None)
+            tasks = [*tasks, {"role": "user", "content": text_of(value)}]
+            return _question(form, shown, text_of(value)), tasks, gr.update(value=None)
 
         def predict(shown: Any, tasks: Any) -> Any:
             *_, text = model(tasks)

@@ -6,7 +6,9 @@ messages and the settings that reached it, a few characters at a time.
 
 import json
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import patch
 
 import gradio as gr
 
@@ -174,6 +176,30 @@ def text_to_text(form: Form) -> Any:
     return gr.Interface(ask, gr.Textbox(label="Question"), gr.Textbox(label="Answer"))
 
 
+class _Provider:
+    """What `gr.load` asks for an answer, in place of a client of the Hub's inference."""
+
+    def __init__(self, **_: Any) -> None:
+        pass
+
+    def chat_completion(self, messages: list[Any], stream: bool) -> Iterator[Any]:
+        said = ""
+        for text in model(messages_of(messages)):
+            delta = SimpleNamespace(content=text[len(said) :])
+            yield SimpleNamespace(choices=[SimpleNamespace(delta=delta)])
+            said = text
+
+
+def loaded_by_name(form: Form) -> Any:
+    """The chat that Gradio makes of a model's name; its look-up on the Hub is answered here."""
+    known = patch(
+        "gradio.external_utils.get_model_info",
+        lambda *_, **__: ("text-generation", ["conversational"]),
+    )
+    with known, patch("huggingface_hub.InferenceClient", _Provider):
+        return gr.load("models/Qwen/Qwen3-8B")
+
+
 SHAPES: dict[str, Callable[[Form], Any]] = {
     shape.__name__: shape
     for shape in (
@@ -185,5 +211,6 @@ SHAPES: dict[str, Callable[[Form], Any]] = {
         rendered,
         unanswered,
         text_to_text,
+        loaded_by_name,
     )
 }

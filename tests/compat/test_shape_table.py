@@ -14,7 +14,7 @@ import pytest
 from langchain_qwen_space import ChatQwenSpace
 from langchain_qwen_space.events import SpaceEvent, WarningEvent
 
-from .forms import FORMS, LAYOUTS, Form
+from .forms import FORMS, Form
 from .servers import Server
 
 pytestmark = [
@@ -43,6 +43,10 @@ APPS = {
     "shape-loaded": "the page's `load` makes the State that answers",
     "shape-rendered": "`gr.render` draws the chat",
     "shape-text_to_text": "`gr.Interface` from text to text",
+    "shape-loaded_by_name": '`gr.load("models/…")`',
+    "studio-demo": "the page of the Qwen3 demo (modelscope_studio 1.6 and 2.1)",
+    "studio-vision": "the page of the Qwen3-VL demo",
+    "studio-form_of_all": "`pro.MultimodalInput`, `pro.Chatbot` and a form in one function",
 }
 QUESTION, ANSWER, SYSTEM = "What is a quokka?", "A marsupial.", "Answer like a zoologist."
 CONVERSATION = [("system", SYSTEM), ("human", QUESTION), ("ai", ANSWER), ("human", "args:")]
@@ -89,11 +93,7 @@ def written() -> dict[str, dict[str, str]]:
 async def test_what_reaches_the_model_is_what_the_table_says(
     server: Server, form: Form, found: dict[str, dict[str, str]]
 ) -> None:
-    column = {
-        app: await reached(server, app, form)
-        for app in APPS
-        if form.version >= LAYOUTS.get(app, (4,))
-    }
+    column = {app: await reached(server, app, form) for app in APPS if form.carries(app)}
     assert not [app for app, cell in column.items() if "lost" in cell]
     found[form.name] = column
     if not os.environ.get("WRITE_SHAPES"):

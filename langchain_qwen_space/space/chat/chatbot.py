@@ -50,7 +50,7 @@ class Form(Enum):
         Args:
             history: The earlier turns.
             files: The files of each side of each turn, in order; none where it is empty.
-            studio: Whether the chatbot is one of modelscope_studio, where pairs hold files.
+            studio: Whether the chatbot is one of modelscope_studio, which holds files in its own way.
         """
         said = [text for turn in history for text in turn]
         sides = list(zip(said, files or [()] * len(said), strict=True))
@@ -61,12 +61,13 @@ class Form(Enum):
                 for user, assistant in zip(sides[::2], sides[1::2], strict=True)
                 for pair in write(user, assistant)
             ]
+        contents = _studio_contents if studio else self._contents
         return [
             {"role": role, "content": content}
             for role, (text, attached) in zip(
                 ("user", "assistant") * len(history), sides, strict=True
             )
-            for content in self._contents(text, attached)
+            for content in contents(text, attached)
         ]
 
     def _contents(self, text: str, files: Sequence[object]) -> Iterator[Any]:
@@ -172,6 +173,15 @@ def _studio_pair(*sides: _Side) -> list[list[Any]]:
             for text, files in sides
         ]
     ]
+
+
+def _studio_contents(text: str, files: Sequence[object]) -> Iterator[Any]:
+    """The content of the one message of modelscope_studio's that says a text and shows files."""
+    if not files:
+        yield text
+        return
+    said = [{"type": "text", "content": text}] if text else []
+    yield [{"type": "file", "content": [*files]}, *said]
 
 
 def join(segments: Sequence[Segment]) -> str:

@@ -50,6 +50,21 @@ def test_a_history_is_written_as_it_was_recorded(folder):
     assert FORMS[folder].write([]) == []
 
 
+def test_a_studio_chatbot_shows_files_and_text_as_parts_of_one_message():
+    history = [("What is it?", "Red."), ("", "Blue.")]
+    files = [["one.png", "two.png"], [], ["three.png"], []]
+    shown = Form.MESSAGES.write(history, files, studio=True)
+    assert [message["content"] for message in shown] == [
+        [
+            {"type": "file", "content": ["one.png", "two.png"]},
+            {"type": "text", "content": "What is it?"},
+        ],
+        "Red.",
+        [{"type": "file", "content": ["three.png"]}],
+        "Blue.",
+    ]
+
+
 @pytest.mark.parametrize("name", ["plain", "history", "code", "tool_call", "empty"])
 @pytest.mark.parametrize("folder", FORMS)
 def test_the_recorded_value_at_the_end_holds_the_answer_at_its_path(folder, name):

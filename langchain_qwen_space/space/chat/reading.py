@@ -1,0 +1,198 @@
+"""A chain of a page's functions -> the chat that it is: its answer, its inputs, and their roles."""
+
+from collections.abc import Mapping, Sequence
+
+from langchain_qwen_space.space.chat.chatbot import Form, form_of
+from langchain_qwen_space.space.chat.endpoint import Endpoint
+from langchain_qwen_space.space.chat.files import MULTIMODAL
+from langchain_qwen_space.space.chat.inputs import describe
+from langchain_qwen_space.space.chat.kept import find_kept
+from langchain_qwen_space.space.chat.roles import ROLES, models, place, score
+from langchain_qwen_space.space.chat.surroundings import (
+    in_the_browser,
+    loads_of,
+    remembers,
+    thinking_button,
+)
+from langchain_qwen_space.space.page.config import Component, Dependency, SpaceConfig
+
+TEXT_ANSWERS = ("textbox", "markdown", "json", "html", "code")
+"""What may hold the answer of a function that the caller named."""
+
+_CHATBOTS = (
+    "chatbot",
+    "modelscopechatbot",
+    "modelscopelegacychatbot",
+    "modelscopeprochatbot",
+)
+_MOST_INPUTS = 100  # of a function that may be a chat
+
+
+def read_chat(
+    config: SpaceConfig, start: Dependency, settled: Mapping[str, str | int], *, named: bool
+) -> Endpoint | None:
+    """The chain of an event as a chat, or None where it is none.
+
+    Args:
+        config: The page.
+        start: The function that the event calls.
+        settled: Inputs that the user named, by role.
+        named: Whether the user named the function, so that a text may be its answer.
+    """
+    chain = config.chain(start)
+    if not chain or any(len(step.inputs) > _MOST_INPUTS for step in chain):
+        return None
+    written = [config.component(number) for step in chain for number in step.outputs]
+    answers = [item for item in written if item.type in _CHATBOTS]
+    setter = None
+    form = Form.REPLY
+    if answers:
+        form = _form(answers[0], config)
+    elif _is_chat_interface([config.component(n) for n in chain[0].inputs], written):
+        setter = _history_function(config, written[1].id)
+        answers = [written[0]]
+    elif named:
+        answers = [item for item in written if item.type in TEXT_ANSWERS]
+    if not answers:
+        return None
+    answer = _answer(config, chain, answers, settled.get("history"))
+    # What follows the last function that writes the answer has nothing to do with it.
+    last = max(index for index, step in enumerate(chain) if answer.id in step.outputs)
+    steps = chain[: last + 1]
+    inputs = inputs_of(config, steps)
+    roles: dict[str, int] = {}
+    for role, name in settled.items():
+        if (index := place(inputs, name)) is None:
+            return None
+        roles[role] = index
+    if "history" not in roles:
+        chatbots = [index for index, item in enumerate(inputs) if item.id == answer.id]
+        chatbots += [index for index, item in enumerate(inputs) if item.type in _CHATBOTS]
+        if chatbots and form is not Form.REPLY:
+            roles["history"] = chatbots[0]
+    elif form is not Form.REPLY:
+        form = _form(inputs[roles["history"]], config)
+    doubts = _settle(roles, inputs, steps, config)
+    if "query" not in roles:
+        return None
+    model = inputs[roles["model"]] if "model" in roles else None
+    answering = steps[-1]
+    loads = loads_of(config, steps)
+    read = frozenset(item.id for item in inputs)
+    kept = find_kept(config, answer.id, inputs)
+    switch, switched_on = (None, False) if kept else thinking_button(config, read)
+    if switch is not None:
+        state = "on" if switched_on else "off"
+        doubts.append(f"the button for thinking (function {switch.id}) looks switched {state}")
+    return Endpoint(
+        steps=tuple(steps),
+        api_name=answering.api_name,
+        inputs=inputs,
+        roles=roles,
+        answer=answer.id,
+        form=form,
+        turns=bool(setter or kept) or ("history" in roles and not remembers(config, steps, answer)),
+        loads=tuple(loads),
+        rendered=False,
+        models=tuple(models(model, config)) if model else (),
+        streams=any(step.types.generator for step in steps if answer.id in step.outputs),
+        public=any(step.public for step in steps),
+        queues=config.enable_queue if answering.queue is None else answering.queue,
+        history_fn=setter.id if setter else None,
+        history_form=_form(config.component(setter.inputs[0]), config) if setter else form,
+        kept=kept,
+        switch=switch,
+        switched_on=switched_on,
+        doubts=(*doubts, *in_the_browser(config, start, steps, loads)),
+        config=config,
+    )
+
+
+def _answer(
+    config: SpaceConfig,
+    chain: Sequence[Dependency],
+    answers: Sequence[Component],
+    history: str | int | None,
+) -> Component:
+    """The component that holds the answer.
+
+    A chatbot that is read as well is the conversation; the one that the user named comes first.
+    """
+    read = list(dict.fromkeys(number for step in chain for number in step.inputs))
+    components = [config.component(number) for number in read]
+    index = None if history is None else place(components, history)
+    first = [] if index is None else [components[index]]
+    return next((item for item in [*first, *components] if item in answers), answers[0])
+
+
+def inputs_of(config: SpaceConfig, steps: Sequence[Dependency]) -> tuple[Component, ...]:
+    """The components that the functions read, each once; the fields of a form stand for the form."""
+    numbers = [number for step in steps for number in step.inputs]
+    if len(steps) > 1:
+        numbers = list(dict.fromkeys(numbers))
+    return tuple(
+        field
+        for component in map(config.component, numbers)
+        for field in (config.fields(component) if component.type == "antdform" else [component])
+    )
+
+
+def _settle(
+    roles: dict[str, int],
+    inputs: Sequence[Component],
+    steps: Sequence[Dependency],
+    config: SpaceConfig,
+) -> list[str]:
+    """Give the roles that are open to the inputs with the most points; what is doubtful of it."""
+    taken = set(roles.values())
+    doubts = []
+    for role in ROLES:
+        if role in roles or role == "history":
+            continue
+        scores = {
+            index: points
+            for index, item in enumerate(inputs)
+            if index not in taken and (points := score(role, item, steps, config)) > 0
+        }
+        if not scores:
+            continue
+        best, *rivals = [index for index in scores if scores[index] == max(scores.values())]
+        roles[role] = best
+        taken.add(best)
+        if rivals:
+            names = ", ".join(describe(inputs[index], index) for index in rivals)
+            doubts.append(
+                f"{describe(inputs[best], best)} is taken for the {role}, though it might be "
+                f"{names}; settle it with inputs={{{role!r}: …}} (label or index)."
+            )
+    return doubts
+
+
+def _form(chatbot: Component, config: SpaceConfig) -> Form:
+    return form_of(chatbot.type, chatbot.props.get("type"), config.release)
+
+
+def _is_chat_interface(inputs: Sequence[Component], outputs: Sequence[Component]) -> bool:
+    """Whether these are the inputs and outputs of a `gr.ChatInterface`'s own API function."""
+    return (
+        len(inputs) >= 2
+        and inputs[0].type in ("textbox", *MULTIMODAL)
+        and inputs[1].type == "state"
+        and len(outputs) >= 2
+        and outputs[0].type in ("json", "textbox")
+        and not outputs[0].visible
+        and outputs[1].type == "state"
+    )
+
+
+def _history_function(config: SpaceConfig, state: int) -> Dependency | None:
+    """The function that writes a chatbot's value into the state that keeps the history."""
+    for dependency in config.dependencies:
+        if (
+            dependency.backend_fn
+            and state in dependency.outputs
+            and len(dependency.inputs) == 1
+            and config.component(dependency.inputs[0]).type in _CHATBOTS
+        ):
+            return dependency
+    return None
