@@ -19,6 +19,7 @@ from langchain_qwen_space.cli.common import (
     error_console,
     exit_codes,
     printable,
+    reason,
 )
 from langchain_qwen_space.cli.parameters import (
     AuthOption,
@@ -254,7 +255,9 @@ def _read_schema(path: Path) -> dict[str, Any]:
     try:
         schema = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise InvalidInputError(f"--schema: {path} cannot be read as JSON: {error}") from None
+        raise InvalidInputError(
+            f"--schema: {path} cannot be read as JSON: {reason(error)}."
+        ) from None
     if not isinstance(schema, dict):
         raise InvalidInputError(f"--schema: {path} is not a JSON object.")
     return schema

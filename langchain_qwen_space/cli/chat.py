@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from langchain_qwen_space.cli.common import chat_model, exit_codes
+from langchain_qwen_space.cli.common import chat_model, exit_codes, reason
 from langchain_qwen_space.cli.conversation import Conversation
 from langchain_qwen_space.cli.conversation_log import ConversationLog, LoggedTalk, log_path
 from langchain_qwen_space.cli.parameters import (
@@ -203,7 +203,9 @@ def _question(prompt: str | None, files: Sequence[Path]) -> str | None:
         try:
             parts.append(path.read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError) as error:
-            raise InvalidInputError(f"--file: {path} cannot be read as text: {error}.") from None
+            raise InvalidInputError(
+                f"--file: {path} cannot be read as text: {reason(error)}."
+            ) from None
     if _is_piped():
         try:
             piped = sys.stdin.read()

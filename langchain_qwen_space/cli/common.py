@@ -48,6 +48,11 @@ def printable(text: str) -> str:
     return _CONTROLS.sub("", text)
 
 
+def reason(error: OSError | ValueError) -> str:
+    """Why a file cannot be used: "No such file or directory", without numbers and names."""
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
+
+
 def as_json(data: Any, encoding: str, **settings: Any) -> str:
     """JSON that can be written in an encoding: readable if possible, else escaped."""
     text = json.dumps(data, ensure_ascii=False, **settings)

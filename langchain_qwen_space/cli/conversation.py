@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from langchain_qwen_space.cli.common import as_json
+from langchain_qwen_space.cli.common import as_json, reason
 from langchain_qwen_space.content_blocks import file_block
 from langchain_qwen_space.errors import InvalidInputError
 
@@ -94,6 +94,8 @@ def save(conversation: Conversation, path: Path, *, overwrite: bool = False) -> 
         if path.exists():
             shutil.copymode(path, draft)
         draft.replace(path)
+    except OSError as error:  # which names the draft, of which nobody knows
+        raise OSError(error.errno, reason(error), str(path)) from error
     finally:
         draft.unlink(missing_ok=True)
 

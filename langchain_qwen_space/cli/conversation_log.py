@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from langchain_qwen_space.cli.common import reason
 from langchain_qwen_space.cli.conversation import Conversation, Turn
 from langchain_qwen_space.errors import InvalidInputError, QwenSpaceError
 
@@ -245,8 +246,9 @@ class ConversationLog:
     def _missing(self, number: int) -> InvalidInputError:
         return InvalidInputError(f"There is no conversation {number} in {self.path}.")
 
-    def _error(self, error: Exception) -> LogError:
-        return LogError(f"The log {self.path} cannot be used: {error}.")
+    def _error(self, error: OSError | sqlite3.Error) -> LogError:
+        why = reason(error) if isinstance(error, OSError) else error
+        return LogError(f"The log {self.path} cannot be used: {why}.")
 
 
 class LoggedTalk:

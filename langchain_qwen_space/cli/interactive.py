@@ -11,7 +11,7 @@ from typing import Any
 
 from langchain_qwen_space.chat_models import ChatQwenSpace
 from langchain_qwen_space.cli.advice import advice
-from langchain_qwen_space.cli.common import console, printable, wrapped
+from langchain_qwen_space.cli.common import console, printable, reason, wrapped
 from langchain_qwen_space.cli.conversation import Conversation, Turn, load, save, with_names
 from langchain_qwen_space.cli.conversation_log import LogError, LoggedTalk
 from langchain_qwen_space.cli.keyboard import (
@@ -207,7 +207,8 @@ class _Chat:
             self._console.print(printable(str(error)), style="red")
             self._say(advice(error))
         elif isinstance(error, OSError):
-            self._console.print(printable(str(error)), style="red")
+            name = f"{error.filename}: " if error.filename else ""
+            self._console.print(printable(f"{name}{reason(error)}."), style="red")
         elif isinstance(error, Exception):  # whatever it is, the conversation is worth more
             self._console.print(
                 printable(f"That failed: {type(error).__name__}: {error}"), style="red"

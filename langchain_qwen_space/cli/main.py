@@ -59,4 +59,4 @@ def _give_up_output(error: OSError) -> NoReturn:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     if isinstance(error, BrokenPipeError):  # the reader closed the pipe
         sys.exit(1)
-    sys.exit(f"Standard output cannot be written: {error.strerror}.")
+    sys.exit(f"Error: Standard output cannot be written: {error.strerror}.")

@@ -126,6 +126,8 @@ def test_an_error_keeps_the_conversation(tmp_path):
         assert '[["sayone","one"]],"show"' in told
         term.type(f"/save ~nosuchuser/x{ENTER}")
         term.sees("no such user")
+        term.type(f"/save nowhere/talk{ENTER}")
+        term.sees("nowhere/talk: No such file or directory.$")
         term.type(CTRL_D)
         term.sees("not saved. Leave")
         term.type(f"n{ENTER}/save talk{ENTER}")
@@ -230,7 +232,7 @@ def test_a_full_disk_is_reported_and_exits_with_1(arguments):
         run = process(*arguments, stdout=full, stderr=subprocess.PIPE)
         _, errors = run.communicate()
     assert run.returncode == 1
-    assert errors == b"Standard output cannot be written: No space left on device.\n"
+    assert errors == b"Error: Standard output cannot be written: No space left on device.\n"
 
 
 def test_a_prompt_may_come_through_a_pipe():

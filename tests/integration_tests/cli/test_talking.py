@@ -159,6 +159,7 @@ def test_files_are_asked_with_the_prompt(tmp_path):
         done = run("chat", "say", "-f", str(missing))
         assert (done.exit_code, done.stdout) == (2, "")
         assert str(missing) in done.stderr
+        assert "Errno" not in done.stderr
 
 
 def test_the_times_of_an_answer_go_to_standard_error():

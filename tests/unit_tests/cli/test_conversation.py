@@ -50,8 +50,9 @@ def test_a_save_that_fails_leaves_the_old_file_and_nothing_else(tmp_path, monkey
     path = tmp_path / "talk"
     save(TALK, path)
     monkeypatch.setattr(os, "fsync", Mock(side_effect=OSError(errno.ENOSPC, "No space left")))
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(OSError, match="No space") as failed:
         save(replace(TALK, system="other"), path, overwrite=True)
+    assert failed.value.filename == str(path)  # not that of the draft
     assert load(path) == TALK
     assert list(tmp_path.iterdir()) == [path]
 
