@@ -67,7 +67,9 @@ _UNAVAILABLE = (
 
 
 def advice(error: QwenSpaceError) -> str:
-    """One or two sentences in the words of the command line; empty if the error says it all."""
+    """One or two sentences in the words of the command line; empty if the error says as much."""
     if isinstance(error, errors.SpaceUnavailableError):
         return _ASLEEP if error.is_retryable else _UNAVAILABLE
-    return next((text for kind, text in _ADVICE if isinstance(error, kind)), "")
+    text = next((text for kind, text in _ADVICE if isinstance(error, kind)), "")
+    first = text.partition(".")[0]
+    return "" if first in str(error) else text  # the Space's own error may say so already

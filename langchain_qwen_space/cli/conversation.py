@@ -79,7 +79,7 @@ def save(conversation: Conversation, path: Path, *, overwrite: bool = False) -> 
         FileExistsError: There is such a file, and `overwrite` is False.
         OSError: It cannot be written.
     """
-    path = path.resolve()  # what a link points to is replaced, not the link
+    given, path = path, path.resolve()  # what a link points to is replaced, not the link
     if path.exists() and not overwrite:
         raise FileExistsError(path)
     turns = [{"user": turn.kept, "assistant": turn.assistant} for turn in conversation.turns]
@@ -95,7 +95,7 @@ def save(conversation: Conversation, path: Path, *, overwrite: bool = False) -> 
             shutil.copymode(path, draft)
         draft.replace(path)
     except OSError as error:  # which names the draft, of which nobody knows
-        raise OSError(error.errno, reason(error), str(path)) from error
+        raise OSError(error.errno, reason(error), str(given)) from error
     finally:
         draft.unlink(missing_ok=True)
 

@@ -23,6 +23,8 @@ def main() -> None:
             stream.reconfigure(errors="replace", newline=None if stream.isatty() else "")
     try:
         _run()
+    except KeyboardInterrupt:  # while the commands are loaded
+        sys.exit(130)
     except OSError as error:
         if error.errno not in _FULL or error.filename is not None:
             raise

@@ -43,6 +43,11 @@ def test_every_error_but_wrong_input_comes_with_advice(kind):
     assert advice(kind("It failed.")).endswith(".")
 
 
+def test_advice_that_the_error_gives_itself_is_not_repeated():
+    assert advice(errors.GenerationError("It failed.")).startswith("Try again.")
+    assert advice(errors.GenerationError("It failed. Try again; or ask its owner.")) == ""
+
+
 def test_a_space_that_is_asleep_is_waited_for_and_a_paused_one_is_replaced():
     assert "wakes" in advice(SpaceAsleepError("It is asleep.", "SLEEPING"))
     paused = errors.SpaceUnavailableError("It is paused.", is_retryable=False)

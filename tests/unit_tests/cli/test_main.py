@@ -25,6 +25,23 @@ def test_a_missing_part_is_reported_with_what_installs_it(missing):
     assert done.stderr == f"qwen-space needs {missing}: pip install 'langchain-qwen-space[cli]'\n"
 
 
+def test_ctrl_c_while_the_command_is_loaded_is_an_interruption():
+    script = (
+        "import sys\n"
+        "class Interrupted:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'typer':\n"
+        "            raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Interrupted())\n"
+        "from langchain_qwen_space.cli.main import main\n"
+        "main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
 def test_help_and_completion_load_nothing_heavy():
     script = (
         "import sys\n"
