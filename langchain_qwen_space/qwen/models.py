@@ -237,7 +237,8 @@ def dialect(name: str | None, chosen: str | None = None) -> Dialect:
 
 
 def _dialect(name: str | None) -> Dialect:
-    family = None if name is None else _family(canonical_name(name))
+    model = "" if name is None else canonical_name(name)
+    family = _family(model)
     if family is None:
         return dialects.UNKNOWN
     if family == "qwq":
@@ -247,7 +248,9 @@ def _dialect(name: str | None) -> Dialect:
     if number >= 3.5:
         return dialects.NAMED["qwen3.5"]
     if number >= 3:
-        return dialects.NAMED["qwen3-coder"] if kind == "coder" else dialects.QWEN3
+        if kind == "coder":
+            return dialects.NAMED["qwen3-coder"]
+        return dialects.QWEN3_INSTRUCT if "instruct" in model else dialects.QWEN3
     if number < 2.5 or kind == "vl":
         return dialects.OLDER
     return dialects.MATH if kind == "math" else dialects.QWEN2_5

@@ -17,6 +17,7 @@ MATH = Hermes(
 )
 """Of Qwen2.5-Math."""
 QWEN3 = Hermes(thoughts="in tool loops")
+QWEN3_INSTRUCT = Hermes(thoughts="text")
 QWQ = Hermes("", thoughts="dropped")
 OLDER = Hermes("You are a helpful assistant.", thoughts="text")
 """Of Qwen2, and of the models that see pictures before Qwen3."""
@@ -32,6 +33,7 @@ __all__ = [
     "OLDER",
     "QWEN2_5",
     "QWEN3",
+    "QWEN3_INSTRUCT",
     "QWQ",
     "UNKNOWN",
     "Dialect",

@@ -4,7 +4,7 @@
 and including its last turn. It shares no line with the package: its purpose is to disagree where one of the two is wrong.
 
 What each family does was read off its published template: `tokenizer_config.json` of Qwen/Qwen2.5-7B-Instruct,
-Qwen/QwQ-32B, Qwen/Qwen3-8B, Qwen/Qwen3-Coder-30B-A3B-Instruct and Qwen/Qwen3.5-4B.
+Qwen/QwQ-32B, Qwen/Qwen3-8B, Qwen/Qwen3-4B-Instruct-2507, Qwen/Qwen3-Coder-30B-A3B-Instruct and Qwen/Qwen3.5-4B.
 """
 
 import json
@@ -152,6 +152,18 @@ def qwen3(system: str | None, messages: Sequence[Json], tools: Sequence[Json]) -
     return text
 
 
+def qwen3_instruct(system: str | None, messages: Sequence[Json], tools: Sequence[Json]) -> str:
+    """As Qwen2.5, without a default system text."""
+    if system is not None:
+        return qwen25(system, messages, tools)
+    text = qwen25("", messages, tools).removeprefix("<|im_start|>system\n")
+    return (
+        "<|im_start|>system\n" + text.removeprefix("\n\n")
+        if tools
+        else text.removeprefix("<|im_end|>\n")
+    )
+
+
 def qwen3_coder(system: str | None, messages: Sequence[Json], tools: Sequence[Json]) -> str:
     text = ""
     if tools:
@@ -226,6 +238,7 @@ FAMILIES: Final[Mapping[str, Callable[[str | None, Sequence[Json], Sequence[Json
     "qwen2.5": qwen25,
     "qwq": qwq,
     "qwen3": qwen3,
+    "qwen3-instruct": qwen3_instruct,
     "qwen3-coder": qwen3_coder,
     "qwen3.5": qwen35,
 }

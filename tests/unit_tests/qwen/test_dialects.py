@@ -18,11 +18,11 @@ from langchain_qwen_space.qwen.dialects import (
     NAMED,
     QWEN2_5,
     QWEN3,
+    QWEN3_INSTRUCT,
     QWQ,
     UNKNOWN,
     Dialect,
 )
-from langchain_qwen_space.qwen.dialects.hermes import Hermes
 from langchain_qwen_space.qwen.turns import from_messages
 from tests.unit_tests.qwen.chatml import lay_out
 from tests.unit_tests.qwen.independent_templates import FAMILIES, render
@@ -142,6 +142,7 @@ DIALECTS = {
     "qwen2.5": QWEN2_5,
     "qwq": QWQ,
     "qwen3": QWEN3,
+    "qwen3-instruct": QWEN3_INSTRUCT,
     "qwen3-coder": NAMED["qwen3-coder"],
     "qwen3.5": NAMED["qwen3.5"],
 }
@@ -191,14 +192,11 @@ def test_hermes_is_what_qwen_agent_writes():
             messages=given, functions=[tool["function"] for tool in tools], lang="en"
         )
         prompt = from_messages(
-            as_langchain(messages), tools=tools, dialect=PLAIN, protect_tool_results=False
+            as_langchain(messages), tools=tools, dialect=QWEN3_INSTRUCT, protect_tool_results=False
         )
         assert written_in(system) == prompt.system, number
         said = [text for pair in prompt.history for text in pair]
         assert [written_in(turn) for turn in turns] == [*said, prompt.query], number
-
-
-PLAIN = Hermes(thoughts="text")  # it has no default system text, and leaves thoughts in the text
 
 
 def written_in(message: Any) -> str:
@@ -226,6 +224,7 @@ LATER = [HumanMessage("q"), AIMessage("<think>hm</think>a"), HumanMessage("again
     [
         (QWEN2_5, True, "<think>hm</think>a"),
         (QWEN3, True, "a"),
+        (QWEN3_INSTRUCT, True, "<think>hm</think>a"),
         (QWQ, False, "a"),
         (UNKNOWN, True, "a"),
         (NAMED["qwen3.5"], True, "a"),
