@@ -298,6 +298,7 @@ class AnswerChunks:
         if self._json is not None and self._shape.schema is not None:
             self._json = JSONText(partial(_fits, self._shape.schema))
             self._written.clear()
+            out[:] = [piece for piece in out if not isinstance(piece, str)]
         if self._kept is not None:
             self._kept.clear()
             out[:] = [Reasoning(thought, thought + end.written)]

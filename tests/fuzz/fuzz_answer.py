@@ -1,9 +1,9 @@
 """The way of an answer to its message: no call comes out of a thought, whatever the answer is.
 
 Half of the inputs are any text. Thoughts are found a second time, by their definition: the calls and
-the text of the message are those of the rest alone, however the answer is split, in a stream or as a
-whole, and nothing of it is lost. The other half are turns that a dialect writes, with thoughts, text
-and calls: they are read as what they were written from.
+the text of the message, or the object where one is asked for, are those of the rest alone, however the
+answer is split, in a stream or as a whole, and nothing of it is lost. The other half are turns that a
+dialect writes, with thoughts, text and calls: they are read as what they were written from.
 """
 
 from itertools import pairwise
@@ -13,6 +13,7 @@ import atheris
 
 with atheris.instrument_imports(include=["langchain_qwen_space"]):
     from langchain_qwen_space.chunks import AnswerChunks, Shape, Usage
+    from langchain_qwen_space.json_text import JSONText
     from langchain_qwen_space.qwen.dialects import NAMED, QWEN2_5, QWEN3, QWQ
 
 import json
@@ -68,9 +69,12 @@ def text_of(data: bytes) -> str:
     return "".join(out)
 
 
-def read(fragments: list[str], *, whole: bool, reasoning: bool | None) -> tuple[Message, str]:
+def read(
+    fragments: list[str], *, whole: bool, reasoning: bool | None, as_object: bool = False
+) -> tuple[Message, str]:
     """The message that the chunks of an answer add up to, and what the answer was taken to be."""
-    answer = AnswerChunks(Shape(tools=TOOLS, reasoning=reasoning), COUNTER, whole=whole)
+    kind: dict[str, Any] = {"schema": {"type": "object"}} if as_object else {"tools": TOOLS}
+    answer = AnswerChunks(Shape(**kind, reasoning=reasoning), COUNTER, whole=whole)
     chunks = [chunk for fragment in fragments for chunk in answer.take(fragment)]
     chunks += answer.end()
     chunks += answer.last({}, Usage(), None)
@@ -107,6 +111,14 @@ def any_text(data: bytes) -> None:
     answer = text_of(data[4:])
     fragments = list(answer) if data[1] & 0x80 else split(answer, data[2], data[3])
     thoughts, rest, untagged = parted(answer)
+    if data[0] & 2:
+        reader = JSONText(lambda value: isinstance(value, dict))
+        said = reader.feed(rest) + reader.finish()
+        (text, _, _), written = read(fragments, whole=whole, reasoning=reasoning, as_object=True)
+        assert text.endswith(said), (fragments, whole, reasoning)
+        assert text == said or (untagged and not whole), (fragments, whole, reasoning)
+        assert written == answer, (fragments, whole, reasoning)
+        return
     said, _, calls = parse([rest], tools=SCHEMAS, withhold=False, single=False)
     expected = [(name or "", args) for name, args in calls.values() if passes_in_langchain(args)]
     (text, thought, made), written = read(fragments, whole=whole, reasoning=reasoning)

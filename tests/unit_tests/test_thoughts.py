@@ -81,6 +81,16 @@ def test_a_stream_that_began_inside_its_thoughts_ends_with_the_exact_text():
 
 
 @pytest.mark.parametrize("reasoning", [None, True, False])
+@pytest.mark.parametrize("size", [1, 7, 100])
+def test_an_object_in_thoughts_is_not_the_answer_however_it_arrives(size, reasoning):
+    text = 'Rather {"name": "Lyon"}?\n</think>\n\n{"name": "Paris"}'
+    split = [text[at : at + size] for at in range(0, len(text), size)]
+    message = answer(split, reasoning=reasoning, schema={"type": "object"})
+    assert message.content == '{"name": "Paris"}'
+    assert message.additional_kwargs["parsed"] == {"name": "Paris"}
+
+
+@pytest.mark.parametrize("reasoning", [None, True, False])
 @pytest.mark.parametrize("whole", [True, False])
 def test_a_tag_inside_of_an_argument_stays_there(whole, reasoning):
     message = answer(list(f"Hm. {IN_A_STRING}"), whole=whole, reasoning=reasoning, tools=TOOLS)
