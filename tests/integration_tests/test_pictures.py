@@ -175,7 +175,7 @@ DRAW = HumanMessage([{"type": "text", "text": "Draw."}, image(), image(BLUE)])
 
 
 @pytest.mark.parametrize("how", ["invoke", "stream"])
-async def test_files_of_an_answer_are_blocks_of_its_content(model, how):
+async def test_files_of_an_answer_are_blocks_of_its_content_and_not_fetched(model, how, requests):
     model = model("draws", output_version="v1")
     if how == "invoke":
         answer = await model.ainvoke([DRAW])
@@ -188,6 +188,7 @@ async def test_files_of_an_answer_are_blocks_of_its_content(model, how):
     files = answer.additional_kwargs["files"]
     assert [block["url"] for block in answer.content[1:]] == [file["url"] for file in files]
     assert answer.content[1]["mime_type"] == "image/png"
+    assert {*requests} <= {"config", "upload", "join", "data"}
 
 
 async def test_a_file_of_an_answer_goes_back_to_the_space_as_its_own(model, requests):

@@ -216,6 +216,7 @@ def test_bytes_need_no_base64(kind):
         ("file", "text/plain", "ID3 é".encode() * 100, "text/plain", "file.txt"),
         ("file", "text/csv", b"abcdftypisom,1", "text/csv", "file.csv"),
         ("file", "text/plain", GIF, "image/gif", "file.gif"),
+        ("file", "text/x-unknown", b"hi", "text/x-unknown", "file.txt"),
         ("file", "text/plain", PDF + b"\xe2\xe3\xcf\xd3", "application/pdf", "file.pdf"),
     ],
 )
