@@ -45,8 +45,8 @@ async def serving(*answers, reads=True):
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", got
 
 
-async def upload(url, *files):
-    visitor = (await current_pool()).visitor(Access(space=url))
+async def upload(url, *files, **access):
+    visitor = (await current_pool()).visitor(Access(space=url, **access))
     sending = Upload(visitor, URL(url) / "upload", files, 30)
     events = []
     while (event := await sending.progress()) is not None:
@@ -85,6 +85,19 @@ async def test_a_redirect_is_followed_with_the_whole_file():
         paths, _ = await upload(url, FILE)
     assert paths
     assert [FILE.data in body for _, body in got] == [True, True]
+
+
+async def test_the_token_goes_to_the_space_and_neither_it_nor_the_file_elsewhere():
+    token = {"token": "hf_secret", "token_is_explicit": True}
+    async with serving(TAKEN) as (elsewhere, stolen):
+        moved = (307, f"Location: {elsewhere}/upload\r\n".encode(), b"")
+        async with serving(TAKEN, moved) as (url, got):
+            await upload(url, FILE, **token)
+            with pytest.raises(QwenSpaceError):
+                await upload(url, FILE, **token)
+            await upload(elsewhere, FILE, token="hf_secret")  # one from the environment
+    assert [head.count(b"hf_secret") for head, _ in got] == [2, 2]  # in two headers
+    assert [head.count(b"hf_secret") for head, _ in stolen] == [0]
 
 
 @pytest.mark.parametrize("reads", [True, False])
