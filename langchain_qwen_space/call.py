@@ -19,6 +19,7 @@ from langchain_qwen_space.attachments import Attachment, Files
 from langchain_qwen_space.chunks import AnswerChunks, Shape, Usage
 from langchain_qwen_space.errors import (
     ContextTooLongError,
+    InvalidInputError,
     SpaceTimeoutError,
     UnknownModelError,
 )
@@ -263,19 +264,23 @@ class ModelCall:
     def _call_in(self, text: str) -> tuple[str, dict[str, Any]] | None:
         """The call in an answer that had to make one and wrote JSON without its tags.
 
-        The object names the function, or fits the only one that may be called.
+        The object names the function, or is its arguments where only one may be called. It is the
+        whole answer, as in prose it may be an example; only a tool that runs nothing is also called
+        by the one object that stands anywhere.
         """
         forced = self._options.forced
-        offered = {tool["function"]["name"]: tool["function"] for tool in self._tools}
+        offered = {tool["function"]["name"]: tool["function"]["parameters"] for tool in self._tools}
+        alone = json_objects.whole(text)
         try:
-            values = list(json_objects.find(text))
+            values = list(json_objects.find(text)) if alone is None else [alone]
         except json_objects.BrokenJSONError:
             return None
         if len(values) != 1:  # it could be read in more ways than one
             return None
         (value,) = values
-        name = value.get("name")
-        if value.keys() == {"name", "arguments"} and isinstance(name, str) and name in offered:
+        name: Any = value.get("name")
+        named = value.keys() == {"name", "arguments"} and isinstance(name, str) and name in offered
+        if named:
             args = value["arguments"]
         elif forced or len(offered) == 1:
             name, args = forced or next(iter(offered)), value
@@ -283,8 +288,16 @@ class ModelCall:
             return None
         if name != (forced or name) or not isinstance(args, dict):
             return None
-        rules = offered[name].get("parameters") or {}
-        return None if any(json_schema.mistakes(args, rules)) else (name, args)
+        rules = offered[name]
+        if name not in self._options.schema_tools and (
+            alone is None
+            or not (named or (args and args.keys() <= rules.get("properties", {}).keys()))
+        ):
+            return None
+        try:
+            return None if any(json_schema.mistakes(args, rules)) else (name, args)
+        except InvalidInputError:  # the tool has a pattern that cannot be checked
+            return None
 
     def _problem(self, answer: AnswerChunks, attempt: Attempt) -> str | None:
         """What is wrong with an ended answer, in words for the model; None if it can be used."""

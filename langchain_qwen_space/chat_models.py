@@ -17,7 +17,7 @@ from langchain_core.messages import AIMessage, BaseMessage, message_chunk_to_mes
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_core.outputs.chat_generation import merge_chat_generation_chunks
 from langchain_core.runnables import Runnable
-from langchain_core.tools import BaseTool
+from langchain_core.tools import BaseTool, StructuredTool
 from pydantic import ConfigDict, Field, PrivateAttr, SecretStr, field_validator, model_validator
 
 from langchain_qwen_space import _sync, environment, structured
@@ -382,11 +382,20 @@ class ChatQwenSpace(BaseChatModel):
             InvalidInputError: `tool_choice` does not name a tool that is offered, or a tool is one
                 that only its provider can run.
         """
+        if isinstance(tools, Iterator):
+            tools = list(tools)
         offered = as_tools(tools, strict=strict)
         if choice := CallOptions.of(
             {}, None, {"tools": offered, "tool_choice": tool_choice}
         ).tool_choice:
             kwargs["tool_choice"] = choice
+        # A tool without a function cannot run: agents offer the form of their answer so.
+        if schemas := [
+            tool.name
+            for tool in tools or ()
+            if isinstance(tool, StructuredTool) and tool.func is None and tool.coroutine is None
+        ]:
+            kwargs.setdefault("schema_tools", schemas)
         if parallel_tool_calls is not None:
             kwargs["parallel_tool_calls"] = parallel_tool_calls
         return self.bind(tools=offered, **kwargs)

@@ -23,7 +23,7 @@ from langchain_qwen_space.json_text import JSONText
 from langchain_qwen_space.qwen.reasoning import Reasoning, ThoughtsEnd, ThoughtSplitter
 from langchain_qwen_space.qwen.tokens import TokenCounter
 from langchain_qwen_space.qwen.tool_calls import BrokenCall, ToolCallParser, ToolCallPiece
-from langchain_qwen_space.qwen.tool_repair import give_up
+from langchain_qwen_space.qwen.tool_repair import give_up, object_of
 from langchain_qwen_space.qwen.tools import BROKEN_CALLS
 from langchain_qwen_space.qwen.truncation import StopStrings, TokenLimit
 
@@ -363,7 +363,7 @@ class AnswerChunks:
         """What OpenAI's client adds to an answer in JSON: the object, if it fits the schema."""
         if self._shape.schema is not None:
             with suppress(ValueError):
-                value = json.loads("".join(self._written))
+                value = json.loads("".join(self._written), object_pairs_hook=object_of)
                 if _fits(self._shape.schema, value):
                     return {"parsed": value}
         return {}

@@ -66,6 +66,8 @@ class CallOptions(BaseModel):
         tools: The tools that the model may call, as OpenAI's API describes them.
         tool_choice: None, "auto", "none", "any", or a tool: its name, or
             `{"type": "function", "function": {"name": …}}` where the name is one of these words.
+        schema_tools: Names of tools that run nothing and only say of which form an object is to be.
+            Their call is read wherever the object stands; that of others only as a whole answer.
         parallel_tool_calls: False ends the answer after its first call.
         response_format: The JSON schema that the answer must fit; None for plain text.
         retry_tool_choice: Whether to ask once more if the model had to make a call but did not, or
@@ -89,6 +91,7 @@ class CallOptions(BaseModel):
     thinking_budget: MaxTokens | None = None
     tools: tuple[dict[str, Any], ...] = ()
     tool_choice: str | dict[str, Any] | None = None
+    schema_tools: frozenset[str] = frozenset()
     parallel_tool_calls: bool | None = None
     response_format: dict[str, Any] | None = None
     retry_tool_choice: bool = True

@@ -65,6 +65,7 @@ def structured(
         settings = {
             "tool_choice": {"type": "function", "function": {"name": tool}},
             "strict": strict,
+            "schema_tools": [tool],
             "parallel_tool_calls": False,
             "retry_tool_choice": False,  # `max_repairs` is the one budget of asking again
             **kwargs,

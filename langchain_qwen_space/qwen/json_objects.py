@@ -8,13 +8,15 @@ from typing import Any
 
 from langchain_core.utils.json import parse_partial_json
 
-from langchain_qwen_space.qwen.tool_repair import as_json
+from langchain_qwen_space.qwen.tool_repair import BrokenCallError, as_json, object_of
 
 # A brace that begins an object. One without a name in quotes behind it is part of the prose.
 _OBJECT = re.compile(
     r"""\{(?=\s*(?:\}|"(?:[^"\\]|\\.)*+"\s*:|'(?:[^'\\]|\\.)*+'\s*:))""", re.DOTALL
 )
-_DECODER = json.JSONDecoder(strict=False)  # line breaks in strings pass, as in LangChain's parsers
+_FENCED = re.compile(r"(`{3,})[\w-]*+\s(.*)\1", re.DOTALL)
+# Line breaks in strings pass, as in LangChain's parsers.
+_DECODER = json.JSONDecoder(strict=False, object_pairs_hook=object_of)
 
 
 class BrokenJSONError(ValueError):
@@ -27,21 +29,41 @@ def find(text: str) -> Iterator[dict[str, Any]]:
     What Python spells its own way (`True`, single quotes) is read as well.
 
     Raises:
-        BrokenJSONError: One cannot be read. What is inside it or follows it is not looked at: a
-            part of an object must not pass for the whole.
+        BrokenJSONError: One cannot be read, or holds a key twice. What is inside it or follows it is
+            not looked at: a part of an object must not pass for the whole.
     """
     while match := _OBJECT.search(text):
-        text = text[match.start() :]
+        value, text = _read(text[match.start() :])
+        yield value
+
+
+def whole(text: str) -> dict[str, Any] | None:
+    """Returns the JSON object that a text is, bare or in a fence; None if it is anything else."""
+    text = text.strip()
+    if fenced := _FENCED.fullmatch(text):
+        text = fenced[2].strip()
+    if _OBJECT.match(text) and "//" not in text:  # a comment is left out, whatever it says
+        with suppress(BrokenJSONError):
+            value, rest = _read(text)
+            return None if rest else value
+    return None
+
+
+def _read(text: str) -> tuple[dict[str, Any], str]:
+    """The object at the beginning of a text, and what follows it."""
+    try:
+        value, end = _DECODER.raw_decode(text)
+    except BrokenCallError as error:
+        raise BrokenJSONError(str(error)) from error
+    except (ValueError, RecursionError) as error:
+        text = as_json(text)
         try:
             value, end = _DECODER.raw_decode(text)
-        except (ValueError, RecursionError) as error:
-            text = as_json(text)
-            try:
-                value, end = _DECODER.raw_decode(text)
-            except (ValueError, RecursionError):
-                raise BrokenJSONError(f"Its JSON cannot be read: {error}.") from error
-        yield value
-        text = text[end:]
+        except (ValueError, RecursionError) as second:
+            twice = isinstance(second, BrokenCallError)
+            message = str(second) if twice else f"Its JSON cannot be read: {error}."
+            raise BrokenJSONError(message) from error
+    return value, text[end:]
 
 
 def so_far(text: str) -> dict[str, Any] | None:

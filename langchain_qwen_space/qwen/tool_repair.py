@@ -125,6 +125,19 @@ def give_up(args: str) -> str:
     return tail + ("}" if brackets[-1] == "[" else "]")
 
 
+def object_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Returns the object with these members, for `json`.
+
+    Raises:
+        BrokenCallError: A key is given twice.
+    """
+    value = dict(pairs)
+    if len(value) < len(pairs):
+        twice = {key for number, (key, _) in enumerate(pairs) if key in dict(pairs[:number])}
+        raise BrokenCallError(f"{_listed(twice)} is given twice in one object.")
+    return value
+
+
 def _call(item: Any, tools: Tools) -> tuple[str, dict[str, Any]]:
     if isinstance(item, dict) and isinstance(item.get("function"), dict) and "name" not in item:
         if others := item.keys() - _LABELS - {"function"}:
@@ -204,15 +217,7 @@ def _strict(text: str) -> Any:
         if depth > NESTING_LIMIT:
             raise BrokenCallError("The arguments are nested too deeply.")
     # Not strict about line breaks in strings, as LangChain's own parser is not.
-    return json.loads(text, strict=False, object_pairs_hook=_object)
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    value = dict(pairs)
-    if len(value) < len(pairs):
-        twice = {key for number, (key, _) in enumerate(pairs) if key in dict(pairs[:number])}
-        raise BrokenCallError(f"{_listed(twice)} is given twice in one object.")
-    return value
+    return json.loads(text, strict=False, object_pairs_hook=object_of)
 
 
 def _token(match: re.Match[str]) -> str:

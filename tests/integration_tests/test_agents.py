@@ -326,6 +326,66 @@ def test_what_a_string_or_a_strange_name_holds_is_no_call(space, written):
     assert not message.tool_calls
 
 
+ARGUMENTS = '{"city": "Rome", "days": 1}'
+NAMED = f'{{"name": "weather", "arguments": {ARGUMENTS}}}'
+
+
+@pytest.mark.parametrize("object_", [ARGUMENTS, NAMED])
+@pytest.mark.parametrize(
+    "written",
+    [
+        "I must not call it; a call would be {}",
+        "{} is a call that I will not make.",
+        "For example:\n```json\n{}\n```",
+        "```json\n{}\n```\nis what I would never send.",
+        "Options:\n- {}",
+        "Options: [{}]",
+    ],
+)
+@pytest.mark.parametrize("choice", ["weather", "any"])
+def test_a_forced_call_that_is_only_spoken_of_is_not_made(model, choice, written, object_):
+    text = written.replace("{}", object_)
+    bound = model.bind_tools([weather], tool_choice=choice)
+    assert bound.invoke(f"do {text}").tool_calls == []
+    streamed = list(bound.stream(f"do {text}"))
+    assert not any(chunk.tool_call_chunks for chunk in streamed)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        ARGUMENTS,
+        NAMED,
+        f"```json\n{ARGUMENTS}\n```",
+        f"<think>Not {NAMED}?</think>\n{ARGUMENTS}\n",
+        f"<think>{ARGUMENTS}</think>```\n{NAMED}\n```",
+    ],
+)
+def test_a_forced_call_is_read_from_json_that_is_the_whole_answer(space, written):
+    model = ChatQwenSpace(space=space.url, retry_tool_choice=False)
+    message = model.bind_tools([weather], tool_choice="weather").invoke(f"do {written}")
+    assert [call["args"] for call in message.tool_calls] == [{"city": "Rome", "days": 1}]
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        '{"error": "I cannot"}',
+        "{}",
+        '{"city": "Rome", "days": 1, "city": "Paris"}',
+        '{"city": "Rome", "days": 1, "why": "no"}',
+    ],
+)
+def test_an_object_that_may_be_something_else_is_no_forced_call(space, written):
+    @tool
+    def lookup(city: str = "here", days: int = 1) -> str:
+        """Look something up."""
+        return city
+
+    model = ChatQwenSpace(space=space.url, retry_tool_choice=False)
+    assert model.bind_tools([lookup], tool_choice="lookup").invoke(f"do {written}").tool_calls == []
+
+
 def test_json_that_max_tokens_cut_off_is_no_call(space):
     model = ChatQwenSpace(space=space.url, retry_tool_choice=False, max_tokens=16)
     written = '{"city": "Rome", "days": 1} is what I would never call, since it is wrong'

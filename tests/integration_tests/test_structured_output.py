@@ -11,6 +11,7 @@ from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.exceptions import OutputParserException
 from langchain_core.messages import AIMessage
 from langchain_core.prompts import ChatPromptTemplate
+from langchain_core.tools import tool
 from pydantic import BaseModel, Field
 from pydantic.v1 import BaseModel as BaseModelV1
 from typing_extensions import TypedDict
@@ -306,6 +307,35 @@ async def test_an_agent_takes_the_object_wherever_it_stands(model, strategy, tex
     states = [s async for s in agent.astream(question, stream_mode=["values", "messages"])]
     values = [state for mode, state in states if mode == "values"]
     assert values[-1]["structured_response"] == Cat(**TOM)
+
+
+def test_an_agent_with_tools_takes_its_own_answer_in_prose_and_no_call_of_a_tool(model):
+    ran = []
+
+    @tool
+    def delete(name: str, age: int) -> str:
+        """Delete a cat."""
+        ran.append(name)
+        return "gone"
+
+    agent = create_agent(model, [delete], response_format=ToolStrategy(Cat))
+    spoken = 'I would never send {"name": "delete", "arguments": {"name": "Tom", "age": 3}}.'
+    answer = f'As you wish: {{"name": "Cat", "arguments": {GOOD}}}.'
+    question = {"messages": [("human", "in turn: " + json.dumps([spoken, answer]))]}
+    assert agent.invoke(question)["structured_response"] == Cat(**TOM)
+    assert ran == []
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_key_that_is_given_twice_is_asked_for_again(model, method):
+    calls = Calls()
+    texts = ['{"name": "Bo", "age": 3, "name": "Tom"}', GOOD]
+    structured = model.with_structured_output(Cat, method=method)
+    question = "in turn: " + json.dumps(texts)
+    assert structured.invoke(question, {"callbacks": [calls]}) == Cat(**TOM)
+    assert len(calls.sent) == 2
+    twice = model.bind(response_format={"type": "json_object"}).invoke(question)
+    assert "parsed" not in twice.additional_kwargs
 
 
 @pytest.mark.parametrize("text", [GOOD, FENCED, THOUGHT], ids=["bare", "fenced", "thought"])

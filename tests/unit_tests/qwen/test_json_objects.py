@@ -1,6 +1,6 @@
 import pytest
 
-from langchain_qwen_space.qwen.json_objects import BrokenJSONError, find, so_far
+from langchain_qwen_space.qwen.json_objects import BrokenJSONError, find, so_far, whole
 
 
 @pytest.mark.parametrize(
@@ -41,6 +41,51 @@ def test_no_object_is_found_where_there_is_none():
 def test_a_part_of_a_broken_object_does_not_pass_for_the_whole(text):
     with pytest.raises(BrokenJSONError, match="cannot be read"):
         list(find(text))
+
+
+@pytest.mark.parametrize(
+    "text", ['{"a": 1, "b": 2, "a": 3}', '{"c": {"a": 1, "a": 1}}', "{'a': 1, 'a': True}"]
+)
+def test_a_key_that_is_given_twice_is_a_mistake(text):
+    with pytest.raises(BrokenJSONError, match=r'^"a" is given twice in one object\.$'):
+        list(find(f"Here: {text}"))
+    assert whole(text) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"a": 1}',
+        ' {"a": 1}\n',
+        '```json\n{"a": 1}\n```',
+        '```\n{"a": 1}```\n',
+        "````json5\n{'a': 1,}\n````",
+    ],
+)
+def test_a_text_is_one_object(text):
+    assert whole(text) == {"a": 1}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'Never {"a": 1}',
+        '{"a": 1} is wrong',
+        '[{"a": 1}]',
+        '{"a": 1}{"a": 2}',
+        '```json\n{"a": 1}\n``` or not',
+        'Not:\n```json\n{"a": 1}\n```',
+        '```json\n{"a": 1}\n{"a": 2}\n```',
+        "{'a': 1} // I must not send this",
+        '```json\n{"a": True} // nor this\n```',
+        '"{\\"a\\": 1}"',
+        '{"a": 1',
+        "{a}",
+        "",
+    ],
+)
+def test_a_text_is_more_or_less_than_one_object(text):
+    assert whole(text) is None
 
 
 def test_an_object_that_is_nested_too_deep_is_broken_and_breaks_nothing_else():
