@@ -31,7 +31,7 @@ from langchain_qwen_space.events import (
     WarningEvent,
 )
 from langchain_qwen_space.messages import answerable
-from langchain_qwen_space.options import CallOptions, no_input_for
+from langchain_qwen_space.options import FOREIGN, CallOptions, no_input_for
 from langchain_qwen_space.qwen import (
     dialects,
     flatten,
@@ -42,6 +42,7 @@ from langchain_qwen_space.qwen import (
     vision,
 )
 from langchain_qwen_space.qwen.dialects import Dialect
+from langchain_qwen_space.space.chat import roles
 from langchain_qwen_space.space.chat.endpoint import Endpoint
 from langchain_qwen_space.space.chat.reply import Thought
 from langchain_qwen_space.space.routing.answer import Finished
@@ -375,7 +376,12 @@ class ModelCall:
         elif prompt.system:
             prompt = flatten.without_system(prompt)
             moved = True
-        notes = []
+        extra = dict(options.model_kwargs)
+        notes = [
+            f"has no input for {name}={extra.pop(name)!r}"
+            for name in FOREIGN & extra.keys()
+            if roles.place(endpoint.inputs, name) is None
+        ]
         if prompt.files and model is not None and models.reads_text_only(model):
             notes.append(f"runs {model} for this, which reads text only and will not see the files")
         if not endpoint.turns:
@@ -386,7 +392,7 @@ class ModelCall:
             query=prompt.query,
             history=prompt.history,
             given=given,
-            extra=options.model_kwargs,
+            extra=extra,
             notes=notes,
             system_in_question=moved,
             files=prompt.files,

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing
+from copy import deepcopy
 from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
@@ -16,7 +17,9 @@ from langchain_core.load.serializable import SerializedConstructor, SerializedNo
 from langchain_core.messages import AIMessage, BaseMessage, message_chunk_to_message
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_core.outputs.chat_generation import merge_chat_generation_chunks
-from langchain_core.runnables import Runnable
+from langchain_core.rate_limiters import InMemoryRateLimiter
+from langchain_core.runnables import Runnable, RunnableSerializable
+from langchain_core.runnables.utils import AnyConfigurableField
 from langchain_core.tools import BaseTool, StructuredTool
 from pydantic import ConfigDict, Field, PrivateAttr, SecretStr, field_validator, model_validator
 
@@ -30,10 +33,11 @@ from langchain_qwen_space.options import (
     MaxTokens,
     Seconds,
     Temperature,
+    Timeout,
     TopP,
     as_tools,
-    in_own_form,
-    no_input_for,
+    check_names,
+    for_the_class,
     with_own_names,
 )
 from langchain_qwen_space.qwen import dialects, models, tokens, turns, vision
@@ -60,12 +64,13 @@ class ChatQwenSpace(BaseChatModel):
     ```
 
     An object holds settings only: it can be pickled, copied, and used in any number of threads and
-    event loops. Every call raises errors of `langchain_qwen_space.errors`.
+    event loops. Deep copies share its handlers, caches, rate limiter and functions. `on_event` is
+    not pickled, and a pickled `InMemoryRateLimiter` starts anew. Every call raises errors of
+    `langchain_qwen_space.errors`.
 
-    The names that other chat models use for `model` (`model_name`), `max_tokens`
-    (`max_completion_tokens`), `stop` (`stop_sequences`) and `timeout` (`request_timeout`) work too,
-    here and in a call. Settings of other chat models that no Space has, such as `seed`, are reported
-    in a warning and not sent.
+    The names that `ChatOpenAI` and `ChatOllama` use for a setting, such as `model_name` and
+    `max_completion_tokens`, work too, here and in a call. Those of their settings that no Space
+    has, such as `seed`, are reported in a warning and not sent.
     """
 
     model_config = ConfigDict(
@@ -117,8 +122,11 @@ class ChatQwenSpace(BaseChatModel):
     not supported.
     """
 
-    timeout: Seconds | None = 60.0
-    """Longest time without data from the Space, in seconds. Its heartbeats count as data."""
+    timeout: Timeout = 60.0
+    """Longest time without data from the Space, in seconds. Its heartbeats count as data.
+
+    Of an `httpx.Timeout`, or a tuple as httpx takes it, the time for reading counts.
+    """
 
     max_retries: int = Field(default=2, ge=0)
     """How often a call that failed before its first chunk is retried.
@@ -247,15 +255,12 @@ class ChatQwenSpace(BaseChatModel):
     @model_validator(mode="before")
     @classmethod
     def _read_names(cls, values: Any) -> Any:
-        """Put settings under one name each; leave out what no Space has, and another model's profile."""
+        """Put settings under their names; leave out what no Space has, and another model's profile."""
         if not isinstance(values, dict):
             return values
-        for name, field in cls.model_fields.items():
-            if field.alias is not None and {name, field.alias} <= values.keys():
-                raise ValueError(f"{name} and {field.alias} are the same: give one of them.")
-        values, ignored = in_own_form(values, cls.model_fields.keys())
-        if ignored:
-            warn(no_input_for(ignored))
+        values, notes = for_the_class(values, cls.model_fields.keys())
+        for note in notes:
+            warn(note)
         if _is_derived(values.get("profile")):
             del values["profile"]
         return values
@@ -674,23 +679,51 @@ class ChatQwenSpace(BaseChatModel):
         self.profile = known
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        """As pydantic's; the profile follows the model."""
-        copy = super().model_copy(update=update, deep=deep)
-        if update and update.keys() & {"model", "space"} and "profile" not in update:
+        """As pydantic's; other names of settings are known, and the profile follows the model.
+
+        Raises:
+            InvalidInputError: There is no setting of a name in `update`.
+        """
+        fields = type(self).model_fields
+        update = with_own_names(update or {}, fields.keys())
+        check_names(update, fields.keys())
+        copy = super(ChatQwenSpace, deepcopy(self) if deep else self).model_copy(update=update)
+        if update.keys() & {"model", "space"} and "profile" not in update:
             copy.profile = self._given_profile() or copy._resolve_model_profile()  # noqa: SLF001
         return copy
 
+    def configurable_fields(
+        self, **kwargs: AnyConfigurableField
+    ) -> RunnableSerializable[LanguageModelInput, AIMessage]:
+        """As LangChain's; other names of settings are known."""
+        return super().configurable_fields(**with_own_names(kwargs, type(self).model_fields.keys()))
+
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
-        """A copy that shares the transport, whose connections cannot be copied."""
+        """A copy of the settings. What works for the model is shared: functions, handlers, caches."""
         memo = {} if memo is None else memo
-        memo[id(self.transport)] = self.transport
+        handlers = self.callbacks if isinstance(self.callbacks, list) else [self.callbacks]
+        own = (self.on_event, self.transport, self.custom_get_token_ids)
+        for shared in (*own, self.cache, self.rate_limiter, *handlers):
+            memo[id(shared)] = shared
         return super().__deepcopy__(memo)
 
     def __getstate__(self) -> dict[Any, Any]:
-        """What is pickled: all settings but `on_event`, which may be any function."""
+        """What is pickled: all settings but `on_event`, which may be any function.
+
+        Of an `InMemoryRateLimiter`, its settings: its bucket is one of this process.
+        """
         state = super().__getstate__()
         state["__dict__"] = {**state["__dict__"], "on_event": None}
+        if type(limiter := self.rate_limiter) is InMemoryRateLimiter:
+            names = ("requests_per_second", "check_every_n_seconds", "max_bucket_size")
+            state["__dict__"]["rate_limiter"] = {name: getattr(limiter, name) for name in names}
         return state
+
+    def __setstate__(self, state: dict[Any, Any]) -> None:
+        """Take what was pickled."""
+        super().__setstate__(state)
+        if isinstance(limiter := self.__dict__["rate_limiter"], dict):
+            self.__dict__["rate_limiter"] = InMemoryRateLimiter(**limiter)
 
     @property
     def lc_secrets(self) -> dict[str, str]:
@@ -720,7 +753,7 @@ class ChatQwenSpace(BaseChatModel):
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
         params = super()._get_ls_params(stop=stop, **kwargs)
         params["ls_provider"] = "qwen_space"
-        kwargs = with_own_names(kwargs)
+        kwargs = with_own_names(kwargs, CallOptions.model_fields.keys())
         if stop is None and (stops := kwargs.get("stop") or self.stop):
             params["ls_stop"] = [stops] if isinstance(stops, str) else list(stops)
         if kwargs.get("max_tokens"):

@@ -9,7 +9,16 @@ from collections.abc import Set as AbstractSet
 from difflib import get_close_matches
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from langchain_qwen_space import structured
 from langchain_qwen_space.errors import InvalidInputError
@@ -20,30 +29,73 @@ TopP = Annotated[float, Field(ge=0, le=1)]
 MaxTokens = Annotated[int, Field(ge=1)]
 Seconds = Annotated[float, Field(gt=0)]
 
+
+def _of_reading(timeout: Any) -> Any:
+    """The time without data in an httpx timeout, or in its tuple (connect, read, …)."""
+    if isinstance(timeout, tuple | list) and len(timeout) > 1:
+        return timeout[1]
+    return getattr(timeout, "read", timeout)
+
+
+Timeout = Annotated[Seconds | None, BeforeValidator(_of_reading)]
+
 DialectName = Literal["hermes", "qwen3-coder", "qwen3.5"]
 
 SYNONYMS = {
+    "base_url": "space",
+    "openai_api_base": "space",
     "model_name": "model",
+    "api_key": "hf_token",
+    "openai_api_key": "hf_token",
+    "openai_proxy": "proxy",
     "max_completion_tokens": "max_tokens",
+    "num_predict": "max_tokens",
     "stop_sequences": "stop",
     "request_timeout": "timeout",
+    "format": "response_format",
 }
 """Other chat models' names for a setting, and ours."""
 
 # Settings of other chat models that change how an answer is sampled, billed or transported. They
 # reach us through `with_fallbacks`, or in a program that ran on such a model, and no Space has an
 # input for them.
-_FOREIGN = frozenset(
+FOREIGN = frozenset(
     [
-        *("audio", "cache_control", "context_management", "extra_body", "extra_headers", "format"),
-        *("frequency_penalty", "include", "keep_alive", "logit_bias", "logprobs", "metadata"),
-        *("mirostat", "modalities", "n", "num_ctx", "num_predict", "prediction"),
-        *("presence_penalty", "previous_response_id", "prompt_cache_key", "prompt_cache_options"),
-        *("reasoning_effort", "repeat_penalty", "safety_identifier", "safety_settings", "seed"),
-        *("service_tier", "store", "strict", "top_k", "top_logprobs", "truncation"),
-        *("use_previous_response_id", "use_responses_api", "user", "verbosity"),
+        *("audio", "cache_control", "context_management", "default_headers", "default_query"),
+        *("disabled_params", "extra_body", "extra_headers", "extra_query", "frequency_penalty"),
+        *("http_socket_options", "include", "include_response_headers", "keep_alive", "logit_bias"),
+        *("logprobs", "metadata", "mirostat", "mirostat_eta", "mirostat_tau", "modalities", "n"),
+        *("num_ctx", "num_gpu", "num_thread", "openai_organization", "options", "organization"),
+        *("prediction", "presence_penalty", "previous_response_id", "prompt_cache_key"),
+        *("prompt_cache_options", "reasoning_effort", "repeat_last_n", "repeat_penalty"),
+        *("safety_identifier", "safety_settings", "seed", "service_tier", "store"),
+        *("stream_chunk_timeout", "strict", "tfs_z", "tiktoken_model_name", "top_k"),
+        *("top_logprobs", "truncation", "use_previous_response_id", "use_responses_api", "user"),
+        *("validate_model_on_init", "verbosity"),
     ]
 )
+
+_OWN_CLIENT = (
+    "The requests to a Space are not made by httpx. Give proxy=… for a proxy, or transport=… for "
+    "another way of making requests."
+)
+_FORMER = (
+    "It is the former name of tools. Give bind_tools([…]) the functions; calls are in "
+    "message.tool_calls."
+)
+REFUSED = {
+    **dict.fromkeys(("http_client", "http_async_client"), _OWN_CLIENT),
+    **dict.fromkeys(("client", "async_client", "root_client", "root_async_client"), _OWN_CLIENT),
+    **dict.fromkeys(("client_kwargs", "async_client_kwargs", "sync_client_kwargs"), _OWN_CLIENT),
+    **dict.fromkeys(("functions", "function_call"), _FORMER),
+}
+"""Settings of other chat models without which a program would do something else, and what to do."""
+
+_OF_CALLS = frozenset(["tools", "tool_choice"])
+IN_MODEL_KWARGS = ("response_format", "parallel_tool_calls")
+"""Keywords of calls that programs also give for all calls, through `model_kwargs`."""
+
+_NO_WISH: Mapping[str, object] = {"n": 1, "presence_penalty": 0, "frequency_penalty": 0}
 _THINKING = {"enabled": True, "adaptive": True, "disabled": False}
 _GRANTED = frozenset(["stream_options", "stream_usage"])  # usage ends every stream
 _NOT_SENT = frozenset(["stream"])  # LangChain's own; how an answer is delivered
@@ -85,7 +137,7 @@ class CallOptions(BaseModel):
     top_p: TopP | None = None
     max_tokens: MaxTokens | None = None
     stop: tuple[Annotated[str, Field(min_length=1)], ...] = ()
-    timeout: Seconds | None = None
+    timeout: Timeout = None
     reasoning: bool | None = None
     thinking: bool | None = None
     thinking_budget: MaxTokens | None = None
@@ -112,7 +164,8 @@ class CallOptions(BaseModel):
             settings: The model object's own, by name.
             stop: The call's `stop`; None keeps the object's.
             keywords: The call's other keywords. Each replaces the object's setting, None too;
-                `model_kwargs` are added to the object's.
+                `model_kwargs` are added to the object's; those of `IN_MODEL_KWARGS` among them are
+                keywords.
 
         Raises:
             InvalidInputError: A keyword is not known, or a value is not valid. The message names it.
@@ -123,10 +176,13 @@ class CallOptions(BaseModel):
         if unknown := sorted(given.keys() - known):
             raise InvalidInputError(_unknown(unknown, known))
         extra = given.get("model_kwargs") or {}
+        bound = {}
         if isinstance(extra, Mapping):
-            given["model_kwargs"] = {**settings.get("model_kwargs", {}), **extra}
+            extra = {**settings.get("model_kwargs", {}), **extra}
+            bound = {name: extra.pop(name) for name in IN_MODEL_KWARGS if name in extra}
+            given["model_kwargs"] = extra
         try:
-            return cls.model_validate({**settings, **given, "ignored": ignored})
+            return cls.model_validate({**settings, **bound, **given, "ignored": ignored})
         except ValidationError as error:
             raise InvalidInputError("; ".join(map(_explain, error.errors()))) from error
 
@@ -177,11 +233,15 @@ def in_own_form(
         known: The names that are ours.
 
     Raises:
-        InvalidInputError: Two names of one setting are given, or `thinking` is of no known type.
+        InvalidInputError: Two names of one setting are given, one that cannot be left out, or a
+            `thinking` of no known type.
     """
-    given = with_own_names(values)
-    if isinstance(given.get("reasoning"), Mapping):  # OpenAI's {"effort": …}
+    given = with_own_names(values, known)
+    effort = given.get("reasoning")
+    if isinstance(effort, Mapping):  # OpenAI's {"effort": …}
         given["reasoning.effort"] = given.pop("reasoning")
+    elif effort in ("low", "medium", "high"):  # Ollama's
+        given["reasoning"], given["reasoning.effort"] = True, effort
     if isinstance(thinking := given.get("thinking"), Mapping):  # Anthropic's {"type": …}
         kind = thinking.get("type")
         if not isinstance(kind, str) or kind not in _THINKING:
@@ -189,9 +249,60 @@ def in_own_form(
             raise InvalidInputError(msg)
         given["thinking"] = _THINKING[kind]
         given.setdefault("thinking_budget", thinking.get("budget_tokens"))
-    foreign = (_FOREIGN | {"reasoning.effort"} | _GRANTED) & given.keys() - known
-    wanted = {name for name in foreign if given.pop(name) is not None}
-    return given, tuple(sorted(wanted - _GRANTED))
+    if values.get("num_predict") in (-1, -2):  # Ollama's words for no limit
+        given["max_tokens"] = None
+    if "format" in values and isinstance(values["format"], str):  # Ollama's
+        given["response_format"] = {"type": "json_object"} if values["format"] == "json" else None
+    wanted = {name for name, value in given.items() if _is_wish(name, value)} - known
+    for name in sorted(wanted & REFUSED.keys()):
+        raise InvalidInputError(f"ChatQwenSpace does not take {name}. {REFUSED[name]}")
+    ignored = wanted & (FOREIGN | {"reasoning.effort"})
+    for name in (FOREIGN | REFUSED.keys() | _GRANTED | {"reasoning.effort"}) & given.keys() - known:
+        del given[name]
+    return given, tuple(sorted(ignored))
+
+
+def for_the_class(
+    values: Mapping[str, Any], known: AbstractSet[str]
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Returns what the class was given as its fields, and sentences of what is left out.
+
+    Args:
+        values: The settings.
+        known: The names of the fields.
+
+    Raises:
+        InvalidInputError: As for `in_own_form`, or a name is not known.
+    """
+    given, ignored = in_own_form(values, {*known, *IN_MODEL_KWARGS})
+    notes = [no_input_for(ignored)] if ignored else []
+    if given.get("max_retries", 0) is None:  # the default, as with ChatOpenAI
+        del given["max_retries"]
+    if any(_is_key_of_openai(values.get(name)) for name in ("api_key", "openai_api_key")):
+        del given["hf_token"]
+        notes.append(
+            'The API key starts with "sk-": it is not one of Hugging Face, and is not sent.'
+        )
+    bound = {name: given.pop(name) for name in IN_MODEL_KWARGS if name in given}
+    if bound := {name: value for name, value in bound.items() if value is not None}:
+        given["model_kwargs"] = {**bound, **(given.get("model_kwargs") or {})}
+    check_names(given, known)
+    return given, tuple(notes)
+
+
+def check_names(names: Iterable[str], known: AbstractSet[str]) -> None:
+    """Find the names that are no setting of the class.
+
+    Raises:
+        InvalidInputError: There is one. The message names what may have been meant.
+    """
+    if not (unknown := sorted(set(names) - known)):
+        return
+    if set(unknown) <= _OF_CALLS:
+        msg = f"{', '.join(unknown)} is for calls: use bind_tools([…]), or bind(tools=[…])."
+        raise InvalidInputError(msg)
+    hint = _did_you_mean(unknown, {*known, *SYNONYMS})
+    raise InvalidInputError(f"ChatQwenSpace has no setting {', '.join(unknown)}.{hint}")
 
 
 def no_input_for(names: Sequence[str]) -> str:
@@ -199,20 +310,33 @@ def no_input_for(names: Sequence[str]) -> str:
     return f"A Space has no input for {', '.join(names)}, which is not sent."
 
 
-def with_own_names(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the settings under our names for them.
+def with_own_names(values: Mapping[str, Any], known: AbstractSet[str]) -> dict[str, Any]:
+    """Returns the settings under our names for them, where those are `known`.
 
     Raises:
         InvalidInputError: Two names of one setting are given.
     """
     own: dict[str, Any] = {}
-    for name, value in values.items():
-        known = SYNONYMS.get(name, name)
-        if known in own:
-            msg = f"{known} and its other name ({_others(known)}) are both given: give one of them."
+    for given, value in values.items():
+        synonym = SYNONYMS.get(given, given)
+        name = synonym if synonym in known else given
+        if name in own:
+            msg = f"{name} and its other name ({_others(name)}) are both given: give one of them."
             raise InvalidInputError(msg)
-        own[known] = value
+        own[name] = value
     return own
+
+
+def _is_wish(name: str, value: object) -> bool:
+    """Whether a setting asks for anything but what happens without it."""
+    if value is None or value is False or value in ("", {}, [], ()):
+        return False
+    return name not in _NO_WISH or value != _NO_WISH[name]
+
+
+def _is_key_of_openai(key: object) -> bool:
+    key = key.get_secret_value() if isinstance(key, SecretStr) else key
+    return isinstance(key, str) and key.startswith("sk-")
 
 
 def as_tools(tools: Any, *, strict: bool | None = None) -> list[dict[str, Any]]:
@@ -287,13 +411,18 @@ def _named(name: str) -> dict[str, Any]:
 _CHOICES = {"auto": "auto", "none": "none", "any": "any", "required": "any"}
 
 
-def _unknown(names: Sequence[str], known: Sequence[str] | set[str]) -> str:
-    listed = sorted({*known, *SYNONYMS})
+def _did_you_mean(names: Sequence[str], known: AbstractSet[str]) -> str:
+    """A question after misspelt names, with a space before it; "" if none is close."""
+    listed = sorted(known)
     close = [match for name in names for match in get_close_matches(name, listed, 1)]
-    hint = f" Did you mean {', '.join(close)}?" if close else ""
+    return f" Did you mean {', '.join(close)}?" if close else ""
+
+
+def _unknown(names: Sequence[str], known: AbstractSet[str]) -> str:
+    listed = {*known, *(name for name, own in SYNONYMS.items() if own in known)}
     return (
-        f"ChatQwenSpace does not take {', '.join(names)} in a call.{hint} It takes "
-        f"{', '.join(listed)}. Values for inputs of the Space go into "
+        f"ChatQwenSpace does not take {', '.join(names)} in a call.{_did_you_mean(names, listed)} "
+        f"It takes {', '.join(sorted(listed))}. Values for inputs of the Space go into "
         "model_kwargs={'label': value}."
     )
 

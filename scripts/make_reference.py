@@ -39,10 +39,8 @@ def settings() -> str:
         default = FROM_THE_ENVIRONMENT.get(
             name, f"`{field.get_default(call_default_factory=True)!r}`"
         )
-        others = [*filter(None, [field.alias]), *(o for o, own in SYNONYMS.items() if own == name)]
-        names = " ".join(f"Also `{other}`." for other in dict.fromkeys(others))
         per_call = "yes" if name in CallOptions.model_fields else ""
-        text = " ".join(filter(None, [described[name], names]))
+        text = described[name] + _other_names(name)
         rows.append(f"| `{name}` | {default} | {per_call} | {text} |")
     return "\n".join(rows)
 
@@ -52,11 +50,17 @@ def call_settings() -> str:
     described = _attributes(CallOptions)
     rows = ["| keyword | description |", "| --- | --- |"]
     rows += [
-        f"| `{name}` | {described[name]} |"
+        f"| `{name}` | {described[name]}{_other_names(name)} |"
         for name in CallOptions.model_fields
         if name not in ChatQwenSpace.model_fields and name != "ignored"
     ]
     return "\n".join(rows)
+
+
+def _other_names(name: str) -> str:
+    """A sentence that names a setting as other chat models do; "" if none does."""
+    others = [f"`{other}`" for other, own in SYNONYMS.items() if own == name]
+    return f" Also {', '.join(others)}." if others else ""
 
 
 def event_classes() -> str:

@@ -8,7 +8,7 @@ import pytest
 from langchain_core import exceptions
 from langchain_core.language_models import BaseChatModel
 
-from langchain_qwen_space import ChatQwenSpace, QwenSpaceError, errors
+from langchain_qwen_space import ChatQwenSpace, QwenSpaceError, errors, options
 from langchain_qwen_space.api import app, problems, requests
 from langchain_qwen_space.options import CallOptions
 from scripts import make_reference
@@ -49,6 +49,16 @@ def test_the_settings_are_all_there_with_their_defaults():
 def test_the_tables_made_from_code_are_up_to_date(name):
     page = read(f"docs/reference/{name}")
     assert page == make_reference.page(name), "run: python scripts/make_reference.py"
+
+
+def test_the_settings_of_other_models_are_all_there_with_what_becomes_of_them():
+    page = read("docs/explanation/chat-openai.md")
+    ignored, refused = (
+        set(re.findall(r"`(\w+)`", page.split(f"\n### {title}\n")[1].split(end)[0]))
+        for title, end in (("Ignored", "\nIn `model_kwargs`"), ("Refused", "\nA setting that no"))
+    )
+    assert ignored - {"None", "False"} == options.FOREIGN
+    assert refused == options.REFUSED.keys()
 
 
 def test_the_environment_variables_of_the_code_are_all_there():

@@ -1,11 +1,19 @@
 """What a call was asked for: every wrong value is named before a queue is joined."""
 
+import warnings
+from contextlib import suppress
+
+import httpx
 import pytest
+from langchain_core.language_models import BaseChatModel
+from langchain_core.runnables import ConfigurableField
+from langchain_ollama import ChatOllama
 from langchain_openai import ChatOpenAI
+from pydantic import SecretStr, ValidationError
 
 from langchain_qwen_space import ChatQwenSpace
 from langchain_qwen_space.errors import InvalidInputError
-from langchain_qwen_space.options import SYNONYMS, CallOptions, as_tools
+from langchain_qwen_space.options import FOREIGN, REFUSED, CallOptions, as_tools
 
 
 def options(settings=None, stop=None, **keywords):
@@ -35,7 +43,7 @@ NOWHERE = {"type": "object", "properties": {"a": {"$ref": "#/$defs/missing"}}}
         {"timeout": 0},
         {"stop": [""]},
         {"stop": 5},
-        {"reasoning": "high"},
+        {"reasoning": "perhaps"},
         {"model": 7},
         {"model_kwargs": ["x"]},
         {"parallel_tool_calls": "perhaps"},
@@ -58,7 +66,7 @@ NOWHERE = {"type": "object", "properties": {"a": {"$ref": "#/$defs/missing"}}}
         {"tools": [{"type": "bash_20250124", "name": "bash"}]},
         {"tools": [{"name": 'a"b'}]},
         {"response_format": {"type": "json_schema", "json_schema": {"name": "x", "schema": 5}}},
-        {"response_format": {"type": "json_schema", "json_schema": {"schema": object()}}},
+        {"response_format": {"type": "json_schema", "json_schema": {"schema": ...}}},
         {"response_format": NOWHERE},
         {"response_format": {"type": "object", "properties": {"a": {"enum": {1}}}}},
         {"response_format": {"type": "object", "$schema": []}},
@@ -172,7 +180,7 @@ def test_a_schema_with_a_title_keeps_all_that_it_says():
         ({"properties": {"a": {"multipleOf": float("nan")}}}, "multipleOf is nan"),
         ({"properties": {"a": {"maximum": float("inf")}}}, "maximum is inf"),
         ({"properties": {"a": {"enum": {1, 2}}}}, "JSON"),
-        ({"properties": {"a": object()}}, "JSON"),
+        ({"properties": {"a": ...}}, "JSON"),
         (CYCLE, "JSON"),
         ({"$schema": 5}, "schema"),
         ({"$schema": []}, "schema"),
@@ -231,6 +239,7 @@ def test_a_keyword_replaces_the_setting_and_none_takes_it_away():
         ("max_completion_tokens", "max_tokens", 5),
         ("stop_sequences", "stop", ("x",)),
         ("request_timeout", "timeout", 3.0),
+        ("num_predict", "max_tokens", 5),
     ],
 )
 def test_other_chat_models_names_are_taken_in_calls_and_by_the_class(synonym, name, value):
@@ -268,20 +277,141 @@ def test_the_class_takes_them_too_and_warns_at_the_callers_line():
         ChatQwenSpace(temprature=1)
 
 
-CONNECTION = {"async_client", "client", "root_async_client", "root_client", "http_socket_options"}
-CONNECTION |= {"http_async_client", "http_client", "default_headers", "default_query"}
-CONNECTION |= {"include_response_headers", "stream_chunk_timeout", "disabled_params"}
-CONNECTION |= {"openai_api_base", "openai_api_key", "openai_organization", "openai_proxy"}
-CONNECTION |= {"tiktoken_model_name"}
-"""What ChatOpenAI has for its own API alone."""
+OTHERS = sorted(
+    {
+        name
+        for other in (ChatOpenAI, ChatOllama)
+        for field, info in other.model_fields.items()
+        for name in (field, info.alias)
+        if name and field not in BaseChatModel.model_fields
+    }
+)
+"""Every argument that ChatOpenAI and ChatOllama have of their own, under both of its names."""
+
+VALUES = {
+    "reasoning": {"effort": "low"},
+    **dict.fromkeys(("base_url", "openai_api_base"), "https://host.example"),
+    **dict.fromkeys(("api_key", "openai_api_key"), "hf_given"),
+    "openai_proxy": "http://proxy:1",
+    "streaming": True,
+    "format": "json",
+    "n": 2,
+    "model_kwargs": {"seed": 1},
+    **dict.fromkeys(("model", "model_name"), "7B"),
+    **dict.fromkeys(("stop", "stop_sequences"), "x"),
+}
 
 
-def test_every_other_setting_of_chat_openai_is_read_or_reported():
-    for name in ChatOpenAI.model_fields.keys() - CONNECTION:
-        if name in ChatQwenSpace.model_fields or name in SYNONYMS or name == "stream_usage":
-            continue
-        with pytest.warns(UserWarning, match=f"no input for {name}, which"):
-            ChatQwenSpace(**{name: 1})
+@pytest.mark.parametrize("name", OTHERS)
+def test_every_setting_of_chat_openai_and_ollama_is_honoured_or_reported_or_refused(name):
+    value = VALUES.get(name, 1)
+    if name in REFUSED:
+        with pytest.raises(
+            ValidationError, match=f"does not take {name}. .*(transport=|bind_tools)"
+        ):
+            ChatQwenSpace(**{name: value})
+    elif name in FOREIGN or name == "reasoning":
+        with pytest.warns(UserWarning, match=f"no input for {name}(.effort)?, which"):
+            assert ChatQwenSpace(**{name: value}) == ChatQwenSpace()
+    else:
+        made = ChatQwenSpace(**{name: value})  # without a warning
+        assert name == "stream_usage" or made != ChatQwenSpace()
+    for nothing in (None, False, {}):  # what a program passes on from its own settings
+        with suppress(ValueError), warnings.catch_warnings(action="error"):
+            ChatQwenSpace(**{name: nothing})
+
+
+def test_settings_of_other_models_mean_what_they_mean_there():
+    read = ChatQwenSpace(openai_api_base="https://x.hf.space", openai_api_key="hf_x")
+    assert (read.space, read.hf_token.get_secret_value()) == ("https://x.hf.space", "hf_x")
+    assert ChatQwenSpace(openai_proxy="http://p:1").proxy.get_secret_value() == "http://p:1"
+    for timeout, seconds in [
+        ((3, 5), 5),
+        ([3, 5], 5),
+        (httpx.Timeout(5, connect=3), 5),
+        (httpx.Timeout(None), None),
+        (None, None),
+        (7, 7),
+    ]:
+        assert ChatQwenSpace(timeout=timeout).timeout == seconds
+        assert options(timeout=timeout).timeout == seconds
+    assert ChatQwenSpace(max_retries=None).max_retries == 2
+    assert ChatQwenSpace(num_predict=-1).max_tokens is None
+    assert options(num_predict=-2).max_tokens is None
+    with pytest.warns(UserWarning, match="reasoning.effort"):
+        assert ChatQwenSpace(reasoning="high").reasoning is True
+    assert ChatQwenSpace(reasoning=True).reasoning is True
+    assert ChatQwenSpace(n=1, presence_penalty=0, logprobs=False, logit_bias={}, http_client=None)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"response_format": {"type": "json_object"}},
+        {"model_kwargs": {"response_format": {"type": "json_object"}}},
+        {"format": "json"},
+    ],
+)
+def test_a_format_of_answers_is_one_of_every_call(given):
+    model = ChatQwenSpace(**given)
+    assert _options_of_a_call(model).response_format == {}
+    assert _options_of_a_call(model).model_kwargs == {}
+    assert _options_of_a_call(model, response_format=None).response_format is None
+    assert options(**given).response_format == {}
+    schema = {"type": "object", "properties": {"a": {"type": "string"}}, "title": "A"}
+    assert options(format=schema).response_format["properties"] == schema["properties"]
+    assert options(format="").response_format is None
+
+
+def _options_of_a_call(model, **keywords):
+    return model._call([], None, keywords, None, whole=False)._options
+
+
+@pytest.mark.parametrize("key", ["sk-proj-1", SecretStr("sk-proj-1")])
+def test_a_key_of_openai_is_not_sent_as_a_token(key, monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", "hf_found")
+    for name in ("api_key", "openai_api_key"):
+        with pytest.warns(UserWarning, match="not one of Hugging Face, and is not sent") as caught:
+            model = ChatQwenSpace(**{name: key})
+        assert "proj" not in str(caught[0].message)
+        assert model.hf_token.get_secret_value() == "hf_found"
+    assert ChatQwenSpace(hf_token="sk-proj-1").hf_token.get_secret_value() == "sk-proj-1"
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("temprature", "temperature"),
+        ("max_token", "max_tokens"),
+        ("max_retry", "max_retries"),
+        ("openai_api_keys", "openai_api_key"),
+        ("model_nam", "model_name"),
+    ],
+)
+def test_a_misspelt_setting_is_named_with_the_one_that_may_be_meant(name, meant):
+    with pytest.raises(ValidationError, match=f"no setting {name}. Did you mean {meant}"):
+        ChatQwenSpace(**{name: 1})
+    with pytest.raises(InvalidInputError, match=f"no setting {name}. Did you mean {meant}"):
+        ChatQwenSpace().model_copy(update={name: 1})
+
+
+def test_what_a_call_alone_takes_is_refused_with_its_place():
+    for given in ({"tools": OFFERED}, {"tool_choice": "any"}):
+        with pytest.raises(ValidationError, match="bind_tools"):
+            ChatQwenSpace(**given)
+    for given in ({"functions": [{"name": "x"}]}, {"function_call": "auto"}):
+        with pytest.raises(InvalidInputError, match=r"bind_tools.*message\.tool_calls"):
+            options(**given)
+
+
+def test_copies_and_configurable_fields_know_the_other_names_too():
+    model = ChatQwenSpace(model="Math-7B")
+    copied = model.model_copy(update={"model_name": "72B", "max_completion_tokens": 5})
+    assert (copied.model, copied.max_tokens) == ("72B", 5)
+    assert copied.profile["max_input_tokens"] == 131_072
+    flexible = model.configurable_fields(model_name=ConfigurableField(id="llm"))
+    built, _ = flexible.prepare({"configurable": {"llm": "7B"}})
+    assert built.model == "7B"
 
 
 def test_model_kwargs_of_a_call_are_added_to_the_objects():

@@ -1,10 +1,14 @@
 import copy
 import pickle
 import pwd
+import threading
 from pathlib import Path
 
 import pytest
+from langchain_core.caches import InMemoryCache
+from langchain_core.callbacks import UsageMetadataCallbackHandler
 from langchain_core.load import dumps, loads
+from langchain_core.rate_limiters import InMemoryRateLimiter
 from langchain_core.runnables import ConfigurableField
 from pydantic import SecretStr, ValidationError
 from yarl import URL
@@ -220,6 +224,72 @@ def test_a_login_stays_with_its_model(kind):
     assert REBUILT[kind](model)._client().access.auth == ("joe", "hunter2")
     assert "auth" not in model.model_dump()
     assert "joe" not in dumps(model)
+
+
+class Locked:
+    """What cannot be copied or pickled: it waits, listens or answers for the program."""
+
+    def __init__(self):
+        self.lock = threading.Lock()
+        self.events = []
+
+    def listen(self, event):
+        self.events.append(event)
+
+    async def answer(self, request):
+        raise OSError
+
+
+class LockedCache(InMemoryCache):
+    def __init__(self):
+        super().__init__()
+        self.lock = threading.Lock()
+
+
+def shared_things():
+    return {
+        "on_event": Locked().listen,
+        "transport": Locked().answer,
+        "custom_get_token_ids": lambda text, lock=threading.Lock(): [len(text)],  # noqa: B008
+        "cache": LockedCache(),
+        "rate_limiter": InMemoryRateLimiter(requests_per_second=100),
+        "callbacks": [UsageMetadataCallbackHandler()],
+    }
+
+
+@pytest.mark.parametrize("name", shared_things())
+@pytest.mark.parametrize(
+    "copied",
+    [
+        copy.deepcopy,
+        lambda model: model.model_copy(deep=True),
+        lambda model: model.model_copy(update={"temperature": 0.5}, deep=True),
+        lambda model: copy.deepcopy({"model": model, "again": model})["again"],
+    ],
+)
+def test_a_deep_copy_shares_what_works_for_the_model(name, copied):
+    thing = shared_things()[name]
+    model = ChatQwenSpace(space=FOREIGN, inputs={"query": 0}, **{name: thing})
+    again = copied(model)
+    assert getattr(again, name) == thing
+    assert again.inputs == model.inputs
+    assert again.inputs is not model.inputs
+    if name == "callbacks":
+        assert again.callbacks is not model.callbacks
+        assert again.callbacks[0] is thing[0]
+
+
+def test_a_rate_limiter_is_pickled_by_its_settings():
+    limiter = InMemoryRateLimiter(
+        requests_per_second=3, check_every_n_seconds=0.5, max_bucket_size=7
+    )
+    model = ChatQwenSpace(rate_limiter=limiter)
+    again = pickle.loads(pickle.dumps(model)).rate_limiter
+    assert type(again) is InMemoryRateLimiter
+    assert again is not limiter
+    for name in ("requests_per_second", "check_every_n_seconds", "max_bucket_size"):
+        assert getattr(again, name) == getattr(limiter, name)
+    assert model.rate_limiter is limiter
 
 
 class TestProxy:
