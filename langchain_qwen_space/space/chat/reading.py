@@ -71,7 +71,11 @@ def read_chat(
         if chatbots and form is not Form.REPLY:
             roles["history"] = chatbots[0]
     elif form is not Form.REPLY:
-        form = _form(inputs[roles["history"]], config)
+        told = inputs[roles["history"]]
+        if told.type in _CHATBOTS:
+            form = _form(told, config)
+        elif form is Form.PARTS:  # which Gradio makes of a chatbot's messages, and of no others
+            form = Form.MESSAGES
     doubts = _settle(roles, inputs, steps, config)
     if "query" not in roles:
         return None

@@ -32,20 +32,25 @@ _TYPES = {
     "max_tokens": NUMBERS,
     "thinking": ("checkbox", *CHOICES),
 }
-_WORDS = {  # in English, Chinese, Korean, Japanese, French, German, Spanish, Portuguese, Russian
-    "query": r"\b(input|query|question|message|prompt|ask|user)\b|输入|问题|提问|입력|질문|메시지|入力|質問"
+# In English, Chinese, Korean, Japanese, French, German, Spanish, Portuguese, Russian.
+_THINKING = (
+    r"\b(enable_)?think|\breasoning\b|思考|推理|推論|추론|생각|사고|réflexion|raisonnement|denken|denkmodus"
+    r"|pensar|pensamiento|razonamiento|pensamento|raciocínio|мышлен|рассужд|размышл"
+)
+_BUDGET = r"budget|预算|預算|予算|예산|presupuesto|orçamento|бюджет"
+_MOST = r"max|máx|最大|최대|макс|höchst"
+_SIZE = r"token|length|jeton|令牌|토큰|トークン|токен|长度|長度|길이|longueur|länge|longitud|comprimento|длин"
+_WORDS = {
+    "query": r"\b(input|query|question|message|prompt|ask|user)\b|输入|輸入|问题|提问|입력|질문|메시지|入力|質問"
     r"|メッセージ|frage|nachricht|eingabe|pregunta|mensaje|pergunta|mensagem|вопрос|сообщение",
     "system": r"\bsystem|\bsys_?prompt|系统|系統|시스템|システム|syst[eè]me|sistema|систем",
-    "model": r"\bmodels?\b|\bmodel_|模型|모델|モデル|mod[eè]le|\bmodell|modelo|модел",
-    "temperature": r"temperature|温度|温度|온도|température|temperatur|температур",
-    "top_p": r"top[\s_-]?p\b|nucleus|核采样",
-    "thinking_budget": r"(think|reason)\w*[\s_-]*(budget|tokens|length)|思考.*(预算|長さ|长度)"
-    r"|思考予算|추론\s*예산|생각.*예산",
-    "max_tokens": r"max.*(token|len)|(token|length).*max|num_predict|最大.*(长度|令牌|token|長|トークン)"
-    r"|最长|最大生成|최대.*(토큰|길이)|longueur max|nombre max|maximale.*(länge|zahl)|(máx|max).*(longitud"
-    r"|comprimento)|(longitud|comprimento).*máx|макс.*(токен|длин)",
-    "thinking": r"\b(enable_)?think|\breasoning\b|思考|推理|추론|생각|réflexion|raisonnement|denken"
-    r"|pensar|pensamiento|razonamiento|pensamento|raciocínio|мышлен|рассужд|размышл",
+    "model": r"\bmodels?\b|\bmodel_|模型|모델|モデル|mod[eè]le|\b(sprach)?modell|modelo|модел",
+    "temperature": r"temp[eé]ratur|温度|溫度|온도|температур",
+    "top_p": r"top[\s_-]?p\b|nucleus|核采样|核採樣|핵\s*샘플링|核サンプリング",
+    "thinking_budget": r"(think|reason)\w*[\s_-]*(budget|tokens|length)|denkbudget|思考.*(長さ|长度|長度)"
+    rf"|({_THINKING}).*({_BUDGET})|({_BUDGET}).*({_THINKING})",
+    "max_tokens": rf"({_MOST}).*({_SIZE}|len(?![a-z])|長)|({_SIZE}).*({_MOST})|num_predict|最长|最大生成",
+    "thinking": _THINKING,
 }
 _PROMPT = re.compile(r"\byou are\b|\bassistant\b|你是|助手", re.IGNORECASE)
 _PROMPT_BOX = re.compile(r"\bprompt\b|\binstruction|提示", re.IGNORECASE)

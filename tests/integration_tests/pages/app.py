@@ -6,6 +6,7 @@ Behind each stands the same model: its answer is a JSON object of what reached i
 import json
 import socket
 import sys
+import time
 from typing import Any
 
 import gradio as gr
@@ -13,6 +14,8 @@ import uvicorn
 from fastapi import FastAPI
 
 MODELS = ["Qwen3-8B", "Qwen3-32B"]
+MOST = 2000  # bytes of a file
+ENDED: list[str] = []
 
 
 def answer(history: list[Any], question: str, **reached: Any) -> list[Any]:
@@ -128,7 +131,98 @@ def cancels() -> None:
     stop.then(ask, [box, chatbot], [box, chatbot], api_name="ask")
 
 
-PAGES = (checkbox, dropdown, button, unlabelled, models_by_load, two_chats, elsewhere, cancels)
+def stoppable() -> None:
+    """Two steps, the second of which runs for long; a button cancels them. `ended?` counts the ends."""
+    chatbot, box = gr.Chatbot(), gr.Textbox(label="Message")
+
+    def show(question: str, history: list[Any]) -> Any:
+        return "", [*history, {"role": "user", "content": question}]
+
+    def tick(history: list[Any]) -> Any:
+        question = history[-1]["content"][0]["text"]
+        if question == "ended?":
+            yield answer(history[:-1], question, ended=len(ENDED))
+            return
+        try:
+            for number in range(1, 3000):
+                yield [*history, {"role": "assistant", "content": "tick " * number}]
+                time.sleep(0.05)
+        finally:
+            ENDED.append(question)
+
+    shown = box.submit(show, [box, chatbot], [box, chatbot])
+    ticking = shown.then(tick, [chatbot], [chatbot])
+    gr.Button("Stop").click(None, None, None, cancels=[shown, ticking])
+
+
+def transcript() -> None:
+    """The conversation that the model reads stands in a component that is no chatbot."""
+    chatbot, box = gr.Chatbot(label="Talk"), gr.Textbox(label="Message")
+    told = gr.JSON([], label="Transcript", visible=False)
+
+    def ask(question: str, told: list[Any]) -> Any:
+        return "", answer(told, question, told=[turn["content"] for turn in told])
+
+    box.submit(ask, [box, told], [box, chatbot])
+
+
+def slow_to_open() -> None:
+    """The models on offer come when the page is opened, and that takes a while."""
+    chatbot, box = gr.Chatbot(), gr.Textbox(label="Message")
+    model = gr.Dropdown([], label="Model", allow_custom_value=True)
+
+    def offer() -> Any:
+        time.sleep(1.5)
+        return gr.Dropdown(choices=MODELS, value=MODELS[0])
+
+    context = gr.context.Context.root_block
+    assert context is not None
+    context.load(offer, None, [model])
+
+    def ask(question: str, history: list[Any], model: str) -> Any:
+        return "", answer(history, question, model=model)
+
+    box.submit(ask, [box, chatbot, model], [box, chatbot])
+
+
+def no_chatbot() -> None:
+    """A text for a text."""
+    box, said = gr.Textbox(label="Question"), gr.Textbox(label="Answer")
+    box.submit(lambda question: json.dumps({"question": question}), box, said, api_name="reply")
+
+
+def no_text() -> None:
+    """A picture for a picture."""
+    gr.Button("Turn").click(lambda picture: picture, gr.Image(), gr.Image())
+
+
+def album() -> None:
+    """One picture a question."""
+    chatbot = gr.Chatbot()
+    box = gr.MultimodalTextbox(label="Message", file_types=["image"], file_count="single")
+
+    def ask(asked: dict[str, Any], history: list[Any]) -> Any:
+        return None, answer(history, asked["text"], files=len(asked["files"]))
+
+    box.submit(ask, [box, chatbot], [box, chatbot])
+
+
+PAGES = (
+    checkbox,
+    dropdown,
+    button,
+    unlabelled,
+    models_by_load,
+    two_chats,
+    elsewhere,
+    cancels,
+    stoppable,
+    transcript,
+    slow_to_open,
+    no_chatbot,
+    no_text,
+    album,
+)
 
 
 def main() -> None:
@@ -136,7 +230,7 @@ def main() -> None:
     for build in PAGES:
         with gr.Blocks() as blocks:
             build()
-        app = gr.mount_gradio_app(app, blocks, path=f"/{build.__name__}")
+        app = gr.mount_gradio_app(app, blocks, path=f"/{build.__name__}", max_file_size=MOST)
     with socket.create_server(("127.0.0.1", 0)) as listening:
         sys.stdout.write(f"{listening.getsockname()[1]}\n")
         sys.stdout.flush()
