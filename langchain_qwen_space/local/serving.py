@@ -66,4 +66,7 @@ def server(
     app = gradio.mount_gradio_app(
         FastAPI(), page, "/", auth=auth, show_error=show_error, ssr_mode=False
     )
+    # Gradio refuses a value that names a file of this machine which nobody uploaded, but only on pages
+    # that it knows to be served.
+    page.has_launched = True
     return uvicorn.Server(uvicorn.Config(app, log_level="warning"))

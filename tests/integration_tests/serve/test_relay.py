@@ -117,6 +117,22 @@ def test_a_picture_without_words_is_passed_on_alone(chat, upstream):
     assert upstream.bodies[-1]["messages"] == [{"role": "user", "content": [picture(RED)]}]
 
 
+@pytest.mark.parametrize("earlier", [False, True])
+def test_a_file_of_the_servers_machine_that_nobody_uploaded_is_not_passed_on(
+    served, chat, upstream, tmp_path, earlier
+):
+    secret = tmp_path / "secret.png"
+    secret.write_bytes(BLUE)
+    chat.describe()
+    asked = len(upstream.bodies)
+    # A file that the Space is to have already is named by its path there.
+    message = HumanMessage([{"type": "image", "url": f"{served.url}/gradio_api/file={secret}"}])
+    messages = [message, AIMessage("Blue."), HumanMessage("say a")] if earlier else [message]
+    with pytest.raises(QwenSpaceError):
+        chat.model_copy(update={"max_retries": 0}).invoke(messages)
+    assert len(upstream.bodies) == asked
+
+
 def test_the_page_takes_the_kinds_of_files_that_were_named(chat):
     assert chat.describe().files == ("'Question' takes image, audio, video, .pdf",)
     block = image(b"PK\3\4", "application/zip", type="file")
