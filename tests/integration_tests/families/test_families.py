@@ -138,6 +138,21 @@ def test_the_dialect_setting_counts(spaces, tools, dialect, part):
     assert model.describe().dialect.startswith(dialect or "hermes")
 
 
+@pytest.mark.parametrize(
+    ("name", "beginning"),
+    [
+        ("Qwen2.5-72B-Instruct", "You are Qwen, created by Alibaba Cloud."),
+        ("Qwen3-8B", "# Tools"),
+        ("QwQ-32B", "\n\n# Tools"),
+        ("Qwen3-Coder-30B-A3B-Instruct", "You are Qwen, a helpful AI assistant"),
+        ("Qwen3.5-27B", "# Tools"),
+    ],
+)
+def test_the_system_prompt_begins_as_the_template_has_it(spaces, tools, name, beginning):
+    model = ChatQwenSpace(space=spaces[0], model=name)
+    assert json.loads(model.bind_tools(tools).invoke("tell").text)[0].startswith(beginning)
+
+
 def test_the_dialect_of_a_call_counts(spaces, tools):
     bound = ChatQwenSpace(space=spaces[0]).bind_tools(tools)
     assert "ONLY reply" in json.loads(bound.invoke("tell", model="Qwen3.5-27B").text)[0]
