@@ -6,6 +6,7 @@ hold is put into that form here, by the rules of `answerable`.
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from langchain_core.messages import (
@@ -19,6 +20,7 @@ from langchain_core.messages import (
 )
 
 from langchain_qwen_space.content_blocks import KINDS
+from langchain_qwen_space.errors import InvalidInputError
 
 _TEXT = frozenset(["text", "text-plain", "input_text", "output_text"])
 
@@ -32,25 +34,34 @@ def answerable(messages: Sequence[BaseMessage]) -> list[BaseMessage]:
     - Of an AI's blocks, text and refusals are kept; other providers' notes (searches, code that
       ran, thoughts) are left out. Calls are taken from `tool_calls`.
     - Of a tool's result, blocks that are neither text nor files are written as JSON.
+
+    Raises:
+        InvalidInputError: A content is neither a text nor a list of texts and blocks.
     """
-    given = [_read(message) for message in messages]
+    given = [_read(message, number) for number, message in enumerate(messages)]
     turns = [message for message in given if not _is_system(message)]
     if given and (not turns or _is_ai(turns[-1])):
         given.append(HumanMessage(""))
     return given
 
 
-def _read(message: BaseMessage) -> BaseMessage:
+def _read(message: BaseMessage, number: int) -> BaseMessage:
+    blocks: Any = message.content
+    if not isinstance(blocks, str) and not (
+        isinstance(blocks, list) and all(isinstance(block, str | Mapping) for block in blocks)
+    ):
+        what = f"messages[{number}] ({type(message).__name__})"
+        msg = f"{what} has a content that is neither a text nor a list of blocks: {blocks!r:.100}."
+        raise InvalidInputError(msg)
     if isinstance(message, ChatMessage) and message.role == "developer":
-        message = SystemMessage(message.content, additional_kwargs=message.additional_kwargs)
-    if isinstance(message.content, str):
+        message = SystemMessage(blocks, additional_kwargs=message.additional_kwargs)
+    if isinstance(blocks, str):
         return message
     is_ai, is_result = _is_ai(message), isinstance(message, ToolMessage | FunctionMessage)
     content: list[Any] = []
-    for block in message.content:
+    for block in blocks:
         read = block
-        if isinstance(block, Mapping):
-            kind = block.get("type")
+        if isinstance(block, Mapping) and isinstance(kind := block.get("type"), str | None):
             if kind in _TEXT and isinstance(block.get("text"), str):
                 read = {"type": "text", "text": block["text"]}
             elif is_ai and kind == "refusal" and isinstance(block.get("refusal"), str):
@@ -61,8 +72,9 @@ def _read(message: BaseMessage) -> BaseMessage:
                 continue
             elif is_result:
                 value = block["json"] if kind == "json" and "json" in block else block
-                text = json.dumps(value, ensure_ascii=False, default=str)
-                read = {"type": "text", "text": text}
+                with suppress(TypeError, ValueError, RecursionError):  # it stays, and is refused
+                    text = json.dumps(value, ensure_ascii=False, default=str)
+                    read = {"type": "text", "text": text}
         content.append(read)
     return message.model_copy(update={"content": content})
 

@@ -346,6 +346,8 @@ def as_tools(tools: Any, *, strict: bool | None = None) -> list[dict[str, Any]]:
         InvalidInputError: They are not a list, or one is not a function that a model can call: a
             Space cannot run a provider's own tools. The message says which.
     """
+    if strict is not None and not isinstance(strict, bool):
+        raise InvalidInputError(f"strict={strict!r:.100} is not True, False or None.")
     if tools is None:
         return []
     if isinstance(tools, str | bytes | Mapping) or not isinstance(tools, Iterable):
@@ -387,7 +389,7 @@ def _tool_choice(choice: Any) -> str | dict[str, Any] | None:
 
     The words always mean the choice. A tool that has such a name is chosen by a dict.
     """
-    if choice is None or choice is False or choice == "":
+    if choice is None or choice is False or (isinstance(choice, str) and not choice):
         return None
     read = "any" if choice is True else choice
     if isinstance(choice, Mapping):  # OpenAI's and Anthropic's forms

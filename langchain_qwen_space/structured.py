@@ -45,11 +45,17 @@ def structured(
     **kwargs: Any,
 ) -> "StructuredOutput":
     """Returns what `ChatQwenSpace.with_structured_output` returns, and raises what it raises."""
-    if method not in get_args(Method):
+    if not isinstance(method, str) or method not in get_args(Method):
         msg = f"There is no method={method!r}; there are {', '.join(get_args(Method))}."
         raise InvalidInputError(msg)
     if schema is None and method != "json_mode":
         msg = f"method={method!r} needs a schema; only json_mode can do without."
+        raise InvalidInputError(msg)
+    if not isinstance(include_raw, bool) or not isinstance(strict, bool | None):
+        msg = f"include_raw={include_raw!r:.100} and strict={strict!r:.100} are True or False."
+        raise InvalidInputError(msg)
+    if not isinstance(max_repairs, int) or max_repairs < 0:
+        msg = f"max_repairs={max_repairs!r:.100} is not a number of repairs, 0 or more."
         raise InvalidInputError(msg)
     kwargs["ls_structured_output_format"] = {
         "kwargs": {"method": method, "strict": strict},

@@ -186,8 +186,18 @@ def _unmade_calls(messages: Sequence[BaseMessage]) -> set[str]:
     return {
         call_id
         for message in messages
-        for call_id, call in (message.additional_kwargs.get(BROKEN_CALLS) or {}).items()
-        if not call["written"]
+        for call_id, written in _broken(message).items()
+        if not written
+    }
+
+
+def _broken(message: BaseMessage) -> dict[str, str]:
+    """What the model wrote for the calls of a message that could not be read, by their ids."""
+    noted = message.additional_kwargs.get(BROKEN_CALLS)
+    return {
+        call_id: call["written"]
+        for call_id, call in (noted.items() if isinstance(noted, Mapping) else ())
+        if isinstance(call, Mapping) and isinstance(call.get("written"), str)
     }
 
 
@@ -205,11 +215,10 @@ def _reasoning(message: BaseMessage) -> str | None:
 
 def _calls(message: AIMessage) -> list[Mapping[str, Any] | str]:
     """The calls of a message, valid ones before invalid ones, these as the model wrote them."""
-    broken = message.additional_kwargs.get(BROKEN_CALLS) or {}
+    broken = _broken(message)
     calls: list[Mapping[str, Any] | str] = [*message.tool_calls]
     for call in message.invalid_tool_calls:
-        known = broken.get(call["id"])
-        written = known["written"] if known else call
+        written = broken.get(str(call["id"]), call)
         calls += [written] if written else []
     return calls
 
@@ -249,6 +258,7 @@ def _read(
             texts.append(block)
             continue
         kind, text = block.get("type"), block.get("text")
+        kind = kind if isinstance(kind, str | None) else repr(kind)[:100]
         origin = f"{where} has a content block of type {kind!r} (number {number})"
         if kind in ("text", "text-plain") and isinstance(text, str):
             texts.append(text)

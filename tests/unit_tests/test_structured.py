@@ -114,6 +114,25 @@ def test_a_method_that_nobody_knows_is_refused():
         ChatQwenSpace().with_structured_output(Cat, method="yaml")
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"method": 5},
+        {"method": ["json_mode"]},
+        {"include_raw": None},
+        {"include_raw": "yes"},
+        {"strict": 1},
+        {"max_repairs": None},
+        {"max_repairs": -1},
+        {"max_repairs": 1.5},
+    ],
+    ids=repr,
+)
+def test_an_argument_of_another_type_is_named(wrong):
+    with pytest.raises(InvalidInputError, match=next(iter(wrong))):
+        ChatQwenSpace().with_structured_output(Cat, **wrong)
+
+
 @pytest.mark.parametrize("method", ["function_calling", "json_schema", "json_mode"])
 @pytest.mark.parametrize("schema", [list[Cat], Cat | None, int, "Cat", Cat(name="Tom", age=3)])
 def test_a_schema_that_describes_no_object_is_refused_with_what_to_give(schema, method):
