@@ -19,9 +19,13 @@ if TYPE_CHECKING:
 Reached = Literal["yes", "no", "unclear"]
 Messages = Sequence[tuple[str, str]]
 
-_LAST = 400  # what the model is asked to count to; about 1,000 tokens
+_LAST = 100  # what the model is asked to count to, at least; twice the limit where that is more
 _LOW = 16.0  # tokens; the limit that is set where the Space allows it
-_CAN_COUNT = 20  # numbers in a row that show a model counting
+_MOST_LOW = 256.0  # tokens; to see the effect of a higher limit takes too long an answer
+_UNCLEAR_ADVICE = (
+    "The model does not do as it is asked here, so its answer shows nothing; try another model, or "
+    "again."
+)
 _HISTORY_ADVICE = (
     "Set history='text': earlier turns are then written into the question. If the page has a component "
     "that holds the conversation and describe() shows another, name it by inputs={'history': …}."
@@ -44,7 +48,8 @@ class Finding:
         reached: Whether it reached the model: "yes", "no", or "unclear" where the model did not do
             as it was asked in the control question either.
         answer: What the model wrote, at most 200 characters.
-        advice: What to set if it did not reach the model; empty for "yes".
+        advice: What to set if it did not reach the model, or to try if that is unclear; empty for
+            "yes".
     """
 
     name: str
@@ -81,7 +86,7 @@ class Probe:
         word, turn, rule = (_word() for _ in range(3))
         answer = await self._ask([("human", f"Repeat this word, and nothing else: {word}")])
         obeys = has_word(answer, word)
-        findings = [self._found("a word in the question", obeys, True, answer, "")]
+        findings = [self._found("a word in the question", "yes" if obeys else "unclear", answer)]
         answer = await self._ask(
             [
                 ("human", f"The password of the day is {turn}. Remember it."),
@@ -89,35 +94,32 @@ class Probe:
                 ("human", "What is the password of the day? Answer with that one word."),
             ]
         )
-        seen = has_word(answer, turn)
-        findings.append(self._found("earlier turns", seen, obeys, answer, _HISTORY_ADVICE))
+        reached = _judged(has_word(answer, turn), obeys)
+        findings.append(self._found("earlier turns", reached, answer, _HISTORY_ADVICE))
         answer = await self._ask(
             [
                 ("system", f"Whatever you are asked, end your answer with the word {rule}."),
                 ("human", "What is two plus two?"),
             ]
         )
-        seen = has_word(answer, rule)
-        findings.append(self._found("the system prompt", seen, obeys, answer, _SYSTEM_ADVICE))
+        reached = _judged(has_word(answer, rule), obeys)
+        findings.append(self._found("the system prompt", reached, answer, _SYSTEM_ADVICE))
         if self._limit is not None:
             label, low = self._limit
             # By model_kwargs, so that nothing is cut off client-side.
             limited = self._model.model_copy(
                 update={"model_kwargs": {**self._model.model_kwargs, label: low}}
             )
+            last = max(_LAST, 2 * int(low))
             answer = await self._ask(
-                [("human", f"Count from 1 to {_LAST}, in digits, with commas. Leave none out.")],
+                [("human", f"Count from 1 to {last}, in digits, with commas. Leave none out.")],
                 limited,
             )
-            stopped = counted_to(answer)
+            counted, is_cut = counted_to(answer)
+            # A number is a token at least.
+            reached = _judged(is_cut and 2 <= counted <= low, counted > low)
             findings.append(
-                self._found(
-                    f"the limit {label!r} = {low}",
-                    _CAN_COUNT <= stopped < _LAST or len(answer) < 6 * low,
-                    stopped >= _LAST,
-                    answer,
-                    _LIMIT_ADVICE,
-                )
+                self._found(f"the limit {label!r} = {low}", reached, answer, _LIMIT_ADVICE)
             )
         return findings
 
@@ -126,14 +128,16 @@ class Probe:
         await reply.read(model or self._model, messages)
         return reply.text
 
-    def _found(self, name: str, seen: bool, proves: bool, answer: str, advice: str) -> Finding:
-        """A finding; `proves` tells whether an answer without what was looked for means "no"."""
-        reached: Reached = "yes" if seen else "no" if proves else "unclear"
-        if name == "a word in the question" and not seen:
-            reached, advice = "unclear", "The model does not do as it is asked; try another model."
-        finding = Finding(name, reached, answer[:200], "" if seen else advice)
+    def _found(self, name: str, reached: Reached, answer: str, advice: str = "") -> Finding:
+        advice = {"yes": "", "no": advice, "unclear": _UNCLEAR_ADVICE}[reached]
+        finding = Finding(name, reached, answer[:200], advice)
         self._report(finding)
         return finding
+
+
+def _judged(seen: bool, proves: bool) -> Reached:
+    """What an answer shows; `proves` tells whether one without what was looked for means "no"."""
+    return "yes" if seen else "no" if proves else "unclear"
 
 
 def has_word(answer: str, word: str) -> bool:
@@ -141,14 +145,19 @@ def has_word(answer: str, word: str) -> bool:
     return word.casefold() in answer.casefold()
 
 
-def counted_to(answer: str) -> int:
-    """How far an answer counts from 1 on without leaving a number out; 0 if it does not begin so."""
-    last = 0
+def counted_to(answer: str) -> tuple[int, bool]:
+    """How far an answer counts, and whether it ends there, but for a number that was cut off.
+
+    It counts from 1 on without leaving a number out; 0 if it does not begin so.
+    """
+    last, rest = 0, ""
     for part in answer.replace(",", " ").split():
         number = part.strip(".*")
         if number.isascii() and number.isdigit() and int(number[:9]) == last + 1:
-            last += 1
-    return last
+            last, rest = last + 1, ""
+        elif last:
+            rest += part
+    return last, str(last + 1).startswith(rest)
 
 
 def _word() -> str:
@@ -157,7 +166,10 @@ def _word() -> str:
 
 
 def _limit(endpoint: "Endpoint") -> tuple[str, float] | None:
-    """The label of the input that limits an answer's tokens, and a low value that it takes."""
+    """The label of the input that limits an answer's tokens, and a low value that it takes.
+
+    None where there is no such input, or it takes no value that is low enough.
+    """
     index = endpoint.roles.get("max_tokens")
     if index is None or not endpoint.inputs[index].label:
         return None
@@ -165,4 +177,6 @@ def _limit(endpoint: "Endpoint") -> tuple[str, float] | None:
     value = max(_LOW, low or 0.0)
     if high is not None and value > high:
         value = high
+    if value > _MOST_LOW:
+        return None
     return endpoint.inputs[index].label, int(value) if value == int(value) else value

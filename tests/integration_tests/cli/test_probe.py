@@ -70,11 +70,24 @@ def test_a_model_that_does_not_obey_proves_nothing(space):
     code, reached = findings(space, "14B")
     assert code == 0
     assert set(reached.values()) == {"unclear"}
+    done = probe(space, "14B")
+    assert "its answer shows nothing" in done.stdout.replace("\n", " ")
+    assert "Set history='text'" not in done.stdout
 
 
 @pytest.mark.parametrize(
     ("text", "last"),
-    [("1, 2, 3", 3), ("Sure: 1, 2, 4", 2), ("**1**\n2.\n3", 3), ("none", 0), ("", 0), ("2, 3", 0)],
+    [
+        ("1, 2, 3", (3, True)),
+        ("Sure: 1, 2, 4", (2, False)),
+        ("**1**\n2.\n3", (3, True)),
+        ("1, 2, 3, 4, 5, 6, 7, 8, 9, 1", (9, True)),
+        ("1, 2, 3, …, 100", (3, False)),
+        ("1, 2, 3. That is all.", (3, False)),
+        ("none", (0, True)),
+        ("", (0, True)),
+        ("2, 3", (0, True)),
+    ],
 )
 def test_counting(text, last):
     assert counted_to(text) == last

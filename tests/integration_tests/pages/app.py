@@ -4,6 +4,7 @@ Behind each stands the same model: its answer is a JSON object of what reached i
 """
 
 import json
+import re
 import socket
 import sys
 import time
@@ -16,6 +17,7 @@ from fastapi import FastAPI
 MODELS = ["Qwen3-8B", "Qwen3-32B"]
 MOST = 2000  # bytes of a file
 ENDED: list[str] = []
+PROBED: list[str] = []
 
 
 def answer(history: list[Any], question: str, **reached: Any) -> list[Any]:
@@ -207,6 +209,34 @@ def album() -> None:
     box.submit(ask, [box, chatbot], [box, chatbot])
 
 
+def disconnected() -> None:
+    """What looks like the conversation, the system prompt and the limit reaches nobody; others do.
+
+    The model does as it is asked: it repeats, remembers, follows a rule, counts, a token a number.
+    """
+    chatbot, box = gr.Chatbot(), gr.Textbox(label="Message")
+    system, persona = gr.Textbox("", label="System prompt"), gr.Textbox("", label="Persona")
+    limit = gr.Slider(16, 4096, 2048, step=1, label="Max tokens")
+    brevity = gr.Slider(16, 4096, 2048, step=1, label="Brevity")
+
+    def ask(question: str, history: list[Any], _: str, persona: str, __: int, brevity: int) -> Any:
+        PROBED.append(question)
+        text = "I do not know."
+        if told := re.search(r"nothing else: (\w+)|password of the day is (\w+)", question):
+            text = told[1] or told[2]
+        elif told := re.search(r"Count from 1 to (\d+)", question):
+            text = ", ".join(map(str, range(1, min(int(told[1]), brevity) + 1)))
+        elif told := re.search(r"with the word (\w+)", persona):
+            text = f"Four. {told[1]}"
+        elif question == "How many?":
+            text = str(len(PROBED) - 1)
+        said = [{"role": "user", "content": question}, {"role": "assistant", "content": text}]
+        return "", [*history, *said]
+
+    inputs = [box, chatbot, system, persona, limit, brevity]
+    box.submit(ask, inputs, [box, chatbot])
+
+
 PAGES = (
     checkbox,
     dropdown,
@@ -222,6 +252,7 @@ PAGES = (
     no_chatbot,
     no_text,
     album,
+    disconnected,
 )
 
 

@@ -3,7 +3,6 @@
 import ast
 import json
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -18,17 +17,9 @@ from langchain_qwen_space.errors import (
     UnsupportedSpaceError,
 )
 from langchain_qwen_space.events import SpaceEvent, SystemInQuestionEvent
-from tests.integration_tests.gradio_app import gradio_app
 from tests.integration_tests.pages.test_pages import TURNS, model_of, reached
 from tests.pictures import image, png
 from tests.unit_tests.faults.server import CONFIG, fault_server, reply
-
-
-@pytest.fixture(scope="module")
-def url() -> Iterator[str]:
-    """The address below which the pages are."""
-    with gradio_app("tests.integration_tests.pages.app") as (address,):
-        yield address
 
 
 async def refused(

@@ -1,23 +1,14 @@
 """What is found on pages that say little."""
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from langchain_qwen_space import ChatQwenSpace
 from langchain_qwen_space.errors import InvalidInputError, UnknownModelError
-from tests.integration_tests.gradio_app import gradio_app
 
 TURNS = [("human", "What is a quokka?"), ("ai", "A marsupial."), ("human", "What does it eat?")]
-
-
-@pytest.fixture(scope="module")
-def url() -> Iterator[str]:
-    """The address below which the pages are."""
-    with gradio_app("tests.integration_tests.pages.app") as (address,):
-        yield address
 
 
 def model_of(url: str, page: str, **settings: Any) -> ChatQwenSpace:
