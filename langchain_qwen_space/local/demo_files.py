@@ -52,14 +52,14 @@ def demo_with_files(
 
 def description(path: Path) -> str:
     """What a file is."""
-    from PIL import Image, UnidentifiedImageError  # comes with Gradio
+    from PIL import Image  # comes with Gradio
 
     size = f"{path.stat().st_size:,} bytes"
     try:
         with Image.open(path) as image:
             width, height, kind = image.width, image.height, image.format
             small = image.convert("RGB").resize((_SIDE, _SIDE))
-    except (UnidentifiedImageError, OSError):
+    except Exception:  # Pillow has many for what it cannot open
         return f"`{path.name}`: a file of {size}"
     return f"`{path.name}`: a {kind} picture, {width} x {height} pixels, {size}, mostly {_color(small)}"
 
