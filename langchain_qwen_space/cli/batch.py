@@ -240,8 +240,10 @@ def _standard_streams(prompts: Path, answers: Path) -> Iterator[tuple[Path, Path
     try:
         yield source, output
         if output != answers:
+            stdout = typer.get_binary_stream("stdout")
             with output.open("rb") as file:
-                shutil.copyfileobj(file, typer.get_binary_stream("stdout"))
+                shutil.copyfileobj(file, stdout)
+            stdout.flush()  # before the folder goes: here a full disk, or a closed pipe, is noticed
     except BaseException:
         if not store_path(output).exists():
             shutil.rmtree(folder, ignore_errors=True)

@@ -20,7 +20,9 @@ _LOOK = 0.01  # seconds between two looks at how many calls there were
 
 
 @contextmanager
-def counting_space(log: Path, seconds: float, concurrency: int) -> Iterator[str]:
+def counting_space(
+    log: Path, seconds: float, concurrency: int, port: int | None = None
+) -> Iterator[str]:
     """A Space whose answers take so many seconds. It notes the question of every call in `log`."""
     path = str(log)
 
@@ -35,7 +37,7 @@ def counting_space(log: Path, seconds: float, concurrency: int) -> Iterator[str]
         time.sleep(seconds)
         yield f"You said: {query}"
 
-    with LocalSpace(answer, concurrency=concurrency, revises=False) as space:
+    with LocalSpace(answer, port=port, concurrency=concurrency, revises=False) as space:
         yield space.url
 
 

@@ -1,11 +1,16 @@
 """`qwen-space batch` on a real Space."""
 
+import csv
+import gzip
 import json
 import os
+import re
 import signal
+import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from pydantic import BaseModel
@@ -96,6 +101,26 @@ def test_prompts_come_through_a_pipe_and_answers_go_into_one(space_url, tmp_path
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+def test_answers_that_standard_output_does_not_take_are_kept(space_url, tmp_path):
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    environment.pop("PYTHONUNBUFFERED", None)
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            batch_command(Path("-"), Path("-"), "--space", space_url),
+            input=b'{"prompt": "echo: paid for"}\n',
+            stdout=full,
+            stderr=subprocess.PIPE,
+            check=False,
+            env=environment,
+        )
+    assert done.returncode == 1
+    assert b"Standard output cannot be written: No space left" in done.stderr
+    (folder,) = tmp_path.iterdir()
+    assert f"{folder}/answers.jsonl" in done.stderr.decode()
+    assert read(folder / "answers.jsonl")[0]["text"] == "paid for"
+
+
 def test_a_pipe_that_did_not_finish_says_where_its_answers_are(tmp_path):
     command = [sys.executable, "-m", "langchain_qwen_space.cli", "batch", "-", "-"]
     command += ["--space", "http://127.0.0.1:1", "--outage-timeout", "0"]
@@ -123,6 +148,34 @@ def test_stop_strings_and_temperature_reach_the_model(run):
     refused = run(options=["--stop", "two"])
     assert refused.exit_code == 2
     assert "--allow-changes" in refused.output
+
+
+def test_settings_change_on_demand_and_the_limit_is_raised(run):
+    rows = [{"prompt": f"echo: {number} x {number}"} for number in range(3)]
+    assert run(*rows, options=["--limit", "1"]).exit_code == 0
+    assert [row["text"] for row in read(run.output)] == ["0 x 0"]
+    changed = ["--limit", "2", "--stop", "x"]
+    refused = run(options=changed)
+    assert refused.exit_code == 2
+    assert "--allow-changes" in refused.output
+    done = run(options=[*changed, "--allow-changes"])
+    assert done.exit_code == 0, done.output
+    assert "2 rows, 2 answered, 0 failed; 1 asked now" in done.output
+    first, second = read(run.output)
+    assert (first["text"], second["text"].strip()) == ("0 x 0", "1")
+    assert (first["options"], json.loads(second["options"])) == (None, {"stop": ["x"]})
+
+
+def test_compressed_and_tab_separated_files_are_read_and_written(space_url, tmp_path):
+    source, output = tmp_path / "questions.tsv.gz", tmp_path / "answers.csv.gz"
+    with gzip.open(source, "wt", encoding="utf-8") as file:
+        file.write("question\tn\necho: eins, zwei\t1\necho: drei\t2\n")
+    arguments = ["--prompt-column", "question", "--space", space_url]
+    done = CliRunner().invoke(app, ["batch", str(source), str(output), *arguments])
+    assert done.exit_code == 0, done.output
+    with gzip.open(output, "rt", encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["n"], row["text"]) for row in rows] == [("1", "eins, zwei"), ("2", "drei")]
 
 
 class City(BaseModel):
@@ -188,3 +241,69 @@ def test_ctrl_c_ends_it_cleanly_and_it_continues(tmp_path):
     assert len(read(output)) == 30
     # Three were under way when it ended; three more may have begun in the meantime.
     assert 30 <= len(log.read_text().splitlines()) <= 36
+
+
+def test_a_space_that_is_silent_for_longer_than_the_timeout_fails_the_row(tmp_path):
+    source, output, log = tmp_path / "p.jsonl", tmp_path / "a.jsonl", tmp_path / "calls"
+    write_prompts(source, 1)
+    with counting_space(log, seconds=20, concurrency=9) as url:
+        command = batch_command(source, output, "--space", url, "--timeout", "0.5")
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "1 failed" in done.stderr
+    assert read(output)[0]["error_type"] == "SpaceTimeoutError"
+    assert "0.5" in read(output)[0]["error"]
+
+
+def test_a_space_that_dies_pauses_the_job_until_it_is_back(tmp_path):
+    source, output, log = tmp_path / "p.jsonl", tmp_path / "a.jsonl", tmp_path / "calls"
+    write_prompts(source, 12)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    url = f"http://127.0.0.1:{port}"
+    command = batch_command(source, output, "--space", url, "--concurrency", "2")
+    with counting_space(log, seconds=0.3, concurrency=2, port=port):
+        job = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        while not log.exists() or len(log.read_text().splitlines()) < 4:
+            time.sleep(0.02)
+            assert job.poll() is None
+    try:
+        assert any(line.startswith("Paused at ") for line in job.stderr)
+        with counting_space(log, seconds=0, concurrency=2, port=port):
+            _, rest = job.communicate(timeout=120)
+    finally:
+        job.kill()
+        job.wait()
+    assert job.returncode == 0, rest
+    assert "12 rows, 12 answered, 0 failed" in rest
+    assert {row["space"] for row in read(output)} == {url}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no limit on the size of files")
+def test_a_disk_that_is_full_stops_the_job_and_the_same_command_resumes(space_url, tmp_path):
+    """The limit is on the size of a file, which SQLite and Python meet as they meet a full disk."""
+    import resource
+
+    source, output = tmp_path / "p.jsonl", tmp_path / "a.jsonl"
+    prompts = [f"echo: {number} {'x' * 5000}" for number in range(20)]
+    source.write_text("".join(json.dumps({"prompt": each}) + "\n" for each in prompts))
+    command = batch_command(source, output, "--space", space_url, "--concurrency", "1")
+    limit = 200_000
+    full = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
+    )
+    assert full.returncode == 1, full.stderr
+    assert "Traceback" not in full.stderr
+    assert "Make room" in full.stderr
+    assert not output.exists()
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert [row["text"] for row in read(output)] == [
+        each.removeprefix("echo: ") for each in prompts
+    ]
+    asked = int(re.search(r"(\d+) asked now", done.stderr)[1])
+    assert 0 < asked < 20  # what had been answered before is not asked again
