@@ -4,6 +4,7 @@
 PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
 CHECKED := langchain_qwen_space examples notebooks scripts
 
 .DEFAULT_GOAL := help
