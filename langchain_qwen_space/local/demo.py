@@ -105,14 +105,19 @@ def fragments(text: str) -> list[str]:
 
 def reply(system: str, history: list[tuple[str, str]], query: str, model: str) -> str:
     """The whole answer."""
-    if results := demo_tools.results(query):
-        return "This demo, no language model, read what the tools said:\n\n" + "\n\n".join(results)
     if query.startswith("echo:"):
         return query.removeprefix("echo:").strip()
-    if tools := demo_tools.demanded(system):
-        return demo_tools.call(query, tools, must=True) or ""
-    if call := demo_tools.call(query, demo_tools.offered(system)):
+    results, question = demo_tools.results(query), demo_tools.asked(history, query)
+    said = "\n".join([*results, question])
+    called = demo_tools.called(history, query)
+    if tools := [tool for tool in demo_tools.demanded(system) if tool["name"] not in called]:
+        return demo_tools.call(said, tools, must=True) or ""
+    if not results and (call := demo_tools.call(query, demo_tools.offered(system))):
         return call
+    if (wanted := demo_tools.wanted_object(system, said)) is not None:
+        return wanted
+    if results:
+        return "This demo, no language model, read what the tools said:\n\n" + "\n\n".join(results)
     if count := re.search(r"\bcount to (\d{1,6})\b", query, re.IGNORECASE):
         return "\n".join(str(number) for number in range(1, int(count[1]) + 1))
     for word, text in (("code", CODE), ("list", LIST), ("markdown", MARKDOWN)):

@@ -17,6 +17,9 @@ _COMMON = re.compile(
 )
 # How ChatQwenSpace says that a call must be made, and of which tool.
 _DEMAND = re.compile(r"You must call (?:the function (\S+)|at least one .*) in your answer\.")
+# How it says that the answer is to be an object, and of which schema.
+_OBJECT = re.compile(r"Answer with one JSON object .*?(?:JSON schema:\n(\{.*\})|$)", re.MULTILINE)
+_CALL = re.compile(r"<tool_call>\n(\{.*\})\n</tool_call>")
 # Parameters of these names want all that the user said, not a word out of it.
 _WHOLE_QUESTION = {"question", "query", "text", "prompt", "input", "message"}
 
@@ -35,6 +38,33 @@ def results(query: str) -> list[str]:
     if not query.startswith("<tool_response>"):
         return []
     return re.findall(r"<tool_response>\n(.*?)\n</tool_response>", query, re.DOTALL)
+
+
+def asked(history: list[tuple[str, str]], query: str) -> str:
+    """What the human said last, which `query` is unless it brings results."""
+    turns = [said for said, _ in history] + [query]
+    return next((said for said in reversed(turns) if not results(said)), query)
+
+
+def called(history: list[tuple[str, str]], query: str) -> set[str]:
+    """The tools that were called since the human spoke."""
+    names: set[str] = set()
+    for said, answer in reversed(history):
+        if not results(query):
+            break
+        names.update(json.loads(body)["name"] for body in _CALL.findall(answer))
+        query = said
+    return names
+
+
+def wanted_object(system: str, said: str) -> str | None:
+    """The JSON object that the system prompt wants, of what was `said`; None if it wants none."""
+    wanted = _OBJECT.search(system)
+    if wanted is None:
+        return None
+    schema: Json = json.loads(wanted[1]) if wanted[1] else {"required": ["question"]}
+    value = _Filler(said, schema.get("$defs", {})).value("", {"type": "object", **schema})
+    return json.dumps(value, ensure_ascii=False)
 
 
 def demanded(system: str) -> list[Json]:

@@ -11,6 +11,7 @@ from langchain_core.tools import tool
 from langchain_core.utils.function_calling import convert_to_openai_tool
 from pydantic import BaseModel
 
+from langchain_qwen_space import structured
 from langchain_qwen_space.local import demo
 
 MODEL = "qwen2.5-7b-instruct"
@@ -188,3 +189,35 @@ def test_it_reads_out_what_the_tools_said():
     answer = texts(query, offering(get_weather, add))[-1]
     assert answer.startswith("This demo, no language model")
     assert answer.endswith("18 °C\nand sunny\n\n42")
+
+
+AGENT_QUERY = "How is the weather in Paris?"
+RESULT = "<tool_response>\nIt is 21 degrees in Paris.\n</tool_response>"
+REPORT = {
+    "type": "object",
+    "properties": {"city": {"type": "string"}, "degrees": {"type": "integer"}},
+    "required": ["city", "degrees"],
+}
+
+
+def test_where_a_call_is_demanded_each_tool_is_called_once():
+    report = {"type": "function", "function": {"name": "Report", "parameters": REPORT}}
+    system = offering(get_weather, report)
+    system += "\n\nYou must call at least one of the functions in your answer."
+    first = texts(AGENT_QUERY, system)[-1]
+    assert '"name": "get_weather"' in first
+    second = texts(RESULT, system, [(AGENT_QUERY, first)])[-1]
+    assert second == (
+        '<tool_call>\n{"name": "Report", "arguments": {"city": "Paris", "degrees": 21}}\n</tool_call>'
+    )
+    third = texts(RESULT, system, [(AGENT_QUERY, first), (RESULT, second)])[-1]
+    assert third.endswith("It is 21 degrees in Paris.")
+
+
+@pytest.mark.parametrize(
+    ("schema", "expected"),
+    [(REPORT, {"city": "Paris", "degrees": 3}), ({}, {"question": "3 degrees in Paris"})],
+)
+def test_it_answers_with_the_object_that_is_wanted(schema, expected):
+    system = f"Be brief.\n\n{structured.instruction(schema)}"
+    assert json.loads(texts("3 degrees in Paris", system)[-1]) == expected
