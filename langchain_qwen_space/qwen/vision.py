@@ -14,19 +14,24 @@ from struct import error, unpack_from
 from langchain_qwen_space.attachments import Attachment
 
 _SQUARES = {28: (56 * 56, 12_845_056), 32: (65_536, 16_777_216)}  # side: least, most pixels
+_LONGEST = 200  # times as long as wide
 _MARKS = 2  # tokens before and after each picture
+_MOST_MARKERS = 10_000  # that are read of a JPEG; it may be padded without end
 _JPEG_SIZE = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})  # the markers that hold it
 
 
 def count(file: Attachment, model: str | None = None) -> int:
-    """The tokens of a picture; 0 for other files, and where its size is not known.
+    """The tokens of a picture; 0 for other files, and for those that the models do not see.
+
+    Nothing is counted where the size is not known, or one side is more than 200 times the other, which
+    the models refuse.
 
     Args:
         file: The file.
         model: The model's name; one that says nothing counts as one with squares of 28 pixels.
     """
     size = _size(file.data) if file.kind == "image" and file.data is not None else None
-    if size is None:
+    if size is None or max(size) > _LONGEST * min(size):
         return 0
     later = re.search(r"qwen-?([3-9])", model or "", re.IGNORECASE)
     side = 32 if later else 28
@@ -78,7 +83,7 @@ def _read_size(data: bytes) -> tuple[int, int] | None:
 
 def _jpeg_size(data: bytes) -> tuple[int, int] | None:
     at = 2
-    while True:
+    for _ in range(_MOST_MARKERS):
         mark, kind, length = unpack_from(">BBH", data, at)
         if mark != 0xFF:
             return None
@@ -86,3 +91,4 @@ def _jpeg_size(data: bytes) -> tuple[int, int] | None:
             height, width = unpack_from(">HH", data, at + 5)
             return height, width
         at += 1 if kind == 0xFF else 2 + length
+    return None

@@ -1,8 +1,11 @@
 """Tokens of pictures: the size is read off every format, and the rule is the models' own."""
 
 import io
+import time
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from langchain_qwen_space.attachments import Attachment
@@ -48,6 +51,22 @@ def test_a_picture_is_seen_in_squares(width, height, model, squares):
     assert count(picture(width, height), model) == squares + 2
 
 
+STARTS = [b"\x89PNG\r\n\x1a\n", b"GIF89a", b"\xff\xd8\xff", b"RIFF....WEBPVP8 "]
+STARTS += [b"RIFF....WEBPVP8L", b"RIFF....WEBPVP8X"]
+
+
+@given(st.sampled_from(STARTS), st.binary(max_size=60), st.sampled_from([None, "qwen3-vl-8b"]))
+def test_any_bytes_count_something_within_the_models_limits(start, rest, model):
+    number = count(Attachment("a.png", "image/png", "", start + rest), model)
+    assert number == 0 or 1 <= number - 2 <= 16_384
+
+
+def test_a_jpeg_that_is_padded_without_end_is_not_read_to_its_end():
+    began = time.process_time()
+    assert count(Attachment("a.jpg", "image/jpeg", "", b"\xff\xd8" + b"\xff" * 50_000_000)) == 0
+    assert time.process_time() - began < 1
+
+
 @pytest.mark.parametrize(
     "file",
     [
@@ -57,8 +76,9 @@ def test_a_picture_is_seen_in_squares(width, height, model, squares):
         Attachment("a.png", "image/png", "", b"\x89PNG" + bytes(40)),
         Attachment("a.jpg", "image/jpeg", "", b"\xff\xd8\xff\xe0\0\x10"),
         Attachment("a.jpg", "image/jpeg", "", b"\xff\xd8\0\0\0\0"),
+        picture(1001, 5),
         Attachment("a.svg", "image/svg+xml", "", b"<svg/>"),
     ],
 )
-def test_what_has_no_known_size_counts_nothing(file):
+def test_what_no_model_sees_or_has_no_known_size_counts_nothing(file):
     assert count(file) == 0
