@@ -12,6 +12,7 @@ from graphlib import CycleError, TopologicalSorter
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
+from langchain_core.tools import Tool
 from langchain_core.utils.function_calling import convert_to_json_schema, convert_to_openai_tool
 from pydantic import BaseModel
 
@@ -60,8 +61,10 @@ def openai_tool(tool: Any, strict: bool | None = None) -> dict[str, Any]:
     given = _function(tool) if isinstance(tool, Mapping) else tool
     form = convert_to_openai_tool(given, strict=strict)
     function = dict(form["function"])
-    # A tool's own schema leaves out what LangChain injects.
-    if whole := whole_schema(getattr(tool, "tool_call_schema", tool), strict):
+    # A tool's own schema leaves out what LangChain injects; a `Tool` without one takes a string.
+    simple = isinstance(tool, Tool) and not tool.args_schema
+    own = None if simple else getattr(tool, "tool_call_schema", tool)
+    if whole := whole_schema(own, strict):
         function["parameters"] = whole
     if function.get("parameters") in (None, {}):
         function["parameters"] = dict(_NO_PARAMETERS)
@@ -106,7 +109,7 @@ def whole_schema(schema: Any, strict: bool | None = None) -> dict[str, Any] | No
 
 
 def checked(schema: Any, *, patterns: bool = True) -> dict[str, Any]:
-    """Returns a schema as JSON holds it, once it is known that values can be checked by it.
+    """Returns an object's schema as JSON holds it, once it is known that values can be checked by it.
 
     Args:
         schema: What was given for a schema.
@@ -114,7 +117,7 @@ def checked(schema: Any, *, patterns: bool = True) -> dict[str, Any]:
             of another language.
 
     Raises:
-        InvalidInputError: It is not a JSON schema, holds what is not JSON, or refers to what it does
+        InvalidInputError: It is not a JSON schema, is not of an object, holds what is not JSON, or refers to what it does
             not hold or to itself without end. The message says where.
     """
     if not isinstance(schema, Mapping):
@@ -125,10 +128,13 @@ def checked(schema: Any, *, patterns: bool = True) -> dict[str, Any]:
         raise InvalidInputError(f"The schema cannot be written as JSON: {error!s:.200}.") from error
     _check(text, patterns=patterns)
     rules: dict[str, Any] = json.loads(text)
+    kind = rules.get("type", "object")
+    if "object" not in ([kind] if isinstance(kind, str) else kind):
+        raise InvalidInputError(f"The schema is of type {kind!r}, not of an object.")
     return rules
 
 
-@lru_cache(maxsize=128)  # every call checks its tools, which are seldom others than before
+@lru_cache(maxsize=1024)  # every call checks its tools, which are seldom others than before
 def _check(text: str, *, patterns: bool) -> None:
     from jsonschema.exceptions import SchemaError
 
@@ -139,7 +145,7 @@ def _check(text: str, *, patterns: bool) -> None:
     formats = draft.FORMAT_CHECKER if patterns else None
     try:
         draft.check_schema(schema, format_checker=formats)
-        for target in _targets(schema, draft.META_SCHEMA["$schema"]):
+        for target in _targets(schema, draft.META_SCHEMA["$schema"]).values():
             draft.check_schema(target, format_checker=formats)
     except SchemaError as error:
         where = "".join(f"[{part!r}]" for part in error.absolute_path)
@@ -155,8 +161,8 @@ def _check(text: str, *, patterns: bool) -> None:
         raise InvalidInputError(msg) from error
 
 
-def _targets(schema: dict[str, Any], dialect: str) -> list[Any]:
-    """What the references of a schema lead to.
+def _targets(schema: dict[str, Any], dialect: str) -> dict[int, Any]:
+    """What the references of a schema lead to, by its id.
 
     Raises:
         CycleError: Schemas refer to each other without a step into the value.
@@ -171,7 +177,7 @@ def _targets(schema: dict[str, Any], dialect: str) -> list[Any]:
     root = specification.create_resource(schema)
     waiting = [(root, nothing_else.resolver_with_root(root))]
     seen: dict[int, list[int]] = {}  # the schemas that judge the same value, by a schema's id
-    targets = []
+    targets: dict[int, Any] = {}
     while waiting:
         part, resolver = waiting.pop()
         rules = part.contents
@@ -185,7 +191,7 @@ def _targets(schema: dict[str, Any], dialect: str) -> list[Any]:
         for key in _REFERENCES:
             if key in rules:
                 found = resolver.lookup(rules[key])
-                targets.append(found.contents)
+                targets[id(found.contents)] = found.contents
                 same.append(found.contents)
                 target = specification.create_resource(found.contents)
                 waiting.append((target, found.resolver))

@@ -371,17 +371,14 @@ def as_tools(tools: Any, *, strict: bool | None = None) -> list[dict[str, Any]]:
             function["parameters"] = checked(function["parameters"], patterns=False)
         except InvalidInputError as error:
             raise InvalidInputError(f"{where} ({name}) has wrong parameters. {error}") from error
-        kind = function["parameters"].get("type", "object")
-        if kind != "object":
-            raise InvalidInputError(
-                f"{where} ({name}) has parameters of type {kind!r}; arguments are an object."
-            )
         converted.append(form)
     return converted
 
 
 _NAME = re.compile(r"""[^\s"'\\<>](?:[^"'\\<>\x00-\x1f]*[^\s"'\\<>])?""")
-_NAME_RULE = "A name is a string without quotes, brackets, backslashes and blanks at its ends."
+_NAME_RULE = (
+    "A name is a string without quotes, angle brackets, backslashes and blanks at its ends."
+)
 
 
 def _tool_choice(choice: Any) -> str | dict[str, Any] | None:

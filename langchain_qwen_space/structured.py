@@ -123,7 +123,7 @@ def wanted_schema(response_format: Mapping[str, Any] | type | None) -> dict[str,
         )
         raise InvalidInputError(msg) from error
     try:
-        return checked(rules, patterns=_pydantic_class(schema) is None)
+        return checked(rules)
     except InvalidInputError as error:
         raise InvalidInputError(f"response_format is not valid. {error}") from error
 
@@ -266,7 +266,7 @@ def _read(schema: Any, strict: bool | None, *, as_tool: bool) -> tuple[str | Non
             "list or a union goes into a field of such a class."
         )
         raise InvalidInputError(msg) from error
-    return tool, checked(rules, patterns=_pydantic_class(schema) is None)
+    return tool, checked(rules)
 
 
 def _pydantic_class(schema: Any) -> type | None:

@@ -1,6 +1,9 @@
 """Values against JSON schemas, and schemas that are not."""
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
 
 from langchain_qwen_space import ChatQwenSpace
 from langchain_qwen_space.errors import InvalidInputError
@@ -104,8 +107,78 @@ def test_a_reference_that_leads_nowhere_is_the_schemas_fault(reference):
     ],
 )
 def test_numbers_of_any_size_are_judged_exactly(rules, good, bad):
-    assert [value for value in good if list(mistakes(value, checked(rules)))] == []
-    assert [value for value in bad if not list(mistakes(value, checked(rules)))] == []
+    assert [value for value in good if list(mistakes(value, rules))] == []
+    assert [value for value in bad if not list(mistakes(value, rules))] == []
+
+
+KEYS = st.sampled_from(["a", "b"])
+REFERENCES = st.sampled_from(["#", "#/$defs/a", "#/properties", "#a", "x", "http://[", "#/enum/0"])
+LEAF = (
+    st.none()
+    | st.booleans()
+    | st.floats()
+    | st.text(max_size=3)
+    | st.sampled_from([0, -1, 3, 10**400, [], {}, "[", "number", "object", [5]])
+)
+VALUES = st.recursive(
+    LEAF, lambda part: st.lists(part, max_size=3) | st.dictionaries(KEYS, part), max_leaves=6
+)
+KEYWORDS = {
+    **dict.fromkeys(["type", "multipleOf", "maximum", "minLength", "pattern", "const"], LEAF),
+    **dict.fromkeys(["required", "enum"], st.lists(LEAF, max_size=2)),
+    **dict.fromkeys(["nullable", "uniqueItems", "default", "$id", "$schema"], LEAF),
+    **dict.fromkeys(["$ref", "$dynamicRef"], REFERENCES),
+}
+
+
+def schemas(depth):
+    if depth == 0:
+        return st.booleans() | st.fixed_dictionaries({"$ref": REFERENCES}) | LEAF
+    part = schemas(depth - 1)
+    keywords = {
+        **KEYWORDS,
+        **dict.fromkeys(["not", "if", "then", "items", "contains", "additionalProperties"], part),
+        **dict.fromkeys(["properties", "$defs", "patternProperties"], st.dictionaries(KEYS, part)),
+        **dict.fromkeys(["allOf", "anyOf", "prefixItems"], st.lists(part, max_size=2)),
+    }
+    chosen = st.lists(st.sampled_from(sorted(keywords)), max_size=4, unique=True)
+    return chosen.flatmap(lambda names: st.fixed_dictionaries({n: keywords[n] for n in names}))
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(schemas(2), VALUES)
+def test_a_schema_is_refused_or_any_value_can_be_judged_by_it(schema, value):
+    try:
+        rules = checked(schema)
+    except InvalidInputError as error:
+        assert str(error).startswith("The schema ")  # noqa: PT017
+    else:
+        assert all(isinstance(mistake, str) for mistake in mistakes(value, rules))
+
+
+def test_many_references_to_one_schema_are_followed_once():
+    rows = {str(n): {"$ref": "#/$defs/a"} for n in range(2000)}
+    rules = {"properties": rows, "$defs": {"a": {"type": "string"}}}
+    looked = []
+    with pytest.MonkeyPatch.context() as patch:
+        check = Draft202012Validator.check_schema
+        patch.setattr(
+            Draft202012Validator,
+            "check_schema",
+            lambda schema, **kwargs: looked.append(1) or check(schema, **kwargs),
+        )
+        checked(rules)
+    assert len(looked) == 2
+
+
+@pytest.mark.parametrize("kind", ["array", "string", ["array", "null"]])
+@pytest.mark.parametrize("method", ["function_calling", "json_schema", "json_mode"])
+def test_a_schema_of_something_else_than_an_object_is_refused(method, kind):
+    schema = {"title": "T", "type": kind, "properties": {}}
+    with pytest.raises(InvalidInputError, match="object"):
+        ChatQwenSpace().with_structured_output(schema, method=method)
+    with pytest.raises(InvalidInputError, match="object"):
+        ChatQwenSpace().invoke("hi", response_format=schema)
 
 
 def test_a_schema_that_names_its_draft_is_judged_alike_where_it_refers_to_itself():

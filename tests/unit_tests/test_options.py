@@ -7,6 +7,8 @@ import httpx
 import pytest
 from langchain_core.language_models import BaseChatModel
 from langchain_core.runnables import ConfigurableField
+from langchain_core.tools import Tool
+from langchain_core.utils.function_calling import convert_to_openai_tool
 from langchain_ollama import ChatOllama
 from langchain_openai import ChatOpenAI
 from pydantic import SecretStr, ValidationError
@@ -200,6 +202,12 @@ def test_parameters_that_are_no_schema_are_refused_when_the_tool_is_bound(parame
         with pytest.raises(ValueError, match=rf"tools\[1\] \(add\).*{what}") as caught:
             bind([*OFFERED, tool])
         assert isinstance(caught.value, InvalidInputError)
+
+
+def test_a_tool_of_one_string_has_that_as_its_parameter():
+    (offered,) = as_tools([Tool(name="search", func=str.upper, description="Search.")])
+    assert offered == convert_to_openai_tool(Tool(name="search", func=str, description="Search."))
+    assert offered["function"]["parameters"]["properties"].keys() == {"__arg1"}
 
 
 def test_a_pattern_of_another_language_is_the_tools_own():
