@@ -182,8 +182,7 @@ class ModelCall:
             read = tokens.count_prompt(count, asked.system, asked.history, asked.query)
             read += vision.count_all(asked.files, request.attempt.model)
             spent += Usage(read, *answer.count(count))
-            if answer.withheld is not None:
-                answer.accept(self._call_in(answer.withheld))
+            answer.accept(self._call_in)
             problem = self._problem(answer, request.attempt)
             if not may_ask_again or problem is None:
                 break

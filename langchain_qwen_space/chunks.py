@@ -7,11 +7,11 @@ thoughts are shown or not. Each step hands on at once what nothing that follows 
 
 import json
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from langchain_core.messages import AIMessageChunk
 from langchain_core.messages.ai import OutputTokenDetails, UsageMetadata
@@ -65,6 +65,9 @@ class Usage(NamedTuple):
         return Usage(*(one + more for one, more in zip(self, other, strict=True)))
 
 
+ReadCall: TypeAlias = Callable[[str], tuple[str, dict[str, Any]] | None]
+"""Returns the name and the arguments of the call that an answer without tags stands for."""
+
 Piece = str | Reasoning | ToolCallPiece
 
 
@@ -109,6 +112,7 @@ class AnswerChunks:
         self._json = None if shape.schema is None else JSONText(partial(_fits, shape.schema))
         self._written: list[str] = []  # JSON
         self._accepted: ToolCallPiece | None = None
+        self._read_call: ReadCall | None = None
         steps = (self._kept, self._stop, self._limit, self._think, self._calls, self._json)
         self._plain = all(step is None for step in steps)  # text passes as it comes
 
@@ -150,12 +154,19 @@ class AnswerChunks:
             other._broken = {key: replace(call, written="") for key, call in broken.items()}
         return other
 
-    def accept(self, call: tuple[str, dict[str, Any]] | None) -> None:
+    def accept(self, read: ReadCall) -> None:
         """Take what an ended answer wrote without tags for the call that it had to make.
 
         Not of an answer that was cut off, whose rest might have taken it back.
+
+        Args:
+            read: Returns the call in such an answer. Where the Space revised the answer, the call is
+                read from what it said in the end.
         """
-        if call is not None and self._finish_reason() != "length":
+        self._read_call = read
+        if self.withheld is None or self._finish_reason() == "length":
+            return
+        if call := read(self.withheld):
             name, args = call
             call_id = f"call_{secrets.token_hex(12)}"
             self._accepted = ToolCallPiece(0, call_id, name, json.dumps(args, ensure_ascii=False))
@@ -211,8 +222,7 @@ class AnswerChunks:
             exact: The Space's text and thoughts, if it took back any that was handed out.
             files: The files in the answer.
         """
-        chunks, broken = self._kept_back(), self._broken_calls()
-        answer = self
+        answer, broken = self, self._broken_calls()
         if self._untagged and self._kept is None and exact is None:
             exact = "".join(self._used), "".join(self._apart)
         if exact is not None:
@@ -223,13 +233,16 @@ class AnswerChunks:
             answer.think(thoughts)
             answer.take(text)
             answer.end()
-            if answer.withheld is not None:
-                answer._accepted = self._accepted
+            if self._read_call is not None:
+                answer.accept(self._read_call)
+            if self._calls is not None and not self._calls.calls:
+                self._accepted = answer._accepted
             right = answer._kept_back()
             if self._kept is not None:
-                chunks, broken = right, answer._broken_calls()
+                broken = answer._broken_calls()
             metadata["revised"] = True
             metadata["final_text"] = "".join(chunk.text for chunk in right)
+        chunks = self._kept_back() if self._kept is None else answer._kept_back()
         metadata["finish_reason"] = answer._finish_reason()
         message = AIMessageChunk(
             content="",

@@ -11,6 +11,7 @@ from langchain_core.outputs.chat_generation import merge_chat_generation_chunks
 
 from langchain_qwen_space.chunks import AnswerChunks, Shape, Usage
 from langchain_qwen_space.qwen import tokens
+from langchain_qwen_space.qwen.json_objects import whole as whole_object
 from langchain_qwen_space.qwen.turns import from_messages
 from tests.unit_tests.test_thoughts import DELETE, TOOLS, UNTAGGED, answer
 
@@ -73,18 +74,38 @@ def last(streamed: str, exact: str, *, whole: bool, first_call_index: int = 0) -
         first_call_index=first_call_index,
     )
     out = [*chunks.take(streamed), *chunks.end()]
-    if chunks.withheld is not None:
-        chunks.accept(("note", {"text": "a"}))
+    chunks.accept(lambda text: ("note", whole_object(text)) if whole_object(text) else None)
     out += chunks.last({}, Usage(), (exact, ""))
     return [chunk.message for chunk in out]
 
 
 @pytest.mark.parametrize("whole", [True, False])
 def test_a_forced_call_as_bare_json_is_not_lost_where_the_space_revises_its_text(whole):
-    messages = last('Here: {"text": "a"}', 'Here:  {"text": "a"}', whole=whole)
+    messages = last('{"text": "a"}', '{"text":  "a"}', whole=whole)
     calls = [call for message in messages for call in message.tool_call_chunks]
     assert [call["name"] for call in calls] == ["note"]
     assert messages[-1].response_metadata["finish_reason"] == "tool_calls"
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_forced_call_that_the_space_takes_back_is_not_made(whole):
+    messages = last('{"text": "a"}', 'Never {"text": "a"}', whole=whole)
+    assert not any(message.tool_call_chunks for message in messages)
+    assert messages[-1].response_metadata["finish_reason"] == "stop"
+    assert messages[-1].response_metadata["final_text"] == 'Never {"text": "a"}'
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_forced_call_that_is_only_in_the_final_text_is_made(whole):
+    messages = last('Never {"text": "a"}', '{"text": "b"}', whole=whole)
+    (call,) = (call for message in messages for call in message.tool_call_chunks)
+    assert call["args"] == '{"text": "b"}'
+
+
+def test_a_stream_that_gave_out_a_call_gives_no_second_one():
+    messages = last(DELETE, '{"text": "a"}', whole=False)
+    names = [call["name"] for message in messages for call in message.tool_call_chunks]
+    assert list(filter(None, names)) == ["delete_all"]
 
 
 def test_calls_of_a_revised_answer_keep_their_index():
