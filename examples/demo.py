@@ -3,6 +3,7 @@
 """Streaming, a tool call and an object from a Space: the program behind `make demo`."""
 
 import argparse
+import os
 import sys
 import time
 
@@ -32,6 +33,14 @@ class Trip(BaseModel):
     days: int = Field(description="How many days it takes")
 
 
+def head(title: str, question: str) -> None:
+    """Print what comes next, in bold where a terminal shows it."""
+    bold, plain = "\x1b[1m", "\x1b[0m"
+    if not sys.stdout.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        bold = plain = ""
+    print(f"{bold}{title}{plain}\n\nQuestion: {question}\n", flush=True)
+
+
 def show_streaming(model: ChatQwenSpace, question: str) -> None:
     """Stream an answer through a chain, then print the times.
 
@@ -42,7 +51,7 @@ def show_streaming(model: ChatQwenSpace, question: str) -> None:
     )
     chain = prompt | model | StrOutputParser()
 
-    print(f"1. A chain that streams\n\nQuestion: {question}\n", flush=True)
+    head("1. A chain that streams", question)
     began = time.perf_counter()
     times = []
     for chunk in chain.stream({"question": question}):
@@ -50,8 +59,7 @@ def show_streaming(model: ChatQwenSpace, question: str) -> None:
             times.append(time.perf_counter() - began)
             print(chunk, end="", flush=True)
     print(
-        f"\n\nThe first chunk came after {times[0]:.2f} s, "
-        f"the last of {len(times)} after {times[-1]:.2f} s."
+        f"\n\nFirst chunk after {times[0]:.2f} s, last of {len(times)} after {times[-1]:.2f} s."
         if times
         else "(The answer is empty.)"
     )
@@ -60,16 +68,15 @@ def show_streaming(model: ChatQwenSpace, question: str) -> None:
 def show_tool_call(model: ChatQwenSpace) -> None:
     """Let the model call a function, run it, and stream the answer to its result."""
     question = "What is 6 times 7? Use the tool multiply."
-    print(f"\n2. A tool call\n\nQuestion: {question}\n", flush=True)
+    head("\n2. A tool call", question)
     with_tools = model.bind_tools([multiply])
     asked = HumanMessage(question)
     answer = with_tools.invoke([asked])
     results = []
     for call in answer.tool_calls:
         results.append(multiply.invoke(call))
-        print(
-            f"The model calls {call['name']}({call['args']}), which returns {results[-1].content}."
-        )
+        arguments = ", ".join(f"{name}={value!r}" for name, value in call["args"].items())
+        print(f"The model calls {call['name']}({arguments}), which returns {results[-1].content}.")
     if not results:
         print(f"The model made no call; it wrote: {answer.text}")
         return
@@ -81,7 +88,7 @@ def show_tool_call(model: ChatQwenSpace) -> None:
 def show_object(model: ChatQwenSpace) -> None:
     """Get an answer as a checked object."""
     question = "I want to spend 3 days in Paris."
-    print(f"\n3. An object\n\nQuestion: {question}\n", flush=True)
+    head("\n3. An object", question)
     print(repr(model.with_structured_output(Trip).invoke(question)))
 
 
