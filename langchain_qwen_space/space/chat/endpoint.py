@@ -32,6 +32,20 @@ class Opening(NamedTuple):
     event_data: Any = None
 
 
+class ModelChoice(NamedTuple):
+    """A choice of models that the chat does not read: its own event fills what the chat reads."""
+
+    item: Component
+    steps: tuple[Dependency, ...]
+
+    def openings(self, model: str) -> list[Opening]:
+        """What the page calls when a person chooses that model."""
+        choices = self.item.choices
+        index = choices.index(model) if model in choices else None
+        chosen = {"index": index, "value": model, "selected": True}  # what `select` tells of
+        return [Opening(step, {self.item.id: model}, chosen) for step in self.steps]
+
+
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """The chat of a Space: the functions that an event of its page calls, and what they take.
@@ -56,6 +70,7 @@ class Endpoint:
         history_form: The form in which that function takes it.
         kept: The conversations that the page keeps in the browser and takes up again, if it does.
         switch: The function of a button that switches thinking on and off, if there is one.
+        choice: The choice of models, where it is none of the inputs.
         switched_on: Whether that button looks switched on when the page is opened.
         with_turns: The chat to ask where there are earlier turns, if it is another one: the page's
             own chain, beside a `gr.ChatInterface`'s function that takes none.
@@ -84,6 +99,7 @@ class Endpoint:
     switched_on: bool
     doubts: tuple[str, ...]
     config: SpaceConfig
+    choice: ModelChoice | None = None
     with_turns: "Endpoint | None" = None
     placeholders: Placeholders = field(default_factory=Placeholders, compare=False)
 
@@ -164,7 +180,10 @@ class Endpoint:
     def default_model(self) -> str | None:
         """The Space's own choice among `models`."""
         index = self.roles.get("model")
-        default = None if index is None else self.inputs[index].default
+        if index is not None:
+            default = self.inputs[index].default
+        else:
+            default = None if self.choice is None else self.choice.item.default
         return default if isinstance(default, str) else None
 
     def lay_out(
@@ -228,8 +247,12 @@ class Endpoint:
         return values, notes
 
     def takes(self, role: str) -> bool:
-        """Whether the page has an input, or a button, for a role."""
-        return role in self.roles or (role == "thinking" and bool(self.switch or self.kept))
+        """Whether the page has an input, a button, or a choice of its own, for a role."""
+        return (
+            role in self.roles
+            or (role == "thinking" and bool(self.switch or self.kept))
+            or (role == "model" and self.choice is not None)
+        )
 
     def openings(
         self, values: Mapping[int, Any], history: History, given: Mapping[str, Any]
@@ -253,6 +276,9 @@ class Endpoint:
             and "thinking" not in self.roles
         ):
             opened.append(Opening(self.switch))
+        model = given.get("model")
+        if self.choice is not None and model not in (None, self.default_model):
+            opened += self.choice.openings(model)
         return opened
 
     def output_of(self, step: Dependency) -> int | None:

@@ -11,6 +11,7 @@ from langchain_qwen_space.space.chat.roles import ROLES, models, place, score
 from langchain_qwen_space.space.chat.surroundings import (
     in_the_browser,
     loads_of,
+    model_choice,
     remembers,
     thinking_button,
 )
@@ -79,11 +80,16 @@ def read_chat(
     doubts = _settle(roles, inputs, steps, config)
     if "query" not in roles:
         return None
-    model = inputs[roles["model"]] if "model" in roles else None
     answering = steps[-1]
     loads = loads_of(config, steps)
     read = frozenset(item.id for item in inputs)
     kept = find_kept(config, answer.id, inputs)
+    model = inputs[roles["model"]] if "model" in roles else None
+    choice = None
+    if model is None:
+        own = {answer.id, inputs[roles["query"]].id}
+        choice = model_choice(config, read - own, read)
+        model = choice.item if choice else None
     switch, switched_on = (None, False) if kept else thinking_button(config, read)
     if switch is not None:
         state = "on" if switched_on else "off"
@@ -107,6 +113,7 @@ def read_chat(
         kept=kept,
         switch=switch,
         switched_on=switched_on,
+        choice=choice,
         doubts=(*doubts, *in_the_browser(config, start, steps, loads)),
         config=config,
     )

@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 
-from langchain_qwen_space.space.chat.roles import means
+from langchain_qwen_space.space.chat.endpoint import ModelChoice
+from langchain_qwen_space.space.chat.roles import CHOICES, means, score
 from langchain_qwen_space.space.page.config import Component, Dependency, SpaceConfig
 
 _MEMORIES = ("state", "json", "browserstate")  # what an app may keep a conversation in
 _BUTTONS = ("button", "antdbutton")
+_CHOOSING = ("change", "input", "select")  # the events of a choice
 
 
 def loads_of(config: SpaceConfig, steps: Sequence[Dependency]) -> list[Dependency]:
@@ -63,6 +65,34 @@ def thinking_button(config: SpaceConfig, read: frozenset[int]) -> tuple[Dependen
                 looks = (button.props.get(name) for name in ("variant", "color", "type"))
                 return item, "primary" in looks
     return None, False
+
+
+def model_choice(
+    config: SpaceConfig, filled: frozenset[int], read: frozenset[int]
+) -> ModelChoice | None:
+    """A choice of models that the chat does not read, and whose event fills what it reads.
+
+    Args:
+        config: The page.
+        filled: The ids of what the event may fill.
+        read: The ids of all that the chat reads.
+    """
+    for step in config.dependencies:
+        if not step.backend_fn or not filled & {*step.outputs}:
+            continue
+        for number, event in step.events:
+            if number is None or number in read or event not in _CHOOSING:
+                continue
+            item = config.component(number)
+            reads = event == "select" or number in step.inputs
+            if (
+                reads
+                and item.type in CHOICES
+                and isinstance(item.default, str)
+                and score("model", item, [step], config) > 0
+            ):
+                return ModelChoice(item, tuple(config.chain(step)))
+    return None
 
 
 def in_the_browser(

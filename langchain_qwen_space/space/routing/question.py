@@ -60,7 +60,7 @@ class Question:
         )
         self._values = endpoint.values(self._changed)
         self.model: str | None = None
-        if "model" in endpoint.roles:
+        if endpoint.takes("model"):
             self.model = ask.given.get("model", endpoint.default_model)
         where = self._client.where
         self.events: list[SpaceEvent] = [

@@ -92,6 +92,18 @@ def models_by_load() -> None:
     box.submit(ask, [box, chatbot, model], [box, chatbot])
 
 
+def chosen_elsewhere() -> None:
+    """The choice of models is no input of the chat: its `change` fills a State."""
+    chatbot, box = gr.Chatbot(), gr.Textbox(label="Message")
+    choice, name = gr.Dropdown(MODELS, value=MODELS[0], label="LLM"), gr.State(MODELS[0])
+    choice.change(lambda model: (model, f"{model} is loaded"), choice, [name, gr.Markdown()])
+
+    def ask(question: str, history: list[Any], name: str) -> Any:
+        return "", answer(history, question, model=name)
+
+    box.submit(ask, [box, chatbot, name], [box, chatbot])
+
+
 def two_chats() -> None:
     """Two chats, the second of which has no name in the API."""
     for label in ("First", "Second"):
@@ -243,6 +255,7 @@ PAGES = (
     button,
     unlabelled,
     models_by_load,
+    chosen_elsewhere,
     two_chats,
     elsewhere,
     cancels,

@@ -1,12 +1,14 @@
 """What is found on pages that say little."""
 
 import json
+import re
 from typing import Any
 
 import pytest
 
 from langchain_qwen_space import ChatQwenSpace
 from langchain_qwen_space.errors import InvalidInputError, UnknownModelError
+from langchain_qwen_space.events import SpaceEvent
 
 TURNS = [("human", "What is a quokka?"), ("ai", "A marsupial."), ("human", "What does it eat?")]
 
@@ -71,6 +73,30 @@ class TestModelsThatComeWhenThePageIsOpened:
     async def test_another_is_refused_with_those_on_offer(self, url):
         with pytest.raises(UnknownModelError, match="Qwen3-32B"):
             await model_of(url, "models_by_load", model="Qwen3-4B").ainvoke("Hello")
+
+
+class TestAModelThatIsChosenByAnEventOfItsOwn:
+    async def test_it_reaches_the_chat_by_that_event(self, url):
+        events: list[SpaceEvent] = []
+        model = model_of(url, "chosen_elsewhere", model="32B", on_event=events.append)
+        message = await model.ainvoke([*TURNS])
+        got = json.loads(message.text)
+        assert (got["model"], got["turns"]) == ("Qwen3-32B", 2)
+        assert message.response_metadata["model_name"] == "qwen3-32b"
+        assert not [event for event in events if event.name == "qwen_space_warning"]
+
+    async def test_the_pages_own_needs_no_event(self, url):
+        assert (await reached(model_of(url, "chosen_elsewhere")))["model"] == "Qwen3-8B"
+        described = await model_of(url, "chosen_elsewhere").adescribe()
+        assert (described.models, described.default_model) == (
+            ("Qwen3-8B", "Qwen3-32B"),
+            "Qwen3-8B",
+        )
+        assert re.match(r"'LLM', chosen by ", described.roles["model"])
+
+    async def test_another_is_refused_with_those_on_offer(self, url):
+        with pytest.raises(UnknownModelError, match="Qwen3-32B"):
+            await model_of(url, "chosen_elsewhere", model="Qwen3-4B").ainvoke("Hello")
 
 
 class TestStart:

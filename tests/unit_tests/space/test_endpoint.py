@@ -439,3 +439,53 @@ class TestArguments:
     def test_a_message_names_the_function_and_the_input(self):
         with pytest.raises(InvalidInputError, match="'Max Length' takes a number from 512 to 8192"):
             self.lay_out(pages.coder_demo(), extra={"Max Length": 10})
+
+
+def chosen(event="change", *, reads=True, fills="state", value="Qwen3-8B", label="Model"):
+    """The choice of models that is found on a page whose chat does not read it."""
+    page = Page()
+    chatbot, query = page.add("chatbot", "Chat"), page.add("textbox", "Input")
+    kept, shown = page.add("state"), page.add("markdown")
+    choice = page.add("dropdown", label, value, choices=["Qwen3-8B", "Qwen3-32B"])
+    filled = {"state": kept, "chatbot": chatbot, "markdown": shown, "query": query}[fills]
+    page.call("choose", [choice] if reads else [], [filled], on=(choice, event))
+    page.call("chat", [query, chatbot, kept], [query, chatbot], on=(query, "submit"))
+    return find(page)
+
+
+@pytest.mark.parametrize(("event", "reads"), [("change", True), ("input", True), ("select", False)])
+def test_a_choice_whose_event_fills_what_the_chat_reads_offers_its_models(event, reads):
+    endpoint = chosen(event, reads=reads)
+    assert endpoint.models == ("Qwen3-8B", "Qwen3-32B")
+    assert endpoint.default_model == "Qwen3-8B"
+    assert endpoint.openings({}, [], {}) == endpoint.openings({}, [], {"model": "Qwen3-8B"}) == []
+    (opening,) = endpoint.openings({}, [], {"model": "Qwen3-32B"})
+    assert opening.step.api_name == "choose"
+    assert dict(opening.values) == {4: "Qwen3-32B"}
+    assert opening.event_data == {"index": 1, "value": "Qwen3-32B", "selected": True}
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        {"fills": "chatbot"},
+        {"fills": "markdown"},
+        {"fills": "query"},
+        {"event": "focus"},
+        {"reads": False},
+        {"value": None},
+    ],
+)
+def test_other_events_and_choices_choose_no_model(page):
+    endpoint = chosen(**page)
+    assert endpoint.choice is None
+    assert endpoint.models == ()
+
+
+@pytest.mark.parametrize(("kind", "form"), [("messages", Form.MESSAGES), ("tuples", Form.PAIRS)])
+def test_a_conversation_that_no_chatbot_holds_is_written_as_the_chatbots_is(kind, form):
+    page = Page()
+    chatbot, query = page.add("chatbot", "Chat", type=kind), page.add("textbox", "Input")
+    told = page.add("json", "Transcript", [])
+    page.call("chat", [query, told], [query, chatbot])
+    assert find(page, inputs={"history": "Transcript"}).form is form
