@@ -37,6 +37,7 @@ live: $(VENV)/.dev ## try a real Space and write a dated report; SPACE=Owner/Nam
 
 bench: $(VENV)/.bench ## measure the cost of a chunk, compared with other models; ARGS=--quick writes nothing
 	$(PY) benchmarks/bench.py $(ARGS)
+	$(PY) benchmarks/api.py $(ARGS)
 
 fuzz: $(VENV)/.dev ## fuzz the parsers of a Space's bytes; RUNS=10000000 for a long run
 	$(PY) -m pip install --quiet -r tests/fuzz/requirements.txt

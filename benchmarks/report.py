@@ -1,14 +1,30 @@
 """Writes the measurements as tables and a plot: `docs/explanation/performance.{md,json,png}`."""
 
 import json
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 DOCS = Path(__file__).parents[1] / "docs" / "explanation"
-BEGIN, END = "<!-- figures: written by make bench -->", "<!-- end of figures -->"
+FIGURES = ("<!-- figures: written by make bench -->", "<!-- end of figures -->")
+API_FIGURES = (
+    "<!-- figures of the API server: written by make bench -->",
+    "<!-- end of figures of the API server -->",
+)
 
-# measure, key, goal, format
-GOALS = (
+Goal = tuple[str, str, float, str]  # measure, key, goal, format
+API_GOALS: tuple[Goal, ...] = (
+    ("CPU per chunk, live, relative to LiteLLM's proxy", "live_over_litellm", 0.33, "{:.2f}"),
+    ("the same, burst, chunks joined", "burst_over_litellm", 0.33, "{:.3f}"),
+    (
+        "time to the first chunk, more than `ChatQwenSpace`'s own, warm",
+        "first_beyond_ms",
+        2,
+        "{:.2f} ms",
+    ),
+    ("200 streams of 40 tokens/s: chunks lost", "lost", 0, "{:.0f}"),
+)
+GOALS: tuple[Goal, ...] = (
     ("CPU per event, live, relative to the minimal model", "live_over_minimal", 1.0, "{:.2f}"),
     (
         "CPU per event, burst, relative to the bare transport, chunks joined",
@@ -83,18 +99,12 @@ GOALS = (
 def tables(results: dict[str, Any]) -> str:
     """The measures with their goals, and the processor time of each program."""
     figures, machine = results["figures"], results["machine"]
-    lines = ["| measure | goal | measured |  |", "| --- | --- | --- | --- |"]
-    for name, key, goal, form in GOALS:
-        value = figures[key]
-        shown = form.format(value)
-        met = "met" if value <= goal else "missed"
-        lines.append(f"| {name} | ≤ {goal:g} | {shown} | {met} |")
+    lines = _goals(GOALS, figures)
     lines += ["", "| CPU per event, microseconds | live | burst |", "| --- | ---: | ---: |"]
     for name, cpu in results["per_event_us"].items():
         lines.append(f"| {name} | {cpu['live']:.1f} | {cpu['burst']:.1f} |")
     crowd, rush, tuned = results["crowd"], results["rush"], results["tuned"]
     other = results["crowd_of_minimal"]
-    versions = ", ".join(f"{name} {number}" for name, number in machine["versions"].items())
     crowd_note = (
         f"400 streams of 40 tokens/s: the median lag is {crowd['median_ms']:.1f} ms, the maximum "
         f"{crowd['max_ms']:.1f} ms. The client uses {crowd['core']:.0%} of a core. Python's garbage "
@@ -115,24 +125,67 @@ def tables(results: dict[str, Any]) -> str:
         f"Creating the first model object, which imports aiohttp, takes "
         f"{figures['import_object_ms']:.0f} ms more than langchain-core in all."
     )
-    machine_note = (
+    lines += ["", crowd_note, "", many_note, "", object_note, "", _measured_on(machine)]
+    return "\n".join(lines)
+
+
+def api_tables(results: dict[str, Any]) -> str:
+    """The measures of the API server with their goals, and its figures beside those of others."""
+    names = list(results["live_us"])
+    lines = _goals(API_GOALS, results["figures"])
+    lines += ["", f"|  | {' | '.join(names)} |", f"| --- | {' | '.join(['---:'] * len(names))} |"]
+
+    def row(what: str, values: Mapping[str, float], form: str) -> None:
+        lines.append(f"| {what} | {' | '.join(form.format(values[name]) for name in names)} |")
+
+    crowd = results["crowd"]
+    row("CPU per chunk, live, microseconds", results["live_us"], "{:.0f}")
+    row("CPU per chunk, burst, microseconds", results["burst_us"], "{:.0f}")
+    row("first chunk, milliseconds", results["first_ms"], "{:.1f}")
+    row("200 streams of 2 s: chunks lost", {n: crowd[n]["lost"] for n in names}, "{:.0f}")
+    row("the same: seconds until all ended", {n: crowd[n]["seconds"] for n in names}, "{:.1f}")
+    row("the same: CPU per chunk, microseconds", {n: crowd[n]["cpu_us"] for n in names}, "{:.0f}")
+    row("memory of an open stream, KB", results["memory_kb"], "{:.0f}")
+    own = f"`ChatQwenSpace`'s own first chunk takes {results['first_ms']['ChatQwenSpace']:.1f} ms."
+    return "\n".join([*lines, "", own, "", _measured_on(results["machine"])])
+
+
+def _goals(goals: Iterable[Goal], figures: Mapping[str, float]) -> list[str]:
+    lines = ["| measure | goal | measured |  |", "| --- | --- | --- | --- |"]
+    for name, key, goal, form in goals:
+        value = figures[key]
+        met = "met" if value <= goal else "missed"
+        lines.append(f"| {name} | ≤ {goal:g} | {form.format(value)} | {met} |")
+    return lines
+
+
+def _measured_on(machine: Mapping[str, Any]) -> str:
+    versions = ", ".join(f"{name} {number}" for name, number in machine["versions"].items())
+    return (
         f"Measured with Python {machine['python']} on {machine['system']}, "
         f"{machine['processors']} processors, load {machine['load_before']:.1f} at the start; "
         f"{versions}."
     )
-    lines += ["", crowd_note, "", many_note, "", object_note, "", machine_note]
-    return "\n".join(lines)
 
 
 def write(results: dict[str, Any]) -> None:
     """Write the figures, without changing the rest of the page."""
     (DOCS / "performance.json").write_text(json.dumps(results, indent=1) + "\n")
     _plot(results["per_event_us"])
+    _put(FIGURES, f"{tables(results)}\n\n![CPU per event](performance.png)")
+
+
+def write_api(results: dict[str, Any]) -> None:
+    """Write the figures of the API server, without changing the rest of the page."""
+    (DOCS / "performance-api.json").write_text(json.dumps(results, indent=1) + "\n")
+    _put(API_FIGURES, api_tables(results))
+
+
+def _put(marks: tuple[str, str], figures: str) -> None:
     page = DOCS / "performance.md"
-    before, _, rest = page.read_text().partition(BEGIN)
-    _, _, after = rest.partition(END)
-    figures = f"{BEGIN}\n\n{tables(results)}\n\n![CPU per event](performance.png)\n\n{END}"
-    page.write_text(before + figures + after)
+    before, rest = page.read_text().split(marks[0])
+    _, after = rest.split(marks[1])
+    page.write_text(f"{before}{marks[0]}\n\n{figures}\n\n{marks[1]}{after}")
 
 
 def _plot(per_event: dict[str, dict[str, float]]) -> None:

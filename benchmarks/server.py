@@ -191,17 +191,11 @@ class Server:
             self.questions[session[1].decode()] = _question(body)
             _whole(writer, {"event_id": EVENT_ID})
         elif "/queue/data" in path:
-            kind, count = self.questions.pop(path.rpartition("=")[2])
-            if kind == "hold":
-                writer.write(_STREAM_HEAD % b"text/event-stream")
-                writer.write(b"".join(_rendered("space", count)[:-2]))  # without its end
-                await reader.read()  # until the client leaves
-            else:
-                await _play("space", kind, count, writer)
+            await _play("space", *self.questions.pop(path.rpartition("=")[2]), reader, writer)
         elif path.endswith("/chat/completions"):
-            await _play("openai", *_question(body), writer)
+            await _play("openai", *_question(body), reader, writer)
         elif path.endswith("/api/chat"):
-            await _play("ollama", *_question(body), writer)
+            await _play("ollama", *_question(body), reader, writer)
         elif path == "/connections":
             _whole(writer, self.connections)
         elif path.endswith("/upload"):
@@ -224,9 +218,15 @@ def _whole(writer: asyncio.StreamWriter, document: Any) -> None:
     writer.write(head % len(body) + body)
 
 
-async def _play(name: str, kind: str, count: int, writer: asyncio.StreamWriter) -> None:
+async def _play(
+    name: str, kind: str, count: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+) -> None:
     head = _STREAM_HEAD % PROTOCOLS[name].content_type
-    if kind in PACED:
+    if kind == "hold":
+        end = len(PROTOCOLS[name].after(""))
+        writer.write(head + b"".join(_rendered(name, count)[:-end]))
+        await reader.read()  # until the client leaves
+    elif kind in PACED:
         writer.write(head)
         await _paced(PROTOCOLS[name], count, PACED[kind], writer)
     elif kind == "live":
