@@ -100,6 +100,9 @@ class AnswerChunks:
         self._thoughts: list[str] = []
         self._first_call_index = first_call_index
         self._stop = StopStrings(shape.stop) if shape.stop else None
+        self._unstopped: list[
+            str
+        ] = []  # the text with what stop strings cut off, which may be thought
         self._limit = TokenLimit(shape.max_tokens, counter) if shape.max_tokens else None
         # Where nothing looks into the text and thoughts are left in it, it passes as it comes.
         looked_into = shape.reasoning is not None or shape.tools or shape.stop or shape.schema
@@ -284,7 +287,10 @@ class AnswerChunks:
             elif isinstance(piece, ThoughtsEnd):
                 self._take_back(piece, out)
             else:
-                self._take_text(piece if self._stop is None else self._stop.feed(piece), out)
+                if self._stop is not None:
+                    self._unstopped.append(piece)
+                    piece = self._stop.feed(piece)
+                self._take_text(piece, out)
 
     def _take_text(self, text: str, out: list[Piece]) -> None:
         """Look for calls in text that no stop string cuts off."""
@@ -301,12 +307,11 @@ class AnswerChunks:
 
     def _take_back(self, end: ThoughtsEnd, out: list[Piece]) -> None:
         """All text so far was thought, and so was every call in it, which must not run."""
-        if self._stop is not None:
-            self._used.append(self._stop.finish())
-            self._stop = StopStrings(self._shape.stop)
-        thought = "".join(self._used)
+        thought = "".join(self._used if self._stop is None else self._unstopped)
+        self._stop = StopStrings(self._shape.stop) if self._shape.stop else None
         self._used = [thought, end.written]
         self._untagged = True
+        self.done = self._limit is not None and self._limit.reached  # not by what was thought
         calls, self._calls = self._calls, self._parser() if self._shape.tools else None
         if self._json is not None and self._shape.schema is not None:
             self._json = JSONText(partial(_fits, self._shape.schema))

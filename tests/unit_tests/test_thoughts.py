@@ -102,12 +102,23 @@ def test_a_tag_in_a_sentence_is_text(text):
     assert answer(list(text), reasoning=True).content == text
 
 
+@pytest.mark.parametrize("size", [1, 20, 100])
 @pytest.mark.parametrize(
     "text", ["<think>one. two.</think>three. four", "one. two.</think>three. four"]
 )
-def test_a_stop_string_in_a_thought_does_not_end_the_answer(text):
-    message = answer(list(text), whole=True, reasoning=False, stop=["."])
+def test_a_stop_string_in_a_thought_does_not_end_the_answer(text, size):
+    split = [text[at : at + size] for at in range(0, len(text), size)]
+    message = answer(split, whole=True, reasoning=True, stop=["."])
     assert message.content == "three"
+    assert message.additional_kwargs["reasoning_content"] == "one. two."
+
+
+@pytest.mark.parametrize("size", [1, len(UNTAGGED) - 3, 1000])
+def test_a_single_call_in_a_thought_does_not_end_the_answer(size):
+    text = UNTAGGED + IN_A_STRING
+    split = [text[at : at + size] for at in range(0, len(text), size)]
+    message = answer(split, whole=True, reasoning=False, tools=TOOLS, single=True)
+    assert [call["name"] for call in message.tool_calls] == ["note"]
 
 
 def test_an_answer_of_a_model_that_does_not_think_ends_at_the_stop_string():
@@ -134,20 +145,34 @@ def test_which_models_may_begin_inside_their_thoughts(name, may):
 
 
 PARTS = st.lists(
-    st.sampled_from(["<think>", "</think>", "<", "think>", "\n", " hm ", DELETE, "x", "</"]),
+    st.sampled_from(
+        ["<think>", "</think>", "<", "think>", "\n", " hm ", DELETE, "x", "</", '{"a": 1}']
+    ),
     max_size=8,
 )
+SHAPES: list[dict[str, Any]] = [
+    {"tools": TOOLS},
+    {"tools": TOOLS, "single": True},
+    {"tools": TOOLS, "forced": True},
+    {"tools": TOOLS, "stop": ["x"]},
+    {"stop": ["x"]},
+    {"schema": {"type": "object"}},
+]
 
 
-@given(PARTS, st.integers(1, 7), st.sampled_from([None, True, False]))
-@example([UNTAGGED], 1, None)
-def test_how_a_text_is_split_changes_nothing(parts, size, reasoning):
+@given(PARTS, st.integers(1, 60), st.sampled_from([None, True, False]), st.sampled_from(SHAPES))
+@example([UNTAGGED], 1, None, SHAPES[0])
+@example(["x</think>", DELETE], 9, None, SHAPES[3])
+@example([DELETE, "</think>", DELETE], len(DELETE) + 9, None, SHAPES[1])
+@example(['{"a": 1}</think>', '{"a": 2}'], 60, None, SHAPES[5])
+def test_how_a_text_is_split_changes_nothing(parts, size, reasoning, shape):
     text = "".join(parts)
     split = [text[at : at + size] for at in range(0, len(text), size)]
+    one = answer(text, whole=True, reasoning=reasoning, **shape)
     for whole in (True, False):
-        one = answer(text, whole=whole, reasoning=reasoning, tools=TOOLS)
-        many = answer(split, whole=whole, reasoning=reasoning, tools=TOOLS)
-        assert one.content == many.content
+        many = answer(split, whole=whole, reasoning=reasoning, **shape)
+        exact = many.response_metadata.get("final_text", many.content)
+        assert exact == one.content
         assert [call["args"] for call in one.tool_calls] == [
             call["args"] for call in many.tool_calls
         ]
