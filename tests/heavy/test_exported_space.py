@@ -6,12 +6,14 @@ import sys
 from pathlib import Path
 
 import pytest
+from langchain_core.messages import HumanMessage
 
 from langchain_qwen_space import ChatQwenSpace
 from langchain_qwen_space.errors import SpaceAuthenticationError
 from langchain_qwen_space.local import backend, export
 from tests.integration_tests.serve.openai_server import openai_server
 from tests.integration_tests.serve.running import running
+from tests.pictures import image
 
 pytestmark = [pytest.mark.heavy, pytest.mark.timeout(900)]  # it installs packages
 
@@ -52,6 +54,7 @@ def test_an_exported_demo_chats(python, tmp_path):
         chat = ChatQwenSpace(space=served.url, auth=("ada", "hush"))
         assert chat.list_models() == []
         chunks = [chunk.content for chunk in chat.stream("count to 30") if chunk.content]
+        assert "mostly red" in chat.invoke([HumanMessage([image()])]).text
     assert "".join(chunks) == "\n".join(str(number) for number in range(1, 31))
     assert len(chunks) > 3, "it did not stream"
 
