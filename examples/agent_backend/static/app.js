@@ -13,6 +13,8 @@ const views = new Map();  // the conversation that is shown, and those that are 
 const tabs = new BroadcastChannel("conversations");
 let current = null;
 let entries = [];
+let latest = 0;  // the number of the last request for the list; what earlier ones give is out of date
+let drawn = "";  // what the list shows
 
 function viewOf(id, isNew) {
   if (!views.has(id)) {
@@ -44,8 +46,12 @@ function openNew() {
   box.focus();
 }
 
-function update(view) {
+function showBusy() {
   for (const item of list.children) item.classList.toggle("busy", Boolean(views.get(item.dataset.id)?.busy));
+}
+
+function update(view) {
+  showBusy();
   if (view !== current) return;
   element("empty").hidden = !view.empty || view.busy;
   element("send").hidden = view.busy;
@@ -75,8 +81,10 @@ async function ask(text) {
 }
 
 async function refresh() {
+  const number = ++latest;
   try {
     const { note, conversations } = await service.list();
+    if (number !== latest) return;
     element("note").textContent = note;
     const waiting = entries.filter(({ id }) => views.get(id)?.busy && !conversations.some(c => c.id === id));
     entries = [...waiting, ...conversations];
@@ -91,6 +99,9 @@ async function refresh() {
 function drawList() {
   const focused = document.activeElement?.closest?.("#list > li")?.dataset.id;
   if (list.querySelector("input")) return;  // a title is being written
+  const now = JSON.stringify([current.id, entries.map(({ id, title }) => [id, title])]);
+  if (now === drawn) return showBusy();  // a button that is pressed right now stays where it is
+  drawn = now;
   list.replaceChildren(...entries.map(entry => {
     const link = make("a", { href: `#${entry.id}`, textContent: entry.title, title: entry.title });
     if (entry.id === current.id) link.ariaCurrent = "page";
@@ -98,9 +109,9 @@ function drawList() {
       iconButton("rename", `Rename “${entry.title}”`, () => rename(item, entry)),
       iconButton("delete", `Delete “${entry.title}”`, () => remove(entry)));
     item.dataset.id = entry.id;
-    item.classList.toggle("busy", Boolean(views.get(entry.id)?.busy));
     return item;
   }));
+  showBusy();
   if (focused) list.querySelector(`[data-id="${focused}"] a`)?.focus();
   const title = entries.find(entry => entry.id === current.id)?.title;
   element("title").textContent = title ?? "New conversation";
@@ -115,11 +126,14 @@ function rename(item, entry) {
     over = true;
     const title = input.value.trim();
     input.remove();
+    drawn = "";
     if (save && title && title !== entry.title) {
       entry.title = title;
       drawList();
+      latest++;
       await service.rename(entry.id, title).catch(report);
       tabs.postMessage({ id: entry.id });
+      refresh();
     } else drawList();
     list.querySelector(`[data-id="${entry.id}"] a`)?.focus();
   };
@@ -146,6 +160,7 @@ function remove(entry) {
     }
     tabs.postMessage({ id: entry.id, deleted: true });
     forget(entry.id);
+    refresh();
   };
   dialog.showModal();
 }

@@ -201,6 +201,41 @@ async def test_the_list_names_renames_and_deletes_in_every_tab(browser, url):
     assert page.faults == second.faults == []
 
 
+@pytest.mark.parametrize("deleted", [False, True])
+async def test_a_list_that_comes_late_takes_nothing_back(browser, url, deleted):
+    page = await visit(browser, url)
+    await answered(page, "echo: of herons")
+    titles = page.locator("#list a")
+    await expect(titles).to_have_text(["echo: of herons"])
+    await page.wait_for_load_state("networkidle")
+    held, let_go, given = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def hold(route) -> None:
+        response = await route.fetch()  # the list as it is before the change
+        held.set()
+        await let_go.wait()
+        await route.fulfill(response=response)
+        given.set()
+
+    await page.route(re.compile(r"/conversations$"), hold, times=1)
+    await page.evaluate("new BroadcastChannel('conversations').postMessage({id: 'another'})")
+    await held.wait()
+    if deleted:
+        await page.get_by_role("button", name="Delete “").click()
+        await page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    else:
+        await page.get_by_role("button", name="Rename “").click()
+        await page.keyboard.type("Birds")
+        await page.keyboard.press("Enter")
+    left = [] if deleted else ["Birds"]
+    await expect(titles).to_have_text(left)
+    let_go.set()
+    await given.wait()
+    await page.evaluate("fetch('/').then(response => response.text())")  # a round trip later
+    assert await titles.all_inner_texts() == left
+    assert page.faults == []
+
+
 async def test_tabs_on_one_conversation_agree_when_an_answer_is_complete(browser, url):
     first = await visit(browser, url)
     await answered(first, "echo: zero")
