@@ -22,18 +22,23 @@ KINDS = frozenset(
 )
 """The types of content blocks that may hold a file."""
 
-_SUFFIXES = {  # where Python knows none, or an unusual one first
+_SUFFIXES = {  # where Python knows none without the system's table, or an unusual one first
     "audio/mpeg": ".mp3",
     "audio/mp3": ".mp3",
     "audio/mp4": ".m4a",
     "audio/ogg": ".ogg",
     "audio/wav": ".wav",
     "audio/flac": ".flac",
+    "audio/webm": ".webm",
     "image/heic": ".heic",
     "image/jpeg": ".jpg",
+    "image/webp": ".webp",
     "image/x-icon": ".ico",
+    "text/markdown": ".md",
     "text/plain": ".txt",
     "video/3gpp": ".3gp",
+    "video/3gpp2": ".3g2",
+    "video/ogg": ".ogv",
     "video/quicktime": ".mov",
     "video/x-matroska": ".mkv",
 }
@@ -102,7 +107,7 @@ def file_block(path: str | Path) -> dict[str, Any]:
     """
     path = Path(path)
     data = path.read_bytes()
-    stated = mimetypes.guess_type(path.name)[0] or ""
+    stated = _type_of(path.name)
     mime_type = _sniff(data, stated) or stated or _UNKNOWN
     kind = mime_type.partition("/")[0]
     return {
@@ -153,12 +158,12 @@ def read(block: Mapping[str, Any], origin: str) -> Attachment:
     if data is None:
         url = _checked_url(url, origin)
         name = name or unquote(Path(urlsplit(url).path).name)
-        mime_type = mime_type or mimetypes.guess_type(name)[0] or ""
+        mime_type = mime_type or _type_of(name)
     else:
         url = None
         is_binary = isinstance(data, bytes | bytearray | memoryview)
         data = bytes(data) if is_binary else _decoded(data, origin)
-        mime_type = _real_type(data, mime_type or mimetypes.guess_type(name)[0] or "", kind, origin)
+        mime_type = _real_type(data, mime_type or _type_of(name), kind, origin)
     if mime_type and not _MIME_TYPE.fullmatch(mime_type):
         raise InvalidInputError(
             f"{origin} with the type {mime_type[:100]!r}, which is not a MIME type such as image/png."
@@ -236,6 +241,12 @@ def _flat(block: Mapping[str, Any]) -> dict[str, Any]:
         elif isinstance(inner, str) and key in _URLS:
             given["url"] = inner
     return given
+
+
+def _type_of(name: str) -> str:
+    """The type that a file's name says, or an empty string."""
+    known = {suffix: kind for kind, suffix in _SUFFIXES.items()}
+    return mimetypes.guess_type(name)[0] or known.get(Path(name).suffix.lower(), "")
 
 
 def _first(given: Mapping[str, Any], *names: str) -> Any:
@@ -322,10 +333,11 @@ def _named(name: str, mime_type: str) -> str:
     name = name.encode(errors="replace").decode()  # half a character cannot be sent
     if not any(map(str.isalnum, name.rpartition(".")[0] or name)):
         name = f"file{name.lstrip('. ')}"  # older releases of Gradio drop signs, and suffixes need a stem
-    guessed = mimetypes.guess_type(name)[0] or ""
+    guessed = _type_of(name)
     if mime_type != _UNKNOWN and guessed.partition("/")[0] != mime_type.partition("/")[0]:
         other = ".txt" if mime_type.startswith("text/") else ""
-        name += _SUFFIXES.get(mime_type) or mimetypes.guess_extension(mime_type) or other
+        suffix = _SUFFIXES.get(mime_type) or mimetypes.guess_extension(mime_type) or other
+        name = name if name.lower().endswith(suffix) else name + suffix
     if len(name.encode()) > _LONGEST_NAME:
         stem, suffix = Path(name).stem, Path(name).suffix[:20]
         room = _LONGEST_NAME - len(suffix.encode())

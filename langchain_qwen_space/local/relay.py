@@ -14,6 +14,15 @@ from gradio import Error
 
 from .answers import NOTHING_YET, Draft, messages
 
+for _kind, _suffix in (  # Python knows them from the system's table only, which may be missing
+    ("image/webp", ".webp"),
+    ("audio/flac", ".flac"),
+    ("audio/mp4", ".m4a"),
+    ("audio/ogg", ".ogg"),
+    ("video/x-matroska", ".mkv"),
+):
+    mimetypes.add_type(_kind, _suffix)
+
 
 class Relay:
     """Another server that answers. Called, it is an `Answer`.

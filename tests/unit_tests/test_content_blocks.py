@@ -1,6 +1,7 @@
 """Content blocks -> files: what is read, under which name and type, and what is refused."""
 
 import base64
+import mimetypes
 import re
 from urllib.parse import quote
 
@@ -223,6 +224,21 @@ def test_bytes_need_no_base64(kind):
 def test_bytes_of_unusual_files_are_known_or_trusted(kind, stated, data, mime_type, name):
     file = read({"type": kind, "base64": b64(data), "mime_type": stated})
     assert (file.mime_type, file.name) == (mime_type, name)
+
+
+@pytest.mark.parametrize(
+    "mime_type", sorted(content_blocks._FORMATS | set(content_blocks._SUFFIXES))
+)
+def test_every_known_type_has_a_suffix_where_the_system_has_no_table_of_types(
+    monkeypatch, mime_type
+):
+    monkeypatch.setattr(mimetypes, "_db", mimetypes.MimeTypes())
+    name = content_blocks._named("a", mime_type)
+    assert name.startswith("a.")
+    assert content_blocks._named(name, mime_type) == name
+    suffix = name.removeprefix("a")
+    assert content_blocks._named(f"A.B{suffix.upper()}", mime_type) == f"A.B{suffix.upper()}"
+    assert content_blocks._type_of(name)
 
 
 def test_a_text_on_this_machine_may_begin_like_a_picture(tmp_path):
