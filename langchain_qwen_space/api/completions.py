@@ -94,8 +94,7 @@ class CompletionResponse(Response):
         except Exception as error:
             problem = problem_of(error)
             body, status, headers = problem.body, problem.status, problem.headers
-        await self._begin(send, status, {"content-type": "application/json", **headers})
-        await send({"type": "http.response.body", "body": body})
+        await self._send_json(send, status, body, headers)
 
     async def _stream(self, send: Send) -> None:
         request = self._request
@@ -121,9 +120,7 @@ class CompletionResponse(Response):
             problem = problem_of(error)
             async with lock:
                 if not self._begun:
-                    headers = {"content-type": "application/json", **problem.headers}
-                    await self._begin(send, problem.status, headers)
-                    await send({"type": "http.response.body", "body": problem.body})
+                    await self._send_json(send, problem.status, problem.body, problem.headers)
                     self._sent = -1
                     return
             ending = b"data: " + problem.body + b"\n\n"
@@ -147,6 +144,14 @@ class CompletionResponse(Response):
                 if not self._begun:
                     await self._begin(send, 200, _EVENT_STREAM)
                 await _body(send, b": " + _described(self._progress) + b"\n\n")
+
+    async def _send_json(
+        self, send: Send, status: int, body: bytes, headers: Mapping[str, str]
+    ) -> None:
+        """Send a whole response."""
+        kind = {"content-type": "application/json", "content-length": str(len(body))}
+        await self._begin(send, status, {**kind, **headers})
+        await send({"type": "http.response.body", "body": body})
 
     async def _begin(self, send: Send, status: int, headers: Mapping[str, str]) -> None:
         """Send status and headers."""

@@ -1,0 +1,161 @@
+"""The API server on a real port, asked by clients that write their bytes themselves."""
+
+import asyncio
+import json
+
+import pytest
+
+from tests.integration_tests.api.test_api import served
+from tests.unit_tests.api.callers import COMPLETIONS, question, server_for
+from tests.unit_tests.faults.server import STARTS, answer_events, generating, silence, stream, value
+
+JSON = "Content-Type: application/json\r\n"
+
+
+@pytest.fixture
+def port(space):
+    given = {"max_concurrency": 1, "timeout": 60, "queue_timeout": 60}
+    with served(server_for(space, settings=given, max_body_bytes=200_000)) as url:
+        yield int(url.rpartition(":")[2])
+
+
+async def opened(port, method, path, body=b"", headers=JSON):
+    """A connection on which one request was sent."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    length = f"Content-Length: {len(body)}\r\n" if "Transfer-Encoding" not in headers else ""
+    head = f"{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{headers}{length}\r\n"
+    writer.write(head.encode() + body)
+    return reader, writer
+
+
+async def exchange(port, *request, **more):
+    """Status, headers and body of an answer."""
+    async with asyncio.timeout(60):
+        reader, writer = await opened(port, *request, **more)
+        head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+    writer.close()
+    status, *lines = head.decode().split("\r\n")
+    return int(status.split()[1]), dict(line.lower().split(": ", 1) for line in lines), body
+
+
+def body(**fields):
+    return json.dumps(question(**fields)).encode()
+
+
+BODIES = {
+    "nested too deep": (b'{"messages": ' + b"[" * 50_000 + b"]" * 50_000 + b"}", 400),
+    "a deep schema": (
+        b'{"messages": [{"role": "user", "content": "hi"}], "response_format": '
+        + b'{"a": ' * 20_000
+        + b"1"
+        + b"}" * 20_000
+        + b"}",
+        400,
+    ),
+    "not UTF-8": (b'{"messages": [{"role": "user", "content": "\xff"}]}', 400),
+    "NUL bytes": (b'{"messages": []}\0\0', 400),
+    "a number without end": (body()[:-1] + b', "max_tokens": 1' + b"0" * 5_000 + b"}", 400),
+    "a huge exponent": (body()[:-1] + b', "temperature": 1e9999}', 400),
+    "an infinity": (body()[:-1] + b', "temperature": Infinity}', 400),
+    "a negative count": (body(max_tokens=-(2**63)), 400),
+    "a list of one": (b"[" + body() + b"]", 400),
+    "a field twice": (body()[:-1] + b', "n": 1, "n": 2}', 400),
+}
+
+
+@pytest.mark.parametrize("name", BODIES)
+async def test_a_body_that_makes_no_sense_is_refused_and_the_next_answered(port, name):
+    sent, wanted = BODIES[name]
+    status, headers, answer = await exchange(port, "POST", COMPLETIONS, sent)
+    assert status == wanted
+    assert headers["content-type"] == "application/json"
+    assert int(headers["content-length"]) == len(answer)
+    assert json.loads(answer)["error"]["type"] == "invalid_request_error"
+    assert (await exchange(port, "POST", COMPLETIONS, body()))[0] == 200
+
+
+async def test_the_limit_holds_for_chunks_without_a_length(port):
+    chunk = b"fa0\r\n" + b" " * 4000 + b"\r\n"
+    headers = f"{JSON}Transfer-Encoding: chunked\r\n"
+    status, _, answer = await exchange(port, "POST", COMPLETIONS, chunk * 60, headers=headers)
+    assert status == 413
+    assert json.loads(answer)["error"]["type"] == "invalid_request_error"
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize("name", ["x\r\nx-evil: 1", "x\n\nx-evil: 1", "x\0", "\u2028x", "💥" * 999])
+async def test_no_name_of_a_model_becomes_a_header_an_event_or_a_line_of_the_log(
+    port, caplog, name, streamed
+):
+    status, headers, answer = await exchange(
+        port, "POST", COMPLETIONS, body(model=name, stream=streamed, seed=1)
+    )
+    assert status in (200, 400, 404)
+    assert "x-evil" not in headers
+    lines = [*answer.decode().splitlines(), *caplog.text.splitlines()]
+    assert not [line for line in lines if line.startswith("x-evil")]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "wanted"),
+    [
+        ("OPTIONS", COMPLETIONS, 405),
+        ("HEAD", COMPLETIONS, 405),
+        ("DELETE", "/v1/models/x", 405),
+        ("HEAD", "/health", 200),
+        ("HEAD", "/v1/models", 200),
+        ("GET", "/v1/models/%0d%0ax-evil:%201", 404),
+        ("GET", "/v1/../health", 404),
+    ],
+)
+async def test_other_methods_and_odd_paths(port, method, path, wanted):
+    status, headers, answer = await exchange(port, method, path)
+    assert status == wanted
+    assert "x-evil" not in headers
+    assert (method == "HEAD") is (answer == b"")
+
+
+async def until(holds):
+    async with asyncio.timeout(60):
+        while not holds():
+            await asyncio.sleep(0.005)
+
+
+@pytest.mark.parametrize("how", ["closed", "half closed", "reset"])
+async def test_however_a_connection_ends_its_call_ends_and_the_next_has_its_place(port, space, how):
+    space.on("data", stream([STARTS, generating(value("He"))], end=silence))
+    reader, writer = await opened(port, "POST", COMPLETIONS, body(stream=True))
+    async with asyncio.timeout(60):
+        await reader.readuntil(b'"content":"He"')
+    assert space.streams
+    space.on("data", stream(answer_events()))
+    if how == "closed":
+        writer.close()
+    elif how == "half closed":
+        writer.write_eof()
+    else:
+        writer.transport.abort()
+    await until(lambda: not space.streams)
+    assert (await exchange(port, "POST", COMPLETIONS, body()))[0] == 200
+    writer.close()
+
+
+async def test_a_hundred_callers_share_one_place_and_those_who_leave_the_line_hold_up_nobody(
+    port, space
+):
+    space.on("data", stream([STARTS], end=silence))
+    first = (await opened(port, "POST", COMPLETIONS, body()))[1]
+    await until(lambda: space.streams)
+    space.on("data", stream(answer_events()))
+    leaving = [(await opened(port, "POST", COMPLETIONS, body()))[1] for _ in range(20)]
+    staying = [
+        asyncio.create_task(exchange(port, "POST", COMPLETIONS, body(stream=n % 2 == 0)))
+        for n in range(80)
+    ]
+    await asyncio.sleep(0)
+    for writer in (*leaving, first):
+        writer.close()
+    answers = await asyncio.gather(*staying)
+    assert [status for status, _, _ in answers] == [200] * 80
+    assert all(b"Hello" in answer for _, _, answer in answers)
