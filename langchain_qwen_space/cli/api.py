@@ -1,5 +1,6 @@
 """`qwen-space api`: a Space as an OpenAI-compatible server."""
 
+import signal
 import warnings
 from typing import Annotated
 
@@ -54,7 +55,8 @@ def api(
         qwen-space api --space my-name/my-space --port 9000
         QWEN_SPACE_API_KEY=... qwen-space api --host 0.0.0.0
 
-    Clients take the printed address as `base_url`. Ctrl-C stops the server.
+    Clients take the printed address as `base_url`. Ctrl-C stops the server,
+    with exit status 0.
     """
     with common.exit_codes():
         chat_model = common.chat_model(",".join(space or ()) or None, model, token, proxy, auth)
@@ -68,6 +70,8 @@ def api(
                 "The API server is not installed: pip install 'langchain-qwen-space[api,cli]'"
             )
         application = app(chat_model, api_key=api_key or None, cors=cors or ())
+        # A process manager's request to stop is handled as Ctrl-C is.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
         with listen(host, port, "server") as listener:
             # What counts is the address that a name stands for, not the name.
             address, port = listener.getsockname()[:2]
@@ -83,4 +87,7 @@ def api(
             )
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", UserWarning)  # of settings; the server logs them
-                uvicorn.Server(config).run(sockets=[listener])
+                try:
+                    uvicorn.Server(config).run(sockets=[listener])
+                except KeyboardInterrupt:
+                    typer.echo("\nStopped.", err=True)

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.text import Text
 
 from langchain_qwen_space.cli.advice import advice
 from langchain_qwen_space.cli.common import (
@@ -165,8 +166,8 @@ def _ignore(_: "Step") -> None:
 def _print_step(step: "Step") -> None:
     sign, style = ("ok  ", "green") if step.ok else ("FAIL", "red")
     out = console()
-    out.print(sign, style=style, end="")
-    out.print(f" {step.name}, {step.seconds:.2f} s")
+    said = Text.assemble((sign, style), f" {step.name}, {step.seconds:.2f} s")
+    out.print(said, soft_wrap=not out.is_terminal)
     if step.detail:
         _print_wrapped(step.detail)
 

@@ -21,8 +21,9 @@ def listen(host: str, port: int, server: str = "local Space") -> socket.socket:
     try:
         return socket.create_server((host, port), family=family)
     except OSError as error:
+        reason = str(error.strerror).partition(" (while")[0]  # Python repeats the address there
         raise InvalidInputError(
-            f"The {server} cannot listen on port {port} of {host}: {error.strerror}. "
+            f"The {server} cannot listen on port {port} of {host}: {reason}. "
             "Stop what uses the port, or choose another one; 0 takes a free one."
         ) from None
 
