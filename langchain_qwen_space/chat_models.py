@@ -376,7 +376,8 @@ class ChatQwenSpace(BaseChatModel):
 
         Args:
             tools: Functions, pydantic classes, TypedDicts, dicts, LangChain tools.
-            tool_choice: "auto", "none", "any" (also "required" or True), or a tool's name. The
+            tool_choice: "auto", "none", "any" (also "required" or True), or a tool's name, which
+                goes into OpenAI's dict if it is one of these words. The
                 Space cannot force a call: the prompt demands one, text before it is held back,
                 and if none comes the model is asked once more (`retry_tool_choice`).
             strict: Passed on in the tools' JSON.
@@ -384,8 +385,8 @@ class ChatQwenSpace(BaseChatModel):
             **kwargs: Other settings of the call.
 
         Raises:
-            InvalidInputError: `tool_choice` does not name a tool that is offered, or a tool is one
-                that only its provider can run.
+            InvalidInputError: `tool_choice` does not name a tool that is offered, a tool is one that
+                only its provider can run, or its parameters are not a JSON schema of an object.
         """
         if isinstance(tools, Iterator):
             tools = list(tools)
