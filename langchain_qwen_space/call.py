@@ -16,7 +16,7 @@ from langchain_core.outputs import ChatGenerationChunk
 
 from langchain_qwen_space import clock, json_schema, structured
 from langchain_qwen_space.attachments import Attachment, Files
-from langchain_qwen_space.chunks import AnswerChunks, Shape, Usage
+from langchain_qwen_space.chunks import AnswerChunks, Usage
 from langchain_qwen_space.errors import (
     ContextTooLongError,
     InvalidInputError,
@@ -32,6 +32,7 @@ from langchain_qwen_space.events import (
 )
 from langchain_qwen_space.messages import answerable
 from langchain_qwen_space.options import FOREIGN, CallOptions, no_input_for
+from langchain_qwen_space.pieces import Shape
 from langchain_qwen_space.qwen import (
     dialects,
     flatten,
@@ -177,28 +178,28 @@ class ModelCall:
                         break
                     if isinstance(batch[-1], RetryEvent):
                         await self._take_turn(end)
+            answer.settle(request.attempt.exact)
             count = self._counter or counter
             asked = self._asked
             read = tokens.count_prompt(count, asked.system, asked.history, asked.query)
             read += vision.count_all(asked.files, request.attempt.model)
             spent += Usage(read, *answer.count(count))
             answer.accept(self._call_in)
-            problem = self._problem(answer, request.attempt)
+            problem = self._problem(answer)
             if not may_ask_again or problem is None:
                 break
             may_ask_again = False
-            yield [CorrectionEvent(problem)]
+            yield [*answer.abandon(), CorrectionEvent(problem)]
             said = answer.written if answer.withheld is None else answer.withheld
             messages = [*messages, AIMessage(said), HumanMessage(problem)]
             answer = answer.again()
             await self._take_turn(end)
         attempt = request.attempt
-        exact = attempt.exact
-        events = [] if exact is None else [RevisedEvent()]
+        events = [] if attempt.exact is None else [RevisedEvent()]
         estimated = self._asked.files or models.has_another_vocabulary(attempt.model or "")
         source = "estimate" if estimated else (self._counter or counter).source
         metadata = {**_metadata(attempt, self._family), "usage_source": source}
-        items = [*events, *answer.last(metadata, spent, exact, attempt.files)]
+        items = [*events, *answer.last(metadata, spent, attempt.files)]
         if attempt.files and self._file_blocks:
             items.insert(-1, _file_blocks(attempt.files))
         if first:
@@ -299,11 +300,11 @@ class ModelCall:
         except InvalidInputError:  # the tool has a pattern that cannot be checked
             return None
 
-    def _problem(self, answer: AnswerChunks, attempt: Attempt) -> str | None:
+    def _problem(self, answer: AnswerChunks) -> str | None:
         """What is wrong with an ended answer, in words for the model; None if it can be used."""
         if answer.withheld is not None:
             return _INSIST.format(function=self._function())
-        if attempt.exact is not None or not (broken := answer.unreadable):
+        if not (broken := answer.unreadable):
             return None
         return _CORRECT.format(errors=" ".join(call.error for call in broken))
 

@@ -12,8 +12,9 @@ from typing import Any
 import atheris
 
 with atheris.instrument_imports(include=["langchain_qwen_space"]):
-    from langchain_qwen_space.chunks import AnswerChunks, Shape, Usage
+    from langchain_qwen_space.chunks import AnswerChunks, Usage
     from langchain_qwen_space.json_text import JSONText
+    from langchain_qwen_space.pieces import Shape
     from langchain_qwen_space.qwen.dialects import NAMED, QWEN2_5, QWEN3, QWQ
 
 import json
@@ -80,7 +81,8 @@ def read(fragments: list[str], shape: Shape, *, whole: bool) -> tuple[Message, s
         if not answer.done:
             chunks += answer.take(fragment)
     chunks += answer.end()
-    chunks += answer.last({}, Usage(), None)
+    answer.settle(None)
+    chunks += answer.last({}, Usage())
     calls: dict[int, list[str]] = {}
     for chunk in chunks:
         for part in chunk.message.tool_call_chunks:

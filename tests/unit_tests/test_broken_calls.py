@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
+from langchain_core.messages import AIMessage, HumanMessage, ToolMessage, message_chunk_to_message
 from langchain_core.outputs.chat_generation import merge_chat_generation_chunks
 
-from langchain_qwen_space.chunks import AnswerChunks, Shape, Usage
+from langchain_qwen_space.chunks import AnswerChunks, Usage
+from langchain_qwen_space.pieces import Shape
 from langchain_qwen_space.qwen import tokens
 from langchain_qwen_space.qwen.json_objects import whole as whole_object
 from langchain_qwen_space.qwen.turns import from_messages
@@ -38,9 +39,13 @@ def test_a_corrected_answer_follows_the_same_however_the_first_arrived(cuts):
     pieces = [f"Well.\n{BROKEN}"[start:end] for start, end in pairwise(places)]
     first = AnswerChunks(Shape(tools=TOOLS), tokens.Estimate())
     chunks = [chunk for piece in pieces for chunk in first.take(piece)] + first.end()
+    first.settle(None)
     assert first.unreadable
+    chunks += first.abandon()
     second = first.again()
-    chunks += second.take(DELETE) + second.end() + second.last({}, Usage(), None)
+    chunks += second.take(DELETE) + second.end()
+    second.settle(None)
+    chunks += second.last({}, Usage())
     message = merge_chat_generation_chunks(chunks).message
     assert message.content == "Well."
     assert [call["name"] for call in message.tool_calls] == ["delete_all"]
@@ -74,8 +79,9 @@ def last(streamed: str, exact: str, *, whole: bool, first_call_index: int = 0) -
         first_call_index=first_call_index,
     )
     out = [*chunks.take(streamed), *chunks.end()]
+    chunks.settle((exact, ""))
     chunks.accept(lambda text: ("note", whole_object(text)) if whole_object(text) else None)
-    out += chunks.last({}, Usage(), (exact, ""))
+    out += chunks.last({}, Usage())
     return [chunk.message for chunk in out]
 
 
@@ -102,10 +108,13 @@ def test_a_forced_call_that_is_only_in_the_final_text_is_made(whole):
     assert call["args"] == '{"text": "b"}'
 
 
-def test_a_stream_that_gave_out_a_call_gives_no_second_one():
-    messages = last(DELETE, '{"text": "a"}', whole=False)
-    names = [call["name"] for message in messages for call in message.tool_call_chunks]
-    assert list(filter(None, names)) == ["delete_all"]
+def test_a_call_of_a_stream_that_the_space_takes_back_is_not_made():
+    first, *others = last(DELETE, '{"text": "a"}', whole=False)
+    message = message_chunk_to_message(first + others)
+    assert [call["name"] for call in message.tool_calls] == ["note"]
+    (back,) = message.invalid_tool_calls
+    assert back["name"] == "delete_all"
+    assert message.additional_kwargs["broken_tool_calls"][back["id"]]["written"] == ""
 
 
 def test_calls_of_a_revised_answer_keep_their_index():

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, message_chunk_to_message
 from langchain_core.outputs.chat_generation import merge_chat_generation_chunks
 
-from langchain_qwen_space.chunks import AnswerChunks, Shape, Usage
+from langchain_qwen_space.chunks import AnswerChunks, Usage
+from langchain_qwen_space.pieces import Shape
 from langchain_qwen_space.qwen import tokens
 from langchain_qwen_space.qwen.models import may_think_untagged
 
@@ -30,7 +31,9 @@ def answer(
     for fragment in [text] if isinstance(text, str) else text:
         if not chunks.done:
             out += chunks.take(fragment)
-    out += [*chunks.end(), *chunks.last({}, Usage(), None)]
+    out += chunks.end()
+    chunks.settle(None)
+    out += chunks.last({}, Usage())
     whole_answer = merge_chat_generation_chunks(out)
     assert whole_answer is not None
     message = message_chunk_to_message(whole_answer.message)
