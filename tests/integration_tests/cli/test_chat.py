@@ -342,7 +342,7 @@ def test_pictures_are_attached_in_a_conversation(picture_space_url, tmp_path):
     with terminal("chat", "--space", picture_space_url, "--no-log") as term:
         term.sees(r"^>")
         term.type(f"/image {tmp_path / 'none.png'}{ENTER}")
-        term.sees("No such file")
+        term.sees(r"No such\s+file")
         term.type(f"/image {photo}{ENTER}")
         term.sees("next question: photo.png")
         term.type(f"What?{ENTER}")
