@@ -65,7 +65,7 @@ class ChatQwenSpace(BaseChatModel):
 
     An object holds settings only: it can be pickled, copied, and used in any number of threads and
     event loops. Deep copies share its handlers, caches, rate limiter and functions. `on_event` is
-    not pickled, and a pickled `InMemoryRateLimiter` starts anew. Every call raises errors of
+    not pickled, and a pickled `InMemoryRateLimiter` starts from scratch. Every call raises errors of
     `langchain_qwen_space.errors`.
 
     The names that `ChatOpenAI` and `ChatOllama` use for a setting, such as `model_name` and
