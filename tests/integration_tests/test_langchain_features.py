@@ -89,6 +89,16 @@ async def test_batch_as_completed(model):
     assert answers == expected
 
 
+# Settings of other chat models
+
+
+def test_a_setting_in_model_kwargs_that_no_space_has_is_reported_and_not_sent(model):
+    with pytest.warns(UserWarning, match="has no input for seed=1"):
+        assert model.invoke("echo: hi", model_kwargs={"seed": 1}).text == "hi"
+    with pytest.raises(InvalidInputError, match="has no input 'Seeds'"):
+        model.invoke("echo: hi", model_kwargs={"Seeds": 1})
+
+
 # When a call fails
 
 
