@@ -137,10 +137,11 @@ def test_a_pipe_that_did_not_finish_says_where_its_answers_are(tmp_path):
     assert "The job stops" in done.stderr.decode()
 
 
-@pytest.mark.filterwarnings("ignore:.*has no input for temperature")
 def test_stop_strings_and_temperature_reach_the_model(run):
     options = ["--stop", "three", "--stop", "four", "--temperature", "0.5"]
-    done = run({"prompt": "echo: one two three"}, options=options)
+    with pytest.warns(UserWarning, match=r"no input for temperature=0\.5") as caught:
+        done = run({"prompt": "echo: one two three"}, options=options)
+    assert len(caught) == 1
     assert done.exit_code == 0, done.output
     row = read(run.output)[0]
     assert row["text"].strip() == "one two"
