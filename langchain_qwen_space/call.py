@@ -279,26 +279,26 @@ class ModelCall:
         if len(values) != 1:  # it could be read in more ways than one
             return None
         (value,) = values
-        name: Any = value.get("name")
-        named = value.keys() == {"name", "arguments"} and isinstance(name, str) and name in offered
-        if named:
-            args = value["arguments"]
+        called = json_objects.as_call(value)
+        named = called is not None and called[0] in offered
+        if called is not None and named:
+            name, args = called
         elif forced or len(offered) == 1:
             name, args = forced or next(iter(offered)), value
+            fields = offered[name].get("properties", {})
+            if called is not None and name in self._options.schema_tools:
+                args = value if value.keys() <= fields.keys() else called[1]
         else:
-            return None
+            suited = [name for name, rules in offered.items() if _suits(value, rules)]
+            if len(suited) != 1 or suited[0] not in self._options.schema_tools:
+                return None
+            name, args = suited[0], value
         if name != (forced or name) or not isinstance(args, dict):
             return None
         rules = offered[name]
-        if name not in self._options.schema_tools and (
-            alone is None
-            or not (named or (args and args.keys() <= rules.get("properties", {}).keys()))
-        ):
-            return None
-        try:
-            return None if any(json_schema.mistakes(args, rules)) else (name, args)
-        except InvalidInputError:  # the tool has a pattern that cannot be checked
-            return None
+        if name in self._options.schema_tools or (named and alone is not None):
+            return (name, args) if _fits(args, rules) else None
+        return (name, args) if alone is not None and _suits(args, rules) else None
 
     def _problem(self, answer: AnswerChunks) -> str | None:
         """What is wrong with an ended answer, in words for the model; None if it can be used."""
@@ -414,6 +414,18 @@ class ModelCall:
                 f"{limit:,} that {model or 'the model'} can read. Shorten it."
             )
             raise ContextTooLongError(msg)
+
+
+def _fits(args: dict[str, Any], rules: dict[str, Any]) -> bool:
+    try:
+        return not any(json_schema.mistakes(args, rules))
+    except InvalidInputError:  # the tool has a pattern that cannot be checked
+        return False
+
+
+def _suits(args: dict[str, Any], rules: dict[str, Any]) -> bool:
+    """Whether an object that names no tool can be seen to hold this one's arguments."""
+    return bool(args) and args.keys() <= rules.get("properties", {}).keys() and _fits(args, rules)
 
 
 def _switched(messages: Sequence[BaseMessage], *, thinking: bool) -> list[BaseMessage]:

@@ -14,7 +14,12 @@ from langchain_core.language_models import LanguageModelInput, ModelProfile
 from langchain_core.language_models.base import LangSmithParams
 from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.load.serializable import SerializedConstructor, SerializedNotImplemented
-from langchain_core.messages import AIMessage, BaseMessage, message_chunk_to_message
+from langchain_core.messages import (
+    AIMessage,
+    BaseMessage,
+    convert_to_messages,
+    message_chunk_to_message,
+)
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_core.outputs.chat_generation import merge_chat_generation_chunks
 from langchain_core.rate_limiters import InMemoryRateLimiter
@@ -36,7 +41,6 @@ from langchain_qwen_space.options import (
     Timeout,
     TopP,
     as_tools,
-    check_names,
     for_the_class,
     with_own_names,
 )
@@ -138,7 +142,10 @@ class ChatQwenSpace(BaseChatModel):
     """Longest wait in the Space's queue, in seconds."""
 
     total_timeout: Seconds | None = None
-    """Time limit for a whole call in seconds, retries and repeated requests for one answer included."""
+    """Time limit for a whole call in seconds, retries and repeated requests for one answer included.
+
+    What has arrived by then is still returned.
+    """
 
     wake_timeout: float = Field(default=120.0, ge=0)
     """Longest wait for a Space that is asleep or starting, in seconds."""
@@ -483,7 +490,7 @@ class ChatQwenSpace(BaseChatModel):
         if not messages:
             return 0
         prompt = turns.from_messages(
-            answerable(messages),
+            answerable(convert_to_messages(messages)),
             tools=as_tools(tools),
             protect_tool_results=self.protect_tool_results,
             dialect=models.dialect(self.model, self.dialect),
@@ -686,8 +693,11 @@ class ChatQwenSpace(BaseChatModel):
             InvalidInputError: There is no setting of a name in `update`.
         """
         fields = type(self).model_fields
-        update = with_own_names(update or {}, fields.keys())
-        check_names(update, fields.keys())
+        update, notes = for_the_class(update or {}, fields.keys())
+        for note in notes:
+            warn(note)
+        if isinstance(token := update.get("hf_token"), str):
+            update["hf_token"] = SecretStr(token)
         copy = super(ChatQwenSpace, deepcopy(self) if deep else self).model_copy(update=update)
         if update.keys() & {"model", "space"} and "profile" not in update:
             copy.profile = self._given_profile() or copy._resolve_model_profile()  # noqa: SLF001

@@ -68,13 +68,13 @@ _BRANDS = {  # of ISO media files, by their first three bytes; any other is MP4
     b"3g2": "video/3gpp2",
     b"qt ": "video/quicktime",
 }
-_ATOMS = (
+_ATOMS = (  # that QuickTime files without a brand begin with
     b"moov",
     b"mdat",
     b"wide",
     b"free",
     b"skip",
-)  # that QuickTime files without a brand begin with
+)
 _UNKNOWN = "application/octet-stream"
 _MAIN = ("image", "audio", "video")
 _URLS = ("image_url", "audio_url", "video_url", "file_url")
@@ -84,15 +84,15 @@ _EITHER = (  # containers of sound as well as of video, and of each other's name
     "video/mp4",
     "video/quicktime",
     "video/3gpp",
+    "video/3gpp2",
 )
 _FORMATS = {kind for _, kind in _STARTS} | {*_RIFF.values(), *_BRANDS.values(), "video/mp4"}
 _FORMATS -= {"audio/mpeg"}  # which may begin with anything
 _PDF_HEAD = 1024  # bytes in which a PDF may begin
 _TEXT_HEAD = 512  # bytes that tell whether a text is one
 _MIME_TYPE = re.compile(r"[a-z]+/[\w.+*-]+", re.ASCII)
-_DATA_URL_HEAD = re.compile(
-    r'data:((?:[^",]++|"[^"]*+")*+),', re.IGNORECASE
-)  # quotes may hold a comma
+# Quotes may hold a comma.
+_DATA_URL_HEAD = re.compile(r'data:((?:[^",]++|"[^"]*+")*+),', re.IGNORECASE)
 _LONGEST_NAME = 200  # bytes, as Gradio keeps
 
 
@@ -205,7 +205,7 @@ def sniff(data: bytes) -> str | None:
         return _RIFF.get(data[8:12])
     if data[4:8] == b"ftyp":
         return _BRANDS.get(data[8:11], "video/mp4")
-    if data[4:8] in _ATOMS:
+    if data[:1] == b"\0" and data[4:8] in _ATOMS:  # behind its length, so that no text is one
         return "video/quicktime"
     if data[:1] == b"\xff" and len(data) > 1 and data[1] & 0xE6 == 0xE2:
         return "audio/mpeg"  # a frame of layer III without tags before it
@@ -260,7 +260,7 @@ def _data_url(url: str, origin: str) -> tuple[bytes, str]:
     mime_type, *parameters = head[1].lower().split(";")
     body = url[head.end() :]
     if "base64" in (parameter.strip() for parameter in parameters):
-        # A URL may escape base64, and may end with a fragment.
+        # A URL may escape base64, and may end with "#" and a name.
         return _decoded(unquote(body.partition("#")[0]), origin), mime_type.strip()
     return unquote_to_bytes(_encoded(body, origin)), mime_type.strip()
 
@@ -331,8 +331,11 @@ def _named(name: str, mime_type: str) -> str:
     """The name, with a suffix of the type's kind: Gradio judges files by it."""
     name = name.replace("\\", "/").rpartition("/")[2].strip() or "file"
     name = name.encode(errors="replace").decode()  # half a character cannot be sent
-    if not any(map(str.isalnum, name.rpartition(".")[0] or name)):
-        name = f"file{name.lstrip('. ')}"  # older releases of Gradio drop signs, and suffixes need a stem
+    # Older releases of Gradio drop signs, and a suffix needs a stem.
+    stem, dot, suffix = name.rpartition(".")
+    if not any(map(str.isalnum, stem if dot else suffix)):
+        end = f"{dot}{suffix}".rstrip(".")
+        name = f"file{stem.strip('. ')}{end}"
     guessed = _type_of(name)
     if mime_type != _UNKNOWN and guessed.partition("/")[0] != mime_type.partition("/")[0]:
         other = ".txt" if mime_type.startswith("text/") else ""

@@ -85,7 +85,7 @@ async def _with_bytes(session: aiohttp.ClientSession, file: Attachment) -> Attac
 
 async def _get(session: aiohttp.ClientSession, url: URL) -> tuple[bytes, str]:
     """What is at a URL, and its type by the server's word."""
-    for _ in range(_MOST_REDIRECTS):
+    for _ in range(_MOST_REDIRECTS + 1):
         if url.scheme not in ("http", "https") or not url.host:
             raise OSError("it leads to what is not an http or https URL")
         async with session.get(url, allow_redirects=False) as response:

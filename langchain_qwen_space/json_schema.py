@@ -26,9 +26,10 @@ Schema = dict[str, Any] | type
 _NO_PARAMETERS = {"type": "object", "properties": {}}
 
 # Keywords whose schemas judge the value itself, not a part of it.
-_REFERENCES = ("$ref", "$dynamicRef")
+_REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
 _SAME_VALUE = ("not", "if", "then", "else")
 _LISTS = ("allOf", "anyOf", "oneOf")
+_BY_NAME = ("dependentSchemas", "dependencies")
 _MULTIPLE = frozenset(["multipleOf", "divisibleBy"])
 
 
@@ -188,6 +189,7 @@ def _targets(schema: dict[str, Any], dialect: str) -> dict[int, Any]:
                 raise InvalidInputError(f"The schema is not valid: its {key} is {value}.")
         same = [rules[key] for key in _SAME_VALUE if key in rules]
         same += [option for key in _LISTS for option in rules.get(key, ())]
+        same += [option for key in _BY_NAME for option in rules.get(key, {}).values()]
         for key in _REFERENCES:
             if key in rules:
                 found = resolver.lookup(rules[key])

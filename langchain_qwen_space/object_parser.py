@@ -100,9 +100,11 @@ class ObjectParser(BaseTransformOutputParser[Any]):
             if message.invalid_tool_calls:
                 raise json_objects.BrokenJSONError("Its call is not valid JSON.")
         for value in json_objects.find(without_thoughts(message.text)):
-            yield value
-            if value.keys() == {"name", "arguments"} and isinstance(value["arguments"], dict):
-                yield value["arguments"]  # written as a call
+            call, fields = json_objects.as_call(value), self.rules.get("properties", {})
+            if call is None or not fields or value.keys() <= fields.keys():
+                yield value
+            if call is not None:
+                yield call[1]
 
     def _valid(self, value: Any) -> Any:
         cls: Any = self.pydantic_object

@@ -251,8 +251,10 @@ def in_own_form(
         given.setdefault("thinking_budget", thinking.get("budget_tokens"))
     if values.get("num_predict") in (-1, -2):  # Ollama's words for no limit
         given["max_tokens"] = None
-    if "format" in values and isinstance(values["format"], str):  # Ollama's
-        given["response_format"] = {"type": "json_object"} if values["format"] == "json" else None
+    if isinstance(kind := values.get("format"), str):  # Ollama's
+        if kind not in ("", "json"):
+            raise InvalidInputError(f"format={kind!r:.100} is neither 'json' nor a JSON schema.")
+        given["response_format"] = {"type": "json_object"} if kind else None
     wanted = {name for name, value in given.items() if _is_wish(name, value)} - known
     for name in sorted(wanted & REFUSED.keys()):
         raise InvalidInputError(f"ChatQwenSpace does not take {name}. {REFUSED[name]}")
@@ -284,8 +286,9 @@ def for_the_class(
             'The API key starts with "sk-": it is not one of Hugging Face, and is not sent.'
         )
     bound = {name: given.pop(name) for name in IN_MODEL_KWARGS if name in given}
-    if bound := {name: value for name, value in bound.items() if value is not None}:
-        given["model_kwargs"] = {**bound, **(given.get("model_kwargs") or {})}
+    bound = {name: value for name, value in bound.items() if value is not None}
+    if bound and isinstance(others := given.get("model_kwargs") or {}, Mapping):
+        given["model_kwargs"] = {**others, **bound}
     check_names(given, known)
     return given, tuple(notes)
 
@@ -301,7 +304,7 @@ def check_names(names: Iterable[str], known: AbstractSet[str]) -> None:
     if set(unknown) <= _OF_CALLS:
         msg = f"{', '.join(unknown)} is for calls: use bind_tools([…]), or bind(tools=[…])."
         raise InvalidInputError(msg)
-    hint = _did_you_mean(unknown, {*known, *SYNONYMS})
+    hint = _did_you_mean(unknown, _with_synonyms(known))
     raise InvalidInputError(f"ChatQwenSpace has no setting {', '.join(unknown)}.{hint}")
 
 
@@ -375,7 +378,7 @@ def as_tools(tools: Any, *, strict: bool | None = None) -> list[dict[str, Any]]:
     return converted
 
 
-_NAME = re.compile(r"""[^\s"'\\<>](?:[^"'\\<>\x00-\x1f]*[^\s"'\\<>])?""")
+_NAME = re.compile(r"""[^\s"'\\<>\x00-\x1f](?:[^"'\\<>\x00-\x1f]*[^\s"'\\<>\x00-\x1f])?""")
 _NAME_RULE = (
     "A name is a string without quotes, angle brackets, backslashes and blanks at its ends."
 )
@@ -417,8 +420,12 @@ def _did_you_mean(names: Sequence[str], known: AbstractSet[str]) -> str:
     return f" Did you mean {', '.join(close)}?" if close else ""
 
 
+def _with_synonyms(known: AbstractSet[str]) -> set[str]:
+    return {*known, *(name for name, own in SYNONYMS.items() if own in known)}
+
+
 def _unknown(names: Sequence[str], known: AbstractSet[str]) -> str:
-    listed = {*known, *(name for name, own in SYNONYMS.items() if own in known)}
+    listed = _with_synonyms(known)
     return (
         f"ChatQwenSpace does not take {', '.join(names)} in a call.{_did_you_mean(names, listed)} "
         f"It takes {', '.join(sorted(listed))}. Values for inputs of the Space go into "

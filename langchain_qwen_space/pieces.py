@@ -64,7 +64,7 @@ class HandedOutCall:
         """The same for two calls that do the same, and for two that are invalid."""
         try:
             return self.name, json.loads("".join(self.args), strict=False)
-        except ValueError:
+        except (ValueError, RecursionError):
             return self.name, None
 
 
@@ -220,7 +220,7 @@ class AnswerPieces:
     def parsed(self) -> dict[str, Any]:
         """What OpenAI's client adds to an answer in JSON: the object, if it fits the schema."""
         if self._shape.schema is not None:
-            with suppress(ValueError):
+            with suppress(ValueError, RecursionError):
                 value = json.loads("".join(self._written), object_pairs_hook=object_of)
                 if _fits(self._shape.schema, value):
                     return {"parsed": value}

@@ -5,6 +5,7 @@ Tools are offered, called and answered in the words of Qwen2.5's chat template.
 
 import json
 import re
+from contextlib import suppress
 from typing import Any
 
 # A JSON schema, or a tool's "function" object with its name, description and parameters.
@@ -52,7 +53,9 @@ def called(history: list[tuple[str, str]], query: str) -> set[str]:
     for said, answer in reversed(history):
         if not results(query):
             break
-        names.update(json.loads(body)["name"] for body in _CALL.findall(answer))
+        for body in _CALL.findall(answer):
+            with suppress(ValueError, KeyError, TypeError):
+                names.add(json.loads(body)["name"])
         query = said
     return names
 

@@ -42,10 +42,26 @@ def whole(text: str) -> dict[str, Any] | None:
     text = text.strip()
     if fenced := _FENCED.fullmatch(text):
         text = fenced[2].strip()
-    if _OBJECT.match(text) and "//" not in text:  # a comment is left out, whatever it says
+    if not _OBJECT.match(text):
+        return None
+    with suppress(ValueError, RecursionError):
+        value, end = _DECODER.raw_decode(text)
+        return None if text[end:] else value
+    if "//" not in text:  # a comment would be left out, whatever it says
         with suppress(BrokenJSONError):
             value, rest = _read(text)
             return None if rest else value
+    return None
+
+
+def as_call(value: dict[str, Any]) -> tuple[str, Any] | None:
+    """Returns the name and the arguments of an object in a form in which models write calls."""
+    inner = value.get("function")
+    if isinstance(inner, dict) and value.keys() == {"type", "function"}:
+        value = inner
+    for key in ("arguments", "parameters"):
+        if value.keys() == {"name", key} and isinstance(name := value["name"], str):
+            return name, value[key]
     return None
 
 

@@ -177,7 +177,7 @@ def text_to_text(form: Form) -> Any:
 
 
 class _Provider:
-    """What `gr.load` asks for an answer, in place of a client of the Hub's inference."""
+    """What `gr.load` asks for an answer, in place of a client of Hugging Face's inference."""
 
     def __init__(self, **_: Any) -> None:
         pass
@@ -191,7 +191,7 @@ class _Provider:
 
 
 def loaded_by_name(form: Form) -> Any:
-    """The chat that Gradio makes of a model's name; its look-up on the Hub is answered here."""
+    """The chat that Gradio makes of a model's name; its look-up on huggingface.co is answered here."""
     known = patch(
         "gradio.external_utils.get_model_info",
         lambda *_, **__: ("text-generation", ["conversational"]),

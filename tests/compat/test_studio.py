@@ -82,7 +82,7 @@ async def test_thinking_is_switched_by_a_conversation_or_by_the_forms_field(
 
 @each_form
 @each_page
-async def test_a_stream_adds_up_and_thoughts_are_parted_off(
+async def test_a_stream_adds_up_and_thoughts_are_separated(
     server: Server, form: Form, page: str
 ) -> None:
     whole = None

@@ -326,6 +326,45 @@ def test_an_agent_with_tools_takes_its_own_answer_in_prose_and_no_call_of_a_tool
     assert ran == []
 
 
+@pytest.mark.parametrize("text", [GOOD, FENCED, THOUGHT], ids=["bare", "fenced", "thought"])
+def test_an_agent_with_tools_takes_an_object_that_only_its_response_format_fits(model, text):
+    @tool
+    def weather(city: str) -> str:
+        """Get the weather."""
+        return "sunny"
+
+    agent = create_agent(model, [weather], response_format=ToolStrategy(Cat))
+    question = {"messages": [("human", "in turn: " + json.dumps([text] * 4))]}
+    assert agent.invoke(question)["structured_response"] == Cat(**TOM)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"name": "Named", "arguments": {"name": "Tom"}}',
+        '{"name": "submit", "parameters": {"name": "Tom"}}',
+        '{"type": "function", "function": {"name": "Named", "arguments": {"name": "Tom"}}}',
+    ],
+)
+def test_an_object_that_is_written_as_a_call_is_read_for_its_arguments(model, method, text):
+    class Named(BaseModel):
+        name: str
+        age: int = 3
+
+    question = "in turn: " + json.dumps([text])
+    answer = model.with_structured_output(Named, method=method).invoke(question)
+    assert answer == Named(name="Tom")
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_an_answer_that_is_nested_too_deeply_is_asked_for_again(model, method):
+    deep = '{"name": ' + "[" * 3000 + "]" * 3000 + "}"
+    question = "in turn: " + json.dumps([deep, GOOD])
+    assert model.with_structured_output(Cat, method=method).invoke(question) == Cat(**TOM)
+    model.bind(response_format={"type": "json_object"}).invoke(question)
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_a_key_that_is_given_twice_is_asked_for_again(model, method):
     calls = Calls()

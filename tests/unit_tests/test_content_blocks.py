@@ -182,13 +182,29 @@ def test_base64_may_be_wrapped_or_unpadded(written):
         f"data:image/png;charset=utf-8;base64,{b64(PNG)}",
         f"data:;base64,{b64(PNG)}",
         f"data:image/png;base64,{quote(b64(PNG), safe='')}",
-        f"data:image/png;base64,{b64(PNG)}#fragment",
+        f"data:image/png;base64,{b64(PNG)}#part",
     ],
 )
 @pytest.mark.parametrize("key", ["url", "base64"])
 def test_a_data_url_may_be_written_in_every_way_that_a_browser_reads(url, key):
     file = read({"type": "image", key: url})
     assert (file.data, file.mime_type) == (PNG, "image/png")
+
+
+def test_words_where_a_film_has_its_first_atom_make_no_film_of_a_text(tmp_path):
+    path = tmp_path / "NOTES"
+    path.write_text("The free encyclopedia")
+    assert file_block(path)["type"] == "file"
+
+
+def test_sound_of_a_3gpp2_container_is_sound():
+    data = b"\0\0\0\x18ftyp3g2a"
+    assert read({"type": "audio", "base64": b64(data), "mime_type": "audio/3gpp2"}).data == data
+
+
+@pytest.mark.parametrize(("name", "kept"), [(".png", "file.png"), ("....png", "file.png")])
+def test_a_name_without_a_stem_gets_one(name, kept):
+    assert read({"type": "image", "base64": b64(PNG), "filename": name}).name == kept
 
 
 @pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])

@@ -190,6 +190,7 @@ def test_a_schema_with_a_title_keeps_all_that_it_says():
         ({"properties": {"a": {"$ref": "https://example.com/a"}}}, "example.com"),
         ({"properties": {"a": {"$ref": "#/properties/a"}}}, "without end"),
         ({"$defs": {"a": {"anyOf": [{"$ref": "#/$defs/a"}]}}}, "without end"),
+        ({"dependentSchemas": {"a": {"$ref": "#"}}}, "without end"),
         ({"properties": {"a": {"$ref": "#/extra/0"}}, "extra": [5]}, "5"),
         ({"properties": {"a": {"$ref": "#/extra"}}, "extra": {"type": "text"}}, "'text'"),
         ({"$id": "http://[", "properties": {"a": {"$ref": "b"}}}, "followed"),
@@ -468,3 +469,33 @@ def test_what_langchain_injects_into_a_tool_is_not_offered():
 
     (offered,) = as_tools([save])
     assert offered["function"]["parameters"]["properties"].keys() == {"text"}
+
+
+def test_an_ollama_format_that_is_neither_json_nor_a_schema_is_refused():
+    with pytest.raises(InvalidInputError, match="format='yaml'"):
+        options(format="yaml")
+    assert options(format="").response_format is None
+
+
+def test_a_response_format_wins_over_that_in_model_kwargs_which_have_to_be_a_mapping():
+    schema = {"title": "a", "type": "object", "properties": {}}
+    model = ChatQwenSpace(response_format=schema, model_kwargs={"response_format": {}, "top": 1})
+    assert model.model_kwargs == {"response_format": schema, "top": 1}
+    with pytest.raises(ValidationError, match="model_kwargs"):
+        ChatQwenSpace(response_format=schema, model_kwargs="x")
+
+
+def test_a_copy_takes_settings_as_the_class_does():
+    model = ChatQwenSpace()
+    with pytest.warns(UserWarning, match="sk-"):
+        assert model.model_copy(update={"api_key": "sk-1"}).hf_token == model.hf_token
+    assert model.model_copy(update={"api_key": "hf_1"}).hf_token.get_secret_value() == "hf_1"
+    assert model.model_copy(update={"num_predict": -1}).max_tokens is None
+    kwargs = model.model_copy(update={"format": "json"}).model_kwargs
+    assert kwargs == {"response_format": {"type": "json_object"}}
+
+
+@pytest.mark.parametrize("name", ["\x00", "f\x00", "\x1ff"])
+def test_a_tools_name_holds_no_control_character(name):
+    with pytest.raises(InvalidInputError, match="has the name"):
+        options(tools=[{"name": name}])

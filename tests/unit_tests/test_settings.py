@@ -8,6 +8,7 @@ import pytest
 from langchain_core.caches import InMemoryCache
 from langchain_core.callbacks import UsageMetadataCallbackHandler
 from langchain_core.load import dumps, loads
+from langchain_core.messages import HumanMessage
 from langchain_core.rate_limiters import InMemoryRateLimiter
 from langchain_core.runnables import ConfigurableField
 from pydantic import SecretStr, ValidationError
@@ -353,3 +354,10 @@ def test_a_token_of_the_environment_stays_one_when_a_model_is_saved_and_loaded(m
         secrets_from_env=True,
     )
     assert isinstance(loaded.hf_token, environment.EnvironmentSecret)
+
+
+@pytest.mark.parametrize("message", [("human", "Hello"), {"role": "user", "content": "Hello"}])
+def test_tokens_are_counted_of_messages_in_every_form(message):
+    model = ChatQwenSpace()
+    expected = model.get_num_tokens_from_messages([HumanMessage("Hello")])
+    assert model.get_num_tokens_from_messages([message]) == expected

@@ -42,7 +42,7 @@ class ModelChoice(NamedTuple):
         """What the page calls when a person chooses that model."""
         choices = self.item.choices
         index = choices.index(model) if model in choices else None
-        chosen = {"index": index, "value": model, "selected": True}  # what `select` tells of
+        chosen = {"index": index, "value": model, "selected": True}  # what `select` reports
         return [Opening(step, {self.item.id: model}, chosen) for step in self.steps]
 
 

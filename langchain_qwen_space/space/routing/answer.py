@@ -141,9 +141,10 @@ class AnswerReader:
             question.take_values(self._step, output["data"])
             return
         if not reply.answered:
+            shown = reprlib.repr(output["data"] if value is _NOTHING else value)
             msg = (
                 f"{where} completed the call, but {_where_looked(question.endpoint)} "
-                f"holds no answer: {reprlib.repr(value)}. If another part of the page holds it, "
+                f"holds no answer: {shown}. If another part of the page holds it, "
                 "name the function that answers by start=…; describe() shows what was called."
             )
             raise GenerationError(msg, partial=reply.answer.text)

@@ -55,6 +55,9 @@ class CustomResponse:
     async def _feed(self, body: AsyncIterable[bytes]) -> None:
         try:
             async for piece in body:
+                if not isinstance(piece, bytes):
+                    what = type(piece).__name__
+                    raise TypeError(f"The transport's body yields {what}; give bytes.")
                 await self.content.put(piece)
         except Exception as error:
             self.content.fail(error)

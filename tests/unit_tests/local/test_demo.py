@@ -214,6 +214,11 @@ def test_where_a_call_is_demanded_each_tool_is_called_once():
     assert third.endswith("It is 21 degrees in Paris.")
 
 
+def test_a_broken_call_in_the_history_breaks_no_answer():
+    broken = "<tool_call>\n{bad}\n</tool_call>"
+    assert texts(RESULT, offering(get_weather), [(AGENT_QUERY, broken)])[-1].endswith("in Paris.")
+
+
 @pytest.mark.parametrize(
     ("schema", "expected"),
     [(REPORT, {"city": "Paris", "degrees": 3}), ({}, {"question": "3 degrees in Paris"})],

@@ -66,6 +66,10 @@ def test_a_text_is_one_object(text):
     assert whole(text) == {"a": 1}
 
 
+def test_a_url_in_an_object_is_no_comment():
+    assert whole('{"url": "https://example.com"}') == {"url": "https://example.com"}
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -77,6 +81,7 @@ def test_a_text_is_one_object(text):
         'Not:\n```json\n{"a": 1}\n```',
         '```json\n{"a": 1}\n{"a": 2}\n```',
         "{'a': 1} // I must not send this",
+        "{'a': 1 // or rather 2\n}",
         '```json\n{"a": True} // nor this\n```',
         '"{\\"a\\": 1}"',
         '{"a": 1',

@@ -1,4 +1,4 @@
-"""What labels say, in the languages of the Hub's Spaces."""
+"""What labels say, in the languages of public Spaces."""
 
 import pytest
 from yarl import URL
@@ -161,7 +161,7 @@ def roles_of(page):
 def test_a_label_gives_its_component_the_role(role, label):
     page = Page()
     chatbot, box = page.add("chatbot", "Chatbot"), page.add("textbox", "")
-    if role == "query":  # which of two boxes is told by the label alone
+    if role == "query":  # only the label says which of two boxes it is
         asked = page.add("textbox", label)
         page.call("chat", [box, asked, chatbot], [chatbot])
         assert roles_of(page) == {"query": 1, "history": 2}

@@ -298,3 +298,16 @@ class TestModel:
 
 async def answered_elsewhere(request):
     raise AssertionError
+
+
+@pytest.mark.parametrize("piece", ["text", None])
+async def test_a_body_that_yields_no_bytes_is_named(piece):
+    async def body():
+        yield piece
+
+    async def answer(request):
+        return Response(200, {}, body())
+
+    model = ChatQwenSpace(space=URL, hf_token=None, max_retries=0, transport=answer)
+    with pytest.raises(TypeError, match=f"yields {type(piece).__name__}; give bytes"):
+        await model.ainvoke("Hello?")
