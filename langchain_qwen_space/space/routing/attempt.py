@@ -78,7 +78,7 @@ class Attempt:
         self._pool, self._line, self._turn = pool, line, turn
         self._options = client.options
         self._prepare = prepare
-        self._deadlines = Deadlines(client.options, end)
+        self._deadlines = Deadlines(client.options, end, self._expire)
         self._stale = stale
         self._quiet = quiet
         self._hash = secrets.token_hex(8)
@@ -88,6 +88,7 @@ class Attempt:
         self._reader: AnswerReader
         self._session: Session | None = None
         self._failure: QwenSpaceError | None = None
+        self._late: tuple[str, bool] | None = None  # why a read was given up
         self._reading = True  # somebody waits for the Space
 
     def __enter__(self) -> Self:
@@ -108,6 +109,7 @@ class Attempt:
         To be called in the call's loop; again it does nothing.
         """
         self._release()
+        self._deadlines.stop()
         if self._upload is not None:
             self._upload.end()
         session, self._session = self._session, None
@@ -244,28 +246,29 @@ class Attempt:
             self._line.release(self.slot)
 
     async def _read(self, stream: AnyResponse) -> bytes:
-        """What has arrived, however late, else what arrives next in time."""
-        limit = asyncio.timeout_at(None)
+        self._deadlines.begin_read()
+        self._reading = True
         try:
-            if chunk := stream.content.read_nowait():
-                return chunk
-            self._reading = True
-            limit = asyncio.timeout_at(self._deadlines.begin_read())
-            async with limit:
-                chunk = await stream.content.readany()
+            chunk = await stream.content.readany()
         except (aiohttp.ClientError, OSError) as error:
-            if limit.expired():
-                what, silence = self._deadlines.reason()
+            if self._late is not None:
+                what, silence = self._late
                 self.over = not silence
                 raise self._too_late(what) from None
             raise self._reader.interrupted(str(connection_error(error, stream.url))) from error
         finally:
             self._reading = False
-        self._deadlines.end_read()
+            self._deadlines.end_read()
         if not chunk:
             msg = "The Space closed the stream before the answer was complete."
             raise self._reader.interrupted(msg)
         return chunk
+
+    def _expire(self) -> None:
+        """Give the present read up: its reader finds the connection closed."""
+        self._late = self._deadlines.reason()
+        if self._session is not None and self._session.stream is not None:
+            self._session.stream.close()
 
     def _too_late(self, what: str) -> SpaceTimeoutError:
         return SpaceTimeoutError(f"{self.client.where} {what}", partial=self.text)

@@ -1,6 +1,7 @@
 """How long a call waits for what: when a read of the Space's stream is given up, and why."""
 
 import asyncio
+from collections.abc import Callable
 
 from langchain_qwen_space.space.routing.options import SpaceOptions
 
@@ -13,36 +14,76 @@ class Deadlines:
     Heartbeats count as data, and a Space may send them forever. So where no time was set for the
     whole call, it also has to move on within an hour: to begin, or to bring more of the answer.
 
+    One timer watches all reads. It is set again only when it fires, so that a read costs none.
+
     Args:
         options: The limits in seconds; None is no limit.
         end: The loop's time at which the whole call is given up.
+        expire: Called when the present read has to be given up.
 
     Attributes:
         waited: Seconds that the call has waited for its slot, which count as the queue's.
     """
 
-    def __init__(self, options: SpaceOptions, end: float | None) -> None:
+    def __init__(
+        self, options: SpaceOptions, end: float | None, expire: Callable[[], None]
+    ) -> None:
         self._options = options
+        self._expire = expire
         self._loop = asyncio.get_running_loop()
-        self.end = end
         self.waited = 0.0
         self._queued: float | None = None  # since when the call stands in the Space's queue
+        self._timer: asyncio.TimerHandle | None = None
+        self._reading = False
         self._began = 0.0  # when the present read began
         self._idle = 0.0  # seconds in which the call has not moved on
+        self.end = end
 
     def joined(self) -> None:
         """The call stands in the queue."""
         self._queued = self._loop.time() - self.waited
+        self.stop()  # a timer that knew of no queue may be late
 
     def moved(self) -> None:
         """The Space works on the call, or brings more of the answer: it waits in no queue."""
         self._queued = None
         self._idle = 0.0
 
-    def begin_read(self) -> float | None:
-        """A read begins now. When it is given up, in the loop's time."""
-        options = self._options
-        now = self._began = self._loop.time()
+    def begin_read(self) -> None:
+        """A read begins now."""
+        self._began = self._loop.time()
+        self._reading = True
+        if self._timer is None:
+            self._set_timer()
+
+    def end_read(self) -> None:
+        """The read has ended."""
+        self._reading = False
+        self._idle += self._loop.time() - self._began
+
+    def stop(self) -> None:
+        """Watch no longer, until the next read."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _set_timer(self) -> None:
+        when = self._until()
+        if when is not None:  # where that is past, what has arrived already can be read first
+            self._timer = self._loop.call_at(when, self._look)
+
+    def _look(self) -> None:
+        self._timer = None
+        if self._reading:
+            when = self._until()
+            if when is not None and when <= self._loop.time():
+                self._expire()
+            else:
+                self._set_timer()
+
+    def _until(self) -> float | None:
+        """When the present read is given up, in the loop's time."""
+        options, now = self._options, self._began
         when = self.end
         if options.timeout is not None:
             latest = now + options.timeout
@@ -53,10 +94,6 @@ class Deadlines:
             latest = self._queued + options.queue_timeout
             when = latest if when is None else min(when, latest)
         return when
-
-    def end_read(self) -> None:
-        """The read has ended."""
-        self._idle += self._loop.time() - self._began
 
     def reason(self) -> tuple[str, bool]:
         """Why the present read was given up, and whether another try may fare better."""

@@ -7,6 +7,7 @@ from http.cookies import CookieError, SimpleCookie
 from typing import Any, Self
 from urllib.parse import urlencode
 
+import aiohttp
 import orjson
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
@@ -51,6 +52,7 @@ class CustomResponse:
     def close(self) -> None:
         """Take no more of the body."""
         self._feeding.cancel()
+        self.content.fail(aiohttp.ClientConnectionError("The response was closed."))
 
     async def _feed(self, body: AsyncIterable[bytes]) -> None:
         try:
@@ -114,10 +116,6 @@ class CustomBody:
         while not any(self._pieces) and not self._complete and self._error is None:
             self._changed.clear()
             await self._changed.wait()
-        return self.read_nowait()
-
-    def read_nowait(self) -> bytes:
-        """What has come, if anything."""
         if self._error is not None:
             raise self._error
         data = b"".join(self._pieces)

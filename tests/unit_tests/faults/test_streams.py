@@ -60,10 +60,9 @@ class Wire:
         self.status = 200
         self.connection = None
 
-    def read_nowait(self) -> bytes:
-        return self._pieces.pop() if self._pieces else b""
-
     async def readany(self) -> bytes:
+        if self._pieces:
+            return self._pieces.pop()
         if self._breaks:
             raise ConnectionResetError
         return b""
