@@ -71,7 +71,7 @@ build: $(VENV)/.build ## build an sdist and a wheel in dist/, and test the wheel
 	$(PY) -m twine check --strict dist/*
 	$(PY) scripts/try_wheel.py dist/*.whl
 
-clean: ## remove .venv and everything else that these commands created
+clean: ## remove .venv and everything else that these commands created, but not the fuzzing corpus
 	rm -rf $(VENV) .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache dist site
 
 # The stamps .demo and .dev record what is installed; a change of pyproject.toml installs it again.
