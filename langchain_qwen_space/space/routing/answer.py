@@ -51,6 +51,7 @@ class AnswerReader:
         self._client, self._question, self._reply = client, question, reply
         self._options = client.options
         self._handed_out = 0  # characters
+        self._undecodable = False  # an event
         self._step: Dependency
         self._session: Session
         self._decoder: SSEDecoder
@@ -101,6 +102,7 @@ class AnswerReader:
         except ValueError:
             shown = self._redacted(data[:1000].decode(errors="replace"))
             logger.warning("%s sent an event that cannot be decoded: %.200r", where, shown)
+            self._undecodable = True
             return
         if message.msg == "unexpected_error":
             session.complete = True
@@ -132,7 +134,10 @@ class AnswerReader:
         if not body.get("success", True) or (isinstance(output, dict) and output.get("error")):
             quoted = question.endpoint.config.release < (5, 2)
             raise from_output(output, body.get("title"), where, reply.answer.text, quoted=quoted)
-        if not isinstance(output, dict) or "data" not in output:
+        if output is not None and not isinstance(output, dict):
+            msg = f"{where} completed the call with {reprlib.repr(output)} in the place of its output."
+            raise ProtocolError(msg, partial=reply.answer.text)
+        if output is None or "data" not in output:
             raise self.interrupted("The call was cancelled on the Space by somebody else.")
         value = self._output(body)
         if value is not _NOTHING:
@@ -177,7 +182,8 @@ class AnswerReader:
         """The error of an answer that broke off."""
         text = self._reply.answer.text
         had = f"{len(text)} characters of it had arrived" if text else "nothing of it had arrived"
-        msg = f"The answer of {self._client.where} broke off: {what} ({had}.)"
+        lost = " An event before that could not be decoded." if self._undecodable else ""
+        msg = f"The answer of {self._client.where} broke off: {what} ({had}.){lost}"
         return StreamInterruptedError(msg, partial=text)
 
 

@@ -416,3 +416,20 @@ async def test_an_answer_without_end_is_given_up_with_what_had_come(space):
     assert outcome.text.startswith("Hxxx")
     assert len(outcome.text) <= 10**6
     await space.quiet(cancels=1)
+
+
+@pytest.mark.parametrize("output", [[1], "done", 7])
+async def test_a_completed_call_whose_output_is_of_no_known_form_is_said_to_be(space, output):
+    last = event("process_completed", output=output, success=True)
+    space.on("data", stream([STARTS, generating(value("ab")), last]))
+    outcome = await ask(model_for(space))
+    assert type(outcome.error) is ProtocolError
+    assert outcome.text == outcome.error.partial == "ab"
+
+
+async def test_an_event_that_was_lost_is_named_when_the_answer_breaks_off(space):
+    broken = b"data: {not JSON}\n\n"
+    space.on("data", stream([STARTS, generating(value("ab")), broken]))
+    outcome = await ask(model_for(space))
+    assert type(outcome.error) is StreamInterruptedError
+    assert "An event before that could not be decoded." in str(outcome.error)
