@@ -379,7 +379,7 @@ class ModelCall:
         extra = dict(options.model_kwargs)
         notes = [
             f"has no input for {name}={extra.pop(name)!r}"
-            for name in FOREIGN & extra.keys()
+            for name in sorted(FOREIGN & extra.keys())
             if roles.place(endpoint.inputs, name) is None
         ]
         if prompt.files and model is not None and models.reads_text_only(model):

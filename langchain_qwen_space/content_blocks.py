@@ -42,6 +42,7 @@ _SUFFIXES = {  # where Python knows none without the system's table, or an unusu
     "video/quicktime": ".mov",
     "video/x-matroska": ".mkv",
 }
+_KINDS = {suffix: kind for kind, suffix in _SUFFIXES.items()}
 _STARTS = (
     (b"\x89PNG\r\n\x1a\n", "image/png"),
     (b"\xff\xd8\xff", "image/jpeg"),
@@ -245,8 +246,7 @@ def _flat(block: Mapping[str, Any]) -> dict[str, Any]:
 
 def _type_of(name: str) -> str:
     """The type that a file's name says, or an empty string."""
-    known = {suffix: kind for kind, suffix in _SUFFIXES.items()}
-    return mimetypes.guess_type(name)[0] or known.get(Path(name).suffix.lower(), "")
+    return mimetypes.guess_type(name)[0] or _KINDS.get(Path(name).suffix.lower(), "")
 
 
 def _first(given: Mapping[str, Any], *names: str) -> Any:

@@ -6,6 +6,8 @@ import json
 import zlib
 from struct import pack
 
+from langchain_core.messages import AIMessage, HumanMessage
+
 
 def png(color=(200, 30, 30), side=8):
     """A picture of one colour."""
@@ -30,6 +32,13 @@ def image(data=RED, mime_type="image/png", **more):
         "mime_type": mime_type,
         **more,
     }
+
+
+TWO_TURNS = [
+    HumanMessage([{"type": "text", "text": "What is it?"}, image()]),
+    AIMessage("Red."),
+    HumanMessage([image(BLUE), {"type": "text", "text": "And this?"}]),
+]
 
 
 def seen(data):

@@ -41,9 +41,9 @@ def build(
         more: dict[str, Any] = (
             {"files": [*map(paths, history[::2]), attached]} if with_files else {}
         )
-        asked = answer(system or "", pairs(history), query or "", model or "model", **more)
-        with closing(paced(asked, pace)) as texts:
-            for text in texts:
+        texts = answer(system or "", pairs(history), query or "", model or "model", **more)
+        with closing(paced(texts, pace)) as shown_texts:
+            for text in shown_texts:
                 # A typed part, since Gradio re-indents a plain string.
                 yield {"role": "assistant", "content": [{"type": "text", "text": text}]}
 

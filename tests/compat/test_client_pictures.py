@@ -5,10 +5,10 @@ from typing import Any
 
 import aiohttp
 import pytest
-from langchain_core.messages import AIMessage, HumanMessage
+from langchain_core.messages import HumanMessage
 
 from langchain_qwen_space import ChatQwenSpace
-from tests.pictures import BLUE, RED, image, reached, seen
+from tests.pictures import BLUE, RED, TWO_TURNS, image, reached, seen
 
 from .forms import FORMS, Form
 from .servers import Server, kept
@@ -18,12 +18,6 @@ pytestmark = pytest.mark.timeout(120, func_only=True)
 PDF = b"%PDF-1.7\r\n" + bytes(range(256))
 
 each_form = pytest.mark.parametrize("form", FORMS, ids=lambda form: form.name)
-
-TWO_TURNS = [
-    HumanMessage([{"type": "text", "text": "What is it?"}, image()]),
-    AIMessage("Red."),
-    HumanMessage([image(BLUE), {"type": "text", "text": "And this?"}]),
-]
 
 
 @pytest.fixture(scope="module")

@@ -5,11 +5,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from langchain_core.messages import AIMessage, HumanMessage
 
 from langchain_qwen_space import ChatQwenSpace
 from langchain_qwen_space.errors import InvalidInputError
-from tests.pictures import BLUE, RED, image, seen
+from tests.pictures import BLUE, RED, TWO_TURNS, seen
 
 from .forms import FORMS, Form
 from .servers import Server, kept
@@ -23,12 +22,6 @@ AS_TURNS = [
     {"role": "user", "content": "What does it eat?"},
 ]
 OWN = {"role": "system", "content": "You keep the zoo."}
-TWO_PICTURES = [
-    HumanMessage([{"type": "text", "text": "What is it?"}, image()]),
-    AIMessage("Red."),
-    HumanMessage([image(BLUE), {"type": "text", "text": "And this?"}]),
-]
-
 each_form = pytest.mark.parametrize(
     "form", [form for form in FORMS if form.carries("studio-")], ids=lambda form: form.name
 )
@@ -132,7 +125,7 @@ async def test_a_path_that_is_not_there_is_refused_with_those_that_are(
 
 @each_form
 async def test_two_pictures_in_two_turns_arrive_each_in_its_own(server: Server, form: Form) -> None:
-    got = await reached(model_of(server, "form_of_all"), TWO_PICTURES)
+    got = await reached(model_of(server, "form_of_all"), TWO_TURNS)
     assert got["messages"] == [
         OWN,
         {"role": "user", "content": "What is it?", "files": [seen(RED)]},
@@ -146,7 +139,7 @@ async def test_where_the_browser_keeps_the_turns_their_pictures_go_with_the_ques
     server: Server, form: Form
 ) -> None:
     with pytest.warns(UserWarning, match="written into the question"):
-        got = await reached(model_of(server, "vision"), TWO_PICTURES)
+        got = await reached(model_of(server, "vision"), TWO_TURNS)
     (message,) = got["messages"]
     assert message["files"] == [seen(RED), seen(BLUE)]
     assert "> Red." in message["content"]

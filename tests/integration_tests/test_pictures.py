@@ -23,7 +23,7 @@ from langchain_qwen_space.qwen import tokens
 from langchain_qwen_space.space.wire.visitor import Visitor
 from tests.compat.forms import FORMS
 from tests.compat.servers import running
-from tests.pictures import BLUE, RED, image, reached, seen
+from tests.pictures import BLUE, RED, TWO_TURNS, image, reached, seen
 
 pytestmark = pytest.mark.timeout(90, func_only=True)
 
@@ -55,12 +55,7 @@ async def test_a_picture_reaches_the_app_byte_by_byte(model, layout):
 
 @pytest.mark.parametrize("layout", BOXES)
 async def test_pictures_of_two_turns_arrive_each_in_its_own(model, layout):
-    messages = [
-        HumanMessage([{"type": "text", "text": "What is it?"}, image()]),
-        AIMessage("Red."),
-        HumanMessage([image(BLUE), {"type": "text", "text": "And this?"}]),
-    ]
-    assert await reached(model(layout), *messages) == [
+    assert await reached(model(layout), *TWO_TURNS) == [
         ("user", "What is it?", [seen(RED)]),
         ("assistant", "Red.", []),
         ("user", "And this?", [seen(BLUE)]),
