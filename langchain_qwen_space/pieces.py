@@ -16,9 +16,10 @@ from typing import Any
 from langchain_qwen_space.json_schema import mistakes
 from langchain_qwen_space.json_text import JSONText
 from langchain_qwen_space.qwen.reasoning import Reasoning, ThoughtsEnd, ThoughtSplitter
+from langchain_qwen_space.qwen.strict_json import READ
 from langchain_qwen_space.qwen.tokens import TokenCounter
 from langchain_qwen_space.qwen.tool_calls import BrokenCall, ToolCallParser, ToolCallPiece
-from langchain_qwen_space.qwen.tool_repair import give_up, object_of
+from langchain_qwen_space.qwen.tool_repair import give_up
 from langchain_qwen_space.qwen.truncation import StopStrings, TokenLimit
 
 _THOUGHT = "The call stood in the thoughts before the answer, so it was not made."
@@ -221,7 +222,7 @@ class AnswerPieces:
         """What OpenAI's client adds to an answer in JSON: the object, if it fits the schema."""
         if self._shape.schema is not None:
             with suppress(ValueError, RecursionError):
-                value = json.loads("".join(self._written), object_pairs_hook=object_of)
+                value = json.loads("".join(self._written), **READ)
                 if _fits(self._shape.schema, value):
                     return {"parsed": value}
         return {}

@@ -8,7 +8,8 @@ from typing import Any
 
 from langchain_core.utils.json import parse_partial_json
 
-from langchain_qwen_space.qwen.tool_repair import BrokenCallError, as_json, object_of
+from langchain_qwen_space.qwen.strict_json import READ, BrokenCallError
+from langchain_qwen_space.qwen.tool_repair import as_json
 
 # A brace that begins an object. One without a name in quotes behind it is part of the prose.
 _OBJECT = re.compile(
@@ -16,7 +17,7 @@ _OBJECT = re.compile(
 )
 _FENCED = re.compile(r"(`{3,})[\w-]*+\s(.*)\1", re.DOTALL)
 # Line breaks in strings pass, as in LangChain's parsers.
-_DECODER = json.JSONDecoder(strict=False, object_pairs_hook=object_of)
+_DECODER = json.JSONDecoder(strict=False, **READ)
 
 
 class BrokenJSONError(ValueError):

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, TypeAlias
 
+from langchain_qwen_space.qwen.strict_json import READ
+
 Tools: TypeAlias = Mapping[str, Mapping[str, Any]]
 """The schemas of the parameters of the tools on offer, by the tools' names."""
 
@@ -37,7 +39,7 @@ def from_string(value: str, allowed: frozenset[str]) -> Any:
     """Returns the list or object that a JSON string holds, where nothing else is allowed."""
     if _is_structured(allowed):
         with suppress(ValueError, RecursionError):
-            read = json.loads(value, strict=False)
+            read = json.loads(value, strict=False, **READ)
             if any(isinstance(read, _TYPES[name]) for name in allowed & _TYPES.keys()):
                 return read
     return value

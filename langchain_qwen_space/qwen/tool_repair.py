@@ -10,6 +10,7 @@ from typing import Any
 
 from langchain_qwen_space.qwen import parameters
 from langchain_qwen_space.qwen.parameters import Tools
+from langchain_qwen_space.qwen.strict_json import READ, BrokenCallError, listed
 
 NESTING_LIMIT = 100
 """Brackets within brackets; with more, the receiver of the call would meet a recursion limit."""
@@ -37,10 +38,6 @@ _STRING_OR_BRACKET = re.compile(
     re.DOTALL,
 )
 _MEMBER = re.compile(r'"(?:[^"\\]++|\\.)*+"|[{}\[\],]', re.DOTALL)
-
-
-class BrokenCallError(ValueError):
-    """A call cannot be read. The message says what is wrong, in words for the model."""
 
 
 def read_calls(body: str, tools: Tools) -> list[tuple[str, dict[str, Any]]]:
@@ -125,23 +122,10 @@ def give_up(args: str) -> str:
     return tail + ("}" if brackets[-1] == "[" else "]")
 
 
-def object_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Returns the object with these members, for `json`.
-
-    Raises:
-        BrokenCallError: A key is given twice.
-    """
-    value = dict(pairs)
-    if len(value) < len(pairs):
-        twice = {key for number, (key, _) in enumerate(pairs) if key in dict(pairs[:number])}
-        raise BrokenCallError(f"{_listed(twice)} is given twice in one object.")
-    return value
-
-
 def _call(item: Any, tools: Tools) -> tuple[str, dict[str, Any]]:
     if isinstance(item, dict) and isinstance(item.get("function"), dict) and "name" not in item:
         if others := item.keys() - _LABELS - {"function"}:
-            raise BrokenCallError(f'{_listed(others)} cannot stand beside "function".')
+            raise BrokenCallError(f'{listed(others)} cannot stand beside "function".')
         item = item["function"]
     if not isinstance(item, dict) or "name" not in item:
         msg = 'A call is a JSON object with the keys "name" and "arguments".'
@@ -152,11 +136,11 @@ def _call(item: Any, tools: Tools) -> tuple[str, dict[str, Any]]:
     known = parameters.properties(tools.get(name))
     for key in item.keys() & _LABELS:
         # It may be an argument that was left outside.
-        if key in known or not isinstance(item[key], str | None):
+        if key in known or not _is_label(key, item[key]):
             raise BrokenCallError(_outside({key}))
     given = [key for key in _ARGUMENTS if key in item]
     if len(given) > 1:
-        raise BrokenCallError(f"{_listed(given)} both hold arguments; write them once.")
+        raise BrokenCallError(f"{listed(given)} both hold arguments; write them once.")
     if others := item.keys() - _LABELS - {"name", *given}:
         raise BrokenCallError(_outside(others))
     args = item[given[0]] if given else None
@@ -176,12 +160,13 @@ def _call(item: Any, tools: Tools) -> tuple[str, dict[str, Any]]:
     return name, args
 
 
-def _listed(keys: Collection[str]) -> str:
-    return " and ".join(f'"{key}"' for key in sorted(keys))
+def _is_label(key: str, value: Any) -> bool:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, str | None) or (key == "id" and is_number)
 
 
 def _outside(keys: Collection[str]) -> str:
-    return f'{_listed(keys)} cannot stand beside "name" and "arguments": write arguments inside.'
+    return f'{listed(keys)} cannot stand beside "name" and "arguments": write arguments inside.'
 
 
 def _load(text: str) -> Any:
@@ -217,7 +202,7 @@ def _strict(text: str) -> Any:
         if depth > NESTING_LIMIT:
             raise BrokenCallError("The arguments are nested too deeply.")
     # Not strict about line breaks in strings, as LangChain's own parser is not.
-    return json.loads(text, strict=False, object_pairs_hook=object_of)
+    return json.loads(text, strict=False, **READ)
 
 
 def _token(match: re.Match[str]) -> str:

@@ -52,6 +52,13 @@ def test_a_key_that_is_given_twice_is_a_mistake(text):
     assert whole(text) is None
 
 
+@pytest.mark.parametrize("number", ["NaN", "-Infinity", "1e999"])
+def test_a_number_that_json_does_not_have_is_a_mistake(number):
+    with pytest.raises(BrokenJSONError, match=f"^{number} is not a number that JSON can hold"):
+        list(find(f'Here: {{"a": [{number}]}}'))
+    assert whole(f"{{'a': {number}}}") is None
+
+
 @pytest.mark.parametrize(
     "text",
     [

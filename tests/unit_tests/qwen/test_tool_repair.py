@@ -116,6 +116,13 @@ BROKEN = {
     "arguments that end too early, then a comma": '{"name": "f", "arguments": {"a": 1}},',
     "an unescaped quote": '{"name": "f", "arguments": {"a": "x" y"}}"}}',
     "an apostrophe in single quotes": "{'name': 'f', 'arguments': {'a': 'it's'}}'}}",
+    "not a number": '{"name": "f", "arguments": {"a": NaN}}',
+    "an infinity": '{"name": "f", "arguments": {"a": [-Infinity]}}',
+    "a number that is too large": '{"name": "f", "arguments": {"a": 1e999}}',
+    "not a number, in a JSON string": '{"name": "f", "arguments": "{\\"a\\": NaN}"}',
+    "not a number, in a call of Python": "{'name': 'f', 'arguments': {'a': NaN, 'b': True}}",
+    "an id that is a boolean": '{"name": "f", "arguments": {"a": 1}, "id": true}',
+    "a type that is a number": '{"name": "f", "arguments": {"a": 1}, "type": 1}',
     "less than": '{"name": "f", "arguments": {"a": 1 < 2}}',
 }
 
