@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from langchain_qwen_space.errors import GenerationError, ProtocolError, StreamInterruptedError
-from langchain_qwen_space.events import SpaceEvent, parse, space_events
+from langchain_qwen_space.events import SpaceEvent
 from langchain_qwen_space.space.chat.appends import Appends
 from langchain_qwen_space.space.chat.endpoint import Endpoint
 from langchain_qwen_space.space.chat.reply import Fragment, Reply
@@ -15,6 +15,7 @@ from langchain_qwen_space.space.page.config import Dependency
 from langchain_qwen_space.space.routing.client import SpaceClient
 from langchain_qwen_space.space.routing.question import Question
 from langchain_qwen_space.space.wire.faults import from_output
+from langchain_qwen_space.space.wire.server_messages import parse, space_events
 from langchain_qwen_space.space.wire.session import Session
 from langchain_qwen_space.space.wire.sse import SSEDecoder
 

@@ -18,13 +18,13 @@ from langchain_qwen_space.errors import (
     StreamInterruptedError,
     UnsupportedSpaceError,
 )
-from langchain_qwen_space.events import parse
 from langchain_qwen_space.space.chat.endpoint import Endpoint, Opening
 from langchain_qwen_space.space.chat.finding import find_endpoint
 from langchain_qwen_space.space.page.config import Dependency, SpaceConfig
 from langchain_qwen_space.space.page.values import new_values
 from langchain_qwen_space.space.routing.options import SpaceOptions
 from langchain_qwen_space.space.wire.faults import from_output
+from langchain_qwen_space.space.wire.server_messages import parse
 from langchain_qwen_space.space.wire.session import Session
 from langchain_qwen_space.space.wire.sse import SSEDecoder
 from langchain_qwen_space.space.wire.visitor import Visitor

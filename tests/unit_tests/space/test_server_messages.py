@@ -10,9 +10,8 @@ from langchain_qwen_space.events import (
     QueueEvent,
     SpaceEvent,
     StartEvent,
-    parse,
-    space_events,
 )
+from langchain_qwen_space.space.wire.server_messages import parse, space_events
 from tests import replay
 
 
