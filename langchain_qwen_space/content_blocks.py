@@ -1,6 +1,6 @@
 """Files that go with a message: content blocks of LangChain, OpenAI and others -> `Attachment`."""
 
-import mimetypes
+import errno
 import re
 from base64 import b64encode
 from binascii import a2b_base64
@@ -13,6 +13,7 @@ from urllib.parse import unquote, unquote_to_bytes, urlsplit
 
 from langchain_qwen_space.attachments import Attachment
 from langchain_qwen_space.errors import InvalidInputError
+from langchain_qwen_space.media_types import suffix_of, type_of
 
 KINDS = frozenset(
     [
@@ -22,27 +23,6 @@ KINDS = frozenset(
 )
 """The types of content blocks that may hold a file."""
 
-_SUFFIXES = {  # where Python knows none without the system's table, or an unusual one first
-    "audio/mpeg": ".mp3",
-    "audio/mp3": ".mp3",
-    "audio/mp4": ".m4a",
-    "audio/ogg": ".ogg",
-    "audio/wav": ".wav",
-    "audio/flac": ".flac",
-    "audio/webm": ".webm",
-    "image/heic": ".heic",
-    "image/jpeg": ".jpg",
-    "image/webp": ".webp",
-    "image/x-icon": ".ico",
-    "text/markdown": ".md",
-    "text/plain": ".txt",
-    "video/3gpp": ".3gp",
-    "video/3gpp2": ".3g2",
-    "video/ogg": ".ogv",
-    "video/quicktime": ".mov",
-    "video/x-matroska": ".mkv",
-}
-_KINDS = {suffix: kind for kind, suffix in _SUFFIXES.items()}
 _STARTS = (
     (b"\x89PNG\r\n\x1a\n", "image/png"),
     (b"\xff\xd8\xff", "image/jpeg"),
@@ -107,8 +87,10 @@ def file_block(path: str | Path) -> dict[str, Any]:
         OSError: The file cannot be read.
     """
     path = Path(path)
+    if not (path.is_file() or path.is_dir()) and path.exists():  # a device may have no end
+        raise OSError(errno.EINVAL, "Not a regular file", str(path))
     data = path.read_bytes()
-    stated = _type_of(path.name)
+    stated = type_of(path.name)
     mime_type = _sniff(data, stated) or stated or _UNKNOWN
     kind = mime_type.partition("/")[0]
     return {
@@ -139,8 +121,8 @@ def read(block: Mapping[str, Any], origin: str) -> Attachment:
     mime_type = (
         str(_first(given, "mime_type", "media_type") or "").partition(";")[0].strip().lower()
     )
-    if data is None and (text := given.get("text")) is not None:  # Anthropic's text document
-        data, mime_type = _encoded(str(text), origin), mime_type or "text/plain"
+    if (text := _document(block, given)) is not None:
+        data, mime_type = _encoded(text, origin), mime_type or "text/plain"
     for value in (data, url):
         if isinstance(value, str) and value.lstrip()[:5].lower() == "data:":
             data, stated = _data_url(value.lstrip(), origin)
@@ -159,12 +141,12 @@ def read(block: Mapping[str, Any], origin: str) -> Attachment:
     if data is None:
         url = _checked_url(url, origin)
         name = name or unquote(Path(urlsplit(url).path).name)
-        mime_type = mime_type or _type_of(name)
+        mime_type = mime_type or type_of(name)
     else:
         url = None
         is_binary = isinstance(data, bytes | bytearray | memoryview)
         data = bytes(data) if is_binary else _decoded(data, origin)
-        mime_type = _real_type(data, mime_type or _type_of(name), kind, origin)
+        mime_type = _real_type(data, mime_type or type_of(name), kind, origin)
     if mime_type and not _MIME_TYPE.fullmatch(mime_type):
         raise InvalidInputError(
             f"{origin} with the type {mime_type[:100]!r}, which is not a MIME type such as image/png."
@@ -244,9 +226,14 @@ def _flat(block: Mapping[str, Any]) -> dict[str, Any]:
     return given
 
 
-def _type_of(name: str) -> str:
-    """The type that a file's name says, or an empty string."""
-    return mimetypes.guess_type(name)[0] or _KINDS.get(Path(name).suffix.lower(), "")
+def _document(block: Mapping[str, Any], given: Mapping[str, Any]) -> str | None:
+    """The text of a document that Anthropic's block holds as it is, or None."""
+    source = block.get("source")
+    if isinstance(source, Mapping) and source.get("type") == "text":
+        text = source.get("data", source.get("text"))
+    else:
+        text = given.get("text") if _first(given, "base64", "data", "file_data") is None else None
+    return text if isinstance(text, str) else None
 
 
 def _first(given: Mapping[str, Any], *names: str) -> Any:
@@ -336,10 +323,9 @@ def _named(name: str, mime_type: str) -> str:
     if not any(map(str.isalnum, stem if dot else suffix)):
         end = f"{dot}{suffix}".rstrip(".")
         name = f"file{stem.strip('. ')}{end}"
-    guessed = _type_of(name)
+    guessed = type_of(name)
     if mime_type != _UNKNOWN and guessed.partition("/")[0] != mime_type.partition("/")[0]:
-        other = ".txt" if mime_type.startswith("text/") else ""
-        suffix = _SUFFIXES.get(mime_type) or mimetypes.guess_extension(mime_type) or other
+        suffix = suffix_of(mime_type)
         name = name if name.lower().endswith(suffix) else name + suffix
     if len(name.encode()) > _LONGEST_NAME:
         stem, suffix = Path(name).stem, Path(name).suffix[:20]

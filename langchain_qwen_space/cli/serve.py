@@ -91,6 +91,10 @@ def serve(
     max_queue: Annotated[
         int | None, typer.Option(min=1, help="How many callers may wait (default: any number).")
     ] = None,
+    max_file_size: Annotated[
+        int,
+        typer.Option(min=1, metavar="MIB", help="How many MiB an attached file may have."),
+    ] = 64,
     auth: Annotated[
         str | None,
         typer.Option(
@@ -120,12 +124,12 @@ def serve(
     """
     with common.exit_codes():
         chosen = _backend(backend, model, base_url, key_env, max_tokens, files)
-        login = _login(auth)
+        login, most = _login(auth), max_file_size * 2**20
         try:
             if export is not None:
-                _export(export, chosen, concurrency, max_queue, login)
+                _export(export, chosen, concurrency, max_queue, most, login)
             else:
-                _serve(chosen, host, port, concurrency, max_queue, login)
+                _serve(chosen, host, port, concurrency, max_queue, most, login)
         except ImportError as error:
             common.fail(str(error))
 
@@ -182,11 +186,18 @@ def _export(
     backend: "Backend",
     concurrency: int | None,
     max_queue: int | None,
+    max_file_size: int,
     login: tuple[str, str] | None,
 ) -> None:
     from langchain_qwen_space.local.export import export
 
-    for path in export(folder, backend, concurrency=concurrency, max_queue=max_queue):
+    for path in export(
+        folder,
+        backend,
+        concurrency=concurrency,
+        max_queue=max_queue,
+        max_file_size=max_file_size,
+    ):
         typer.echo(f"wrote {path}")
     typer.echo(
         "\nTry it:\n"
@@ -216,6 +227,7 @@ def _serve(
     port: int,
     concurrency: int | None,
     max_queue: int | None,
+    max_file_size: int,
     login: tuple[str, str] | None,
 ) -> NoReturn:
     from langchain_qwen_space.local import serving
@@ -224,7 +236,7 @@ def _serve(
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with serving.listen(host, port) as listener:  # first, for what is slow comes after it
-            server = _server(backend, concurrency, max_queue, login)
+            server = _server(backend, concurrency, max_queue, max_file_size, login)
             ended = _run(server, listener)
             _print_where(_url(listener.getsockname()), login)
             ended.wait()
@@ -238,6 +250,7 @@ def _server(
     backend: "Backend",
     concurrency: int | None,
     max_queue: int | None,
+    max_file_size: int,
     login: tuple[str, str] | None,
 ) -> "uvicorn.Server":
     from langchain_qwen_space.local import serving
@@ -255,7 +268,9 @@ def _server(
         concurrency=concurrency or backend.concurrency,
         pace=backend.pace,
     )
-    return serving.server(page, max_queue=max_queue, auth=login, show_error=False)
+    return serving.server(
+        page, max_queue=max_queue, max_file_size=max_file_size, auth=login, show_error=False
+    )
 
 
 def _run(server: "uvicorn.Server", listener: socket.socket) -> threading.Event:

@@ -148,7 +148,7 @@ def openai(
         module="relay",
         maker="Relay",
         arguments={"base_url": base_url, "model": model, "key_env": key_env, **more},
-        needs=("answers",),
+        needs=("answers", "media_types"),
         requirements=("openai>=2",),
         extra="local,openai",
         model=model,

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from langchain_qwen_space.errors import InvalidInputError
 from langchain_qwen_space.local.backend import Backend
+from langchain_qwen_space.local.serving import MAX_FILE_SIZE
 
 _APP = '''\
 """A Space that chats. What answers: {title}."""
@@ -35,6 +36,7 @@ page.queue(max_size={max_queue!r})
 if __name__ == "__main__":
     page.launch(
         auth=tuple(login.split(":", 1)) if login else None,
+        max_file_size={max_file_size!r},  # bytes
         max_threads=page.max_threads,
     )
 '''
@@ -79,7 +81,12 @@ Copyright (c) The langchain-qwen-space developers
 
 
 def export(
-    folder: Path, backend: Backend, *, concurrency: int | None = None, max_queue: int | None = None
+    folder: Path,
+    backend: Backend,
+    *,
+    concurrency: int | None = None,
+    max_queue: int | None = None,
+    max_file_size: int | None = MAX_FILE_SIZE,
 ) -> list[Path]:
     """Write a Space into `folder`, which is made where it is missing.
 
@@ -88,6 +95,7 @@ def export(
         backend: What is to answer.
         concurrency: How many answers may be written at a time; by default what suits `backend`.
         max_queue: How many callers may wait; by default any number.
+        max_file_size: How many bytes an attached file may have; None is any number.
 
     Returns:
         The files that were written.
@@ -111,16 +119,25 @@ def export(
             'Install it: pip install "langchain-qwen-space[local]"'
         ) from None
     files = {
-        folder / "app.py": _app(backend, concurrency or backend.concurrency, max_queue),
+        folder / "app.py": _APP.format(
+            title=_title(backend),
+            module=backend.module,
+            maker=backend.maker,
+            source=backend.source,
+            model=backend.model,
+            concurrency=concurrency or backend.concurrency,
+            pace=backend.pace,
+            max_queue=max_queue,
+            max_file_size=max_file_size,
+        ),
         folder / "requirements.txt": "\n".join([f"gradio=={gradio}", *backend.requirements, ""]),
         folder / "README.md": _readme(backend, gradio),
         folder / "qwen_space" / "__init__.py": _PACKAGE.format(
             version=importlib.metadata.version("langchain-qwen-space")
         ),
     }
-    here = importlib.resources.files(__package__)
     for module in dict.fromkeys(("chat_page", "answers", backend.module, *backend.needs)):
-        files[folder / "qwen_space" / f"{module}.py"] = (here / f"{module}.py").read_text("utf-8")
+        files[folder / "qwen_space" / f"{module}.py"] = _source(module)
     if there := [str(path) for path in files if path.exists() or path.is_symlink()]:
         raise InvalidInputError(
             f"Nothing was written, since there is already {', '.join(there)}. "
@@ -138,17 +155,13 @@ def export(
     return list(files)
 
 
-def _app(backend: Backend, concurrency: int, max_queue: int | None) -> str:
-    return _APP.format(
-        title=_title(backend),
-        module=backend.module,
-        maker=backend.maker,
-        source=backend.source,
-        model=backend.model,
-        concurrency=concurrency,
-        pace=backend.pace,
-        max_queue=max_queue,
-    )
+def _source(module: str) -> str:
+    """What a module of this folder, or of the one above it, is beside all others."""
+    name = f"{module}.py"
+    here = importlib.resources.files(__package__)
+    above = importlib.resources.files(__package__.rpartition(".")[0])
+    found = here / name if (here / name).is_file() else above / name
+    return found.read_text("utf-8").replace(f"from {above.name}.", "from .")
 
 
 def _readme(backend: Backend, gradio: str) -> str:

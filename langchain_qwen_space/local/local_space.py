@@ -12,6 +12,7 @@ from langchain_qwen_space.local.answers import Answer
 from langchain_qwen_space.local.demo import PACE, demo
 from langchain_qwen_space.local.process import ServerProcess
 from langchain_qwen_space.local.server import HOST, Settings
+from langchain_qwen_space.local.serving import MAX_FILE_SIZE
 
 
 class LocalSpace:
@@ -39,6 +40,7 @@ class LocalSpace:
         port: The port to listen on; by default a free one.
         concurrency: How many answers may be written at a time. Other callers wait in the queue.
         max_queue: How many callers may wait before more are turned away; by default any number.
+        max_file_size: How many bytes an attached file may have; by default 64 MiB. None is any number.
         auth: User name and password that the Space asks for.
         show_error: Send the texts of exceptions to the caller. Public Spaces mostly do not.
         revises: Let Gradio re-indent texts while they grow, as it does on the public Space. False
@@ -58,6 +60,7 @@ class LocalSpace:
         port: int | None = None,
         concurrency: int = 5,
         max_queue: int | None = None,
+        max_file_size: int | None = MAX_FILE_SIZE,
         auth: tuple[str, str] | None = None,
         show_error: bool = False,
         revises: bool = True,
@@ -70,6 +73,7 @@ class LocalSpace:
             ("port", port, 0),
             ("concurrency", concurrency, 1),  # with 0, every call would wait forever
             ("max_queue", max_queue, 1),
+            ("max_file_size", max_file_size, 1),
             ("pace", pace, 0),
             ("start_timeout", start_timeout, 0),
         ):
@@ -80,6 +84,7 @@ class LocalSpace:
             port=port or 0,
             concurrency=concurrency,
             max_queue=max_queue,
+            max_file_size=max_file_size,
             auth=auth,
             show_error=show_error,
             revises=revises,

@@ -1,7 +1,6 @@
 """`Relay`: answers by an OpenAI-compatible server, such as vLLM, Ollama or DashScope."""
 
 import asyncio
-import mimetypes
 import os
 import threading
 from base64 import b64encode
@@ -12,16 +11,9 @@ from typing import Any
 import openai
 from gradio import Error
 
-from .answers import NOTHING_YET, Draft, messages
+from langchain_qwen_space.media_types import type_of
 
-for _kind, _suffix in (  # Python knows them from the system's table only, which may be missing
-    ("image/webp", ".webp"),
-    ("audio/flac", ".flac"),
-    ("audio/mp4", ".m4a"),
-    ("audio/ogg", ".ogg"),
-    ("video/x-matroska", ".mkv"),
-):
-    mimetypes.add_type(_kind, _suffix)
+from .answers import NOTHING_YET, Draft, messages
 
 
 class Relay:
@@ -107,7 +99,7 @@ class Relay:
 
 def _part(path: str) -> dict[str, Any]:
     """A file as OpenAI's API takes it; a video as vLLM and DashScope do."""
-    kind = mimetypes.guess_type(path)[0] or "application/octet-stream"
+    kind = type_of(path) or "application/octet-stream"
     data = b64encode(Path(path).read_bytes()).decode()
     url = f"data:{kind};base64,{data}"
     match kind.partition("/")[0]:

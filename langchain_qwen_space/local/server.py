@@ -28,6 +28,7 @@ class Settings:
     port: int
     concurrency: int
     max_queue: int | None
+    max_file_size: int | None
     auth: tuple[str, str] | None
     show_error: bool
     revises: bool
@@ -84,7 +85,11 @@ def _serve(settings: Settings, report: BinaryIO) -> None:
         answer, concurrency=settings.concurrency, revises=settings.revises, pace=settings.pace
     )
     server = serving.server(
-        page, max_queue=settings.max_queue, auth=settings.auth, show_error=settings.show_error
+        page,
+        max_queue=settings.max_queue,
+        max_file_size=settings.max_file_size,
+        auth=settings.auth,
+        show_error=settings.show_error,
     )
     _send(report, listener.getsockname()[1])
     server.run(sockets=[listener])

@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     import gradio
     import uvicorn
 
+MAX_FILE_SIZE = 64 * 2**20
+"""How many bytes a file may have that is attached on a page, unless more are allowed."""
+
 
 def listen(host: str, port: int, server: str = "local Space") -> socket.socket:
     """Listen on a port of this machine; 0 is a free one. `server` is what messages call it.
@@ -47,13 +50,19 @@ def check_gradio() -> None:
 
 
 def server(
-    page: "gradio.Blocks", *, max_queue: int | None, auth: tuple[str, str] | None, show_error: bool
+    page: "gradio.Blocks",
+    *,
+    max_queue: int | None,
+    max_file_size: int | None,
+    auth: tuple[str, str] | None,
+    show_error: bool,
 ) -> "uvicorn.Server":
     """The server of a page, to be run on a socket that listens.
 
     Args:
         page: What `build` of `page` or `chat_page` made.
         max_queue: How many callers may wait; None is any number.
+        max_file_size: How many bytes an attached file may have; None is any number.
         auth: User name and password that it asks for.
         show_error: Whether the texts of all exceptions are sent to callers.
     """
@@ -65,7 +74,13 @@ def server(
     # Not page.launch(): it chooses its port itself, and asks itself for a page by a client that
     # would go through a proxy.
     app = gradio.mount_gradio_app(
-        FastAPI(), page, "/", auth=auth, show_error=show_error, ssr_mode=False
+        FastAPI(),
+        page,
+        "/",
+        auth=auth,
+        show_error=show_error,
+        ssr_mode=False,
+        max_file_size=max_file_size,
     )
     # Gradio refuses a value that names a file of this machine which nobody uploaded, but only on pages
     # that it knows to be served.

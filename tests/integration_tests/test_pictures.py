@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager, suppress
 from io import BytesIO
 from pathlib import Path
 
+import aiohttp
 import gradio
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
@@ -359,6 +360,19 @@ async def test_a_local_space_keeps_files_and_turns_together(picture_space_url):
     assert "red" not in text
     answer = await model.ainvoke([*messages, AIMessage("Blue."), HumanMessage("echo: Right.")])
     assert answer.text == "Right."
+
+
+async def test_a_local_space_takes_files_of_64_mebibytes_at_most(picture_space_url):
+    large = bytes(64 * 2**20 + 1)
+    message = HumanMessage([image(large, "application/x-noise", type="file")])
+    with pytest.raises(InvalidInputError, match=r"of 67,108,865 bytes.*of 67,108,864 at most"):
+        await ChatQwenSpace(space=picture_space_url).ainvoke([message])
+    form = aiohttp.FormData({"files": BytesIO(large)})
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(f"{picture_space_url}/gradio_api/upload", data=form) as response,
+    ):
+        assert response.status == 413
 
 
 class Stuck:

@@ -2,6 +2,7 @@
 
 import base64
 import mimetypes
+import os
 import re
 from urllib.parse import quote
 
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from langchain_qwen_space import content_blocks, file_block
+from langchain_qwen_space import content_blocks, file_block, media_types
 from langchain_qwen_space.errors import InvalidInputError
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 40
@@ -120,6 +121,15 @@ def data_url(data, mime_type="image/png"):
             "c.txt",
             "text/plain",
             "héllo".encode(),
+        ),
+        (
+            {
+                "type": "document",
+                "source": {"type": "text", "media_type": "text/plain", "data": "plain123"},
+            },
+            "file.txt",
+            "text/plain",
+            b"plain123",  # which is valid base64 too
         ),
         (
             {"type": "media", "mime_type": "video/mp4", "data": b64(MP4)},
@@ -242,9 +252,7 @@ def test_bytes_of_unusual_files_are_known_or_trusted(kind, stated, data, mime_ty
     assert (file.mime_type, file.name) == (mime_type, name)
 
 
-@pytest.mark.parametrize(
-    "mime_type", sorted(content_blocks._FORMATS | set(content_blocks._SUFFIXES))
-)
+@pytest.mark.parametrize("mime_type", sorted(content_blocks._FORMATS | set(media_types.SUFFIXES)))
 def test_every_known_type_has_a_suffix_where_the_system_has_no_table_of_types(
     monkeypatch, mime_type
 ):
@@ -254,7 +262,7 @@ def test_every_known_type_has_a_suffix_where_the_system_has_no_table_of_types(
     assert content_blocks._named(name, mime_type) == name
     suffix = name.removeprefix("a")
     assert content_blocks._named(f"A.B{suffix.upper()}", mime_type) == f"A.B{suffix.upper()}"
-    assert content_blocks._type_of(name)
+    assert media_types.type_of(name)
 
 
 def test_a_text_on_this_machine_may_begin_like_a_picture(tmp_path):
@@ -439,6 +447,7 @@ def test_what_cannot_be_sent_is_refused_with_its_block(block, why):
         ("a.mp4", MP4, "video", "video/mp4"),
         ("a.pdf", PDF, "file", "application/pdf"),
         ("a.csv", b"1,2", "file", "text/csv"),
+        ("a.csv.gz", b"\x1f\x8b\x08", "file", "application/gzip"),
         ("a", b"\0", "file", "application/octet-stream"),
     ],
 )
@@ -449,3 +458,11 @@ def test_a_file_on_this_machine_becomes_a_standard_block(tmp_path, name, data, k
     assert (block["type"], block["mime_type"]) == (kind, mime_type)
     assert read(block).data == data
     assert read(file_block(str(path))).name.startswith(name)
+
+
+@pytest.mark.timeout(10)  # reading it would not end
+def test_what_is_not_a_regular_file_is_not_read(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", "/dev/zero"):
+        with pytest.raises(OSError, match="Not a regular file"):
+            file_block(path)

@@ -85,8 +85,8 @@ def test_the_model_needs_nothing_of_what_is_built_on_it(above):
 @pytest.mark.parametrize(
     ("floor", "shared"),
     [
-        ("qwen", {"errors", "attachments", "content_blocks"}),
-        ("space", {"errors", "attachments", "events", "transport"}),
+        ("qwen", {"errors", "attachments", "content_blocks", "media_types"}),
+        ("space", {"errors", "attachments", "events", "media_types", "transport"}),
     ],
 )
 def test_what_qwen_writes_and_what_a_space_speaks_know_what_all_share_and_no_more(floor, shared):
@@ -109,6 +109,6 @@ def test_the_floors_of_a_space_know_those_below_them_only():
                 assert not known & above, module
 
 
-@pytest.mark.parametrize("shared", ["errors", "attachments", "events", "transport"])
+@pytest.mark.parametrize("shared", ["errors", "attachments", "events", "media_types", "transport"])
 def test_what_all_share_knows_nothing_of_the_package_but_errors(shared):
     assert below(f"{NAME}.{shared}") <= {f"{NAME}.{shared}", f"{NAME}.errors"}

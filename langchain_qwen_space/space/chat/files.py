@@ -1,6 +1,5 @@
 """Files laid out on a page: which of its inputs take them, what those accept, how values hold them."""
 
-import mimetypes
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -8,6 +7,7 @@ from urllib.parse import quote, unquote
 
 from langchain_qwen_space.attachments import Attachment
 from langchain_qwen_space.errors import InvalidInputError
+from langchain_qwen_space.media_types import type_of
 from langchain_qwen_space.space.chat.inputs import describe
 from langchain_qwen_space.space.page.config import Component, SpaceConfig
 
@@ -171,9 +171,11 @@ def listed(file: Mapping[str, Any], config: SpaceConfig) -> dict[str, str]:
     if not (isinstance(url, str) and url.startswith(("http://", "https://"))):
         url = path if path.startswith(("http://", "https://")) else _file_url(path, config)
     name = str(file.get("orig_name") or path.replace("\\", "/").rpartition("/")[2])
-    mime_type = file.get("mime_type") or mimetypes.guess_type(name)[0]
+    mime_type = file.get("mime_type") or type_of(name)
     described = {"name": name, "url": url}
-    return {**described, "mime_type": mime_type} if isinstance(mime_type, str) else described
+    if isinstance(mime_type, str) and mime_type:
+        described["mime_type"] = mime_type
+    return described
 
 
 def _file_url(path: str, config: SpaceConfig) -> str:

@@ -88,7 +88,7 @@ def test_every_module_is_python_that_imports_nothing_of_this_package(exported):
 
 
 def test_names_reach_the_app_as_they_are_whatever_they_hold(tmp_path):
-    export.export(tmp_path, BACKENDS["openai"], concurrency=3, max_queue=7)
+    export.export(tmp_path, BACKENDS["openai"], concurrency=3, max_queue=7, max_file_size=8 * 2**20)
     tree = ast.parse((tmp_path / "app.py").read_text())
     calls = {
         ast.unparse(node.func): {each.arg: each.value for each in node.keywords}
@@ -104,6 +104,7 @@ def test_names_reach_the_app_as_they_are_whatever_they_hold(tmp_path):
     }
     assert ast.literal_eval(calls["build"]["concurrency"]) == 3
     assert ast.literal_eval(calls["page.queue"]["max_size"]) == 7
+    assert ast.literal_eval(calls["page.launch"]["max_file_size"]) == 8 * 2**20
 
 
 def test_weights_answer_one_at_a_time_unless_more_is_asked_for(exported):
