@@ -3,7 +3,7 @@
 The form: https://platform.openai.com/docs/api-reference/chat/create
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,12 +19,40 @@ from langchain_core.messages import (
 
 from langchain_qwen_space.api.problems import Problem
 
-_PASSED_ON = frozenset(
-    [
-        *("model", "temperature", "top_p", "max_tokens", "max_completion_tokens", "stop"),
-        *("tools", "tool_choice", "parallel_tool_calls", "response_format"),
-    ]
-)
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_whole(value: Any) -> bool:
+    """Some languages write all their numbers with a point."""
+    return _is_number(value) and float(value).is_integer()
+
+
+def _are_objects(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, Mapping) for item in value)
+
+
+# Fields that the call honours: whether a value is of the field's type, and that type's name. Python's
+# own conversions are too generous for a client that sent `"5"` or `true` by mistake.
+_PASSED_ON: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "model": (lambda value: isinstance(value, str), "a string"),
+    **dict.fromkeys(("temperature", "top_p"), (_is_number, "a number")),
+    **dict.fromkeys(("max_tokens", "max_completion_tokens"), (_is_whole, "a whole number")),
+    "stop": (
+        lambda value: all(
+            isinstance(item, str) for item in (value if isinstance(value, list) else [value])
+        ),
+        "a string or a list of strings",
+    ),
+    "tools": (_are_objects, "a list of objects"),
+    "tool_choice": (lambda value: isinstance(value, str | Mapping), "a string or an object"),
+    "parallel_tool_calls": (lambda value: isinstance(value, bool), "true or false"),
+    "response_format": (
+        lambda value: isinstance(value, Mapping) and isinstance(value.get("type"), str),
+        "an object with a 'type'",
+    ),
+}
 # Fields that have no effect on the answer.
 _IGNORED = frozenset(
     [
@@ -87,18 +115,18 @@ def read_request(body: bytes) -> CompletionRequest:
         raise Problem(
             400, "'stream_options' is only allowed when 'stream' is true.", param="stream_options"
         )
-    if (n := given.pop("n", 1)) != 1:
+    if (n := given.pop("n", 1)) != 1 or n is True:
         raise Problem(400, f"n={n!r:.20}: a Space gives one answer to a request.", param="n")
     messages = given.pop("messages", None)
     if not isinstance(messages, list) or not messages:
         raise _wrong("messages", "a list of at least one message")
-    known = _PASSED_ON | _IGNORED | _NOT_HONOURED.keys()
+    known = _PASSED_ON.keys() | _IGNORED | _NOT_HONOURED.keys()
     if unknown := sorted(given.keys() - known):
         listed = ", ".join(f"{name:.60}" for name in unknown)
         raise Problem(400, f"Unrecognized request argument supplied: {listed}", param=unknown[0])
     return CompletionRequest(
         messages=[_message(message, f"messages[{i}]") for i, message in enumerate(messages)],
-        keywords=_keywords({name: given[name] for name in given.keys() & _PASSED_ON}),
+        keywords=_keywords({name: given[name] for name in _PASSED_ON if name in given}),
         stream=stream,
         include_usage=_boolean(
             stream_options.get("include_usage") or False, "stream_options.include_usage"
@@ -114,14 +142,12 @@ def read_request(body: bytes) -> CompletionRequest:
 
 
 def _keywords(given: dict[str, Any]) -> dict[str, Any]:
-    if not isinstance(given.get("model", ""), str):
-        raise _wrong("model", "a string")
-    tools = given.get("tools")
-    if tools is not None:
-        if not isinstance(tools, list) or not all(isinstance(tool, Mapping) for tool in tools):
-            raise _wrong("tools", "a list of objects")
-        if not tools:
-            del given["tools"]
+    for name, value in given.items():
+        fits, wanted = _PASSED_ON[name]
+        if not fits(value):
+            raise _wrong(name, wanted)
+    if given.get("tools") == []:
+        del given["tools"]
     return given
 
 
@@ -134,7 +160,7 @@ def _message(message: Any, where: str) -> BaseMessage:
         isinstance(content, str)
         or (
             isinstance(content, list)
-            and all(isinstance(part, Mapping) and "type" in part for part in content)
+            and all(isinstance(p, Mapping) and isinstance(p.get("type"), str) for p in content)
         )
         or (content is None and role == "assistant")
     ):
@@ -144,7 +170,7 @@ def _message(message: Any, where: str) -> BaseMessage:
     if role == "user":
         return HumanMessage(content)
     if role == "assistant":
-        return _assistant(message, content or "", where)
+        return _assistant(message, content or message.get("refusal") or "", where)
     if role == "tool":
         return ToolMessage(content, tool_call_id=_text(message, "tool_call_id", where))
     if role == "function":
@@ -154,36 +180,43 @@ def _message(message: Any, where: str) -> BaseMessage:
 
 def _assistant(message: Mapping[str, Any], content: Any, where: str) -> AIMessage:
     """Calls whose arguments are not JSON stay as they were written."""
-    calls, invalid = [], []
+    if message.get("audio") is not None:
+        raise _wrong(f"{where}.audio", "left out: a Space has no audio of earlier answers")
     listed = message.get("tool_calls")
     if listed is None:
         listed = []
     if not isinstance(listed, list):
         raise _wrong(f"{where}.tool_calls", "a list")
+    read = []
+    if (function := message.get("function_call")) is not None:  # the older form of one call
+        read.append(_read_call(function, "function_call", f"{where}.function_call"))
     for number, call in enumerate(listed):
         place = f"{where}.tool_calls[{number}]"
         function = call.get("function") if isinstance(call, Mapping) else None
         if not isinstance(function, Mapping):
             raise _wrong(place, "a call of a function")
-        name, id_ = _text(function, "name", f"{place}.function"), _text(call, "id", place)
-        written = _text(function, "arguments", f"{place}.function")
-        try:
-            arguments = orjson.loads(written or "{}")
-        except orjson.JSONDecodeError:
-            arguments = None
-        if isinstance(arguments, dict):
-            calls.append({"name": name, "args": arguments, "id": id_, "type": "tool_call"})
-        else:
-            invalid.append(
-                {
-                    "name": name,
-                    "args": written,
-                    "id": id_,
-                    "error": None,
-                    "type": "invalid_tool_call",
-                }
-            )
-    return AIMessage(content, tool_calls=calls, invalid_tool_calls=invalid)
+        read.append(_read_call(function, _text(call, "id", place), f"{place}.function"))
+    thoughts = message.get("reasoning_content")
+    return AIMessage(
+        content,
+        tool_calls=[call for call in read if call["type"] == "tool_call"],
+        invalid_tool_calls=[call for call in read if call["type"] == "invalid_tool_call"],
+        additional_kwargs={"reasoning_content": thoughts} if isinstance(thoughts, str) else {},
+    )
+
+
+def _read_call(function: Any, id_: str, where: str) -> dict[str, Any]:
+    if not isinstance(function, Mapping):
+        raise _wrong(where, "an object")
+    name, written = _text(function, "name", where), _text(function, "arguments", where)
+    try:
+        arguments = orjson.loads(written or "{}")
+    except orjson.JSONDecodeError:
+        arguments = None
+    if isinstance(arguments, dict):
+        return {"name": name, "args": arguments, "id": id_, "type": "tool_call"}
+    kind = "invalid_tool_call"
+    return {"name": name, "args": written, "id": id_, "error": None, "type": kind}
 
 
 def _text(holder: Mapping[str, Any], name: str, where: str) -> str:

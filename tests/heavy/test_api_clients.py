@@ -64,7 +64,7 @@ def run(*command, **environment):
 def test_each_field_of_openais_python_client_is_known_or_refused():
     from openai.types.chat.completion_create_params import CompletionCreateParamsBase
 
-    known = requests._PASSED_ON | requests._IGNORED | requests._NOT_HONOURED.keys()
+    known = requests._PASSED_ON.keys() | requests._IGNORED | requests._NOT_HONOURED.keys()
     known |= {"messages", "stream", "stream_options", "n"}
     refused = {"audio", "functions", "function_call", "moderation"}
     assert set(get_type_hints(CompletionCreateParamsBase)) <= known | refused

@@ -73,7 +73,7 @@ def refused(body, param=...):
 
 
 def test_all_fields_are_in_these_tables():
-    assert HONOURED.keys() == requests._PASSED_ON
+    assert HONOURED.keys() == requests._PASSED_ON.keys()
     assert IGNORED.keys() == requests._IGNORED
     assert NOT_HONOURED.keys() == requests._NOT_HONOURED.keys()
 
@@ -112,7 +112,7 @@ def test_an_unknown_field_is_refused_by_name(name):
     assert name in refused(body, name)
 
 
-@pytest.mark.parametrize("n", [2, 0, -1, "1", 1.5])
+@pytest.mark.parametrize("n", [2, 0, -1, "1", 1.5, True])
 def test_more_answers_than_one_are_refused(n):
     refused({"messages": [{"role": "user", "content": "hi"}], "n": n}, "n")
     assert read(n=1)
@@ -132,17 +132,36 @@ def test_more_answers_than_one_are_refused(n):
         ({"model": 72}, "model"),
         ({"tools": {}}, "tools"),
         ({"tools": ["f"]}, "tools"),
+        *(
+            ({name: wrong}, name)
+            for name in ("temperature", "top_p", "max_tokens", "max_completion_tokens")
+            for wrong in ("1", True, [1], {})
+        ),
+        ({"max_tokens": 1.5}, "max_tokens"),
+        *(({"stop": wrong}, "stop") for wrong in (5, [5], [None], {"a": 1}, True)),
+        *(({"tool_choice": wrong}, "tool_choice") for wrong in (5, True, ["auto"])),
+        *(({"parallel_tool_calls": wrong}, "parallel_tool_calls") for wrong in (1, "false")),
+        *(
+            ({"response_format": wrong}, "response_format")
+            for wrong in ("json_object", [], {}, {"type": 5})
+        ),
         ({"messages": []}, "messages"),
         ({"messages": "hi"}, "messages"),
         ({"messages": ["hi"]}, "messages[0]"),
         ({"messages": [{"role": "user"}]}, "messages[0].content"),
         ({"messages": [{"role": "user", "content": [5]}]}, "messages[0].content"),
+        ({"messages": [{"role": "user", "content": [{"type": []}]}]}, "messages[0].content"),
         ({"messages": [{"role": "critic", "content": "hi"}]}, "messages[0].role"),
         ({"messages": [{"role": "tool", "content": "18"}]}, "messages[0].tool_call_id"),
         ({"messages": [{"role": "function", "content": "18"}]}, "messages[0].name"),
         (
             {"messages": [{"role": "assistant", "tool_calls": {}}]},
             "messages[0].tool_calls",
+        ),
+        ({"messages": [{"role": "assistant", "audio": {"id": "1"}}]}, "messages[0].audio"),
+        (
+            {"messages": [{"role": "assistant", "function_call": {"name": "f"}}]},
+            "messages[0].function_call.arguments",
         ),
         (
             {"messages": [{"role": "assistant", "tool_calls": [{"id": "1"}]}]},
@@ -181,7 +200,22 @@ def test_every_role_becomes_langchains_message():
     assert asking.invalid_tool_calls[0]["args"] == "{no"
     assert (tool.content, tool.tool_call_id) == ("18", "1")
     assert function == FunctionMessage(content="19", name="f")
-    assert done == AIMessage("done")
+    assert done == AIMessage("done", additional_kwargs={"reasoning_content": "Hm."})
+
+
+def test_an_older_call_and_a_refusal_are_kept():
+    called, refused = read(
+        messages=[
+            {"role": "assistant", "function_call": {"name": "f", "arguments": '{"a": 1}'}},
+            {"role": "assistant", "content": None, "refusal": "I will not."},
+        ]
+    ).messages
+    assert (called.tool_calls[0]["name"], called.tool_calls[0]["args"]) == ("f", {"a": 1})
+    assert refused == AIMessage("I will not.")
+
+
+def test_a_whole_number_may_be_written_with_a_point():
+    assert read(max_tokens=5.0).keywords == {"max_tokens": 5}
 
 
 _JSON = st.recursive(
