@@ -100,11 +100,7 @@ class ObjectParser(BaseTransformOutputParser[Any]):
             if message.invalid_tool_calls:
                 raise json_objects.BrokenJSONError("Its call is not valid JSON.")
         for value in json_objects.find(without_thoughts(message.text)):
-            call, fields = json_objects.as_call(value), self.rules.get("properties", {})
-            if call is None or not fields or value.keys() <= fields.keys():
-                yield value
-            if call is not None:
-                yield call[1]
+            yield from json_objects.readings(value, self.rules.get("properties", {}))
 
     def _valid(self, value: Any) -> Any:
         cls: Any = self.pydantic_object

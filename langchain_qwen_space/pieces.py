@@ -101,6 +101,8 @@ class AnswerPieces:
         self.limit = TokenLimit(shape.max_tokens, counter) if shape.max_tokens else None
         self.made: dict[int, HandedOutCall] = {}
         self._shape = shape
+        functions = [tool["function"] for tool in shape.tools]
+        self._offered = {each["name"]: each.get("parameters") or {} for each in functions}
         self._kept: list[Piece] | None = [] if whole else None
         self._stop = StopStrings(shape.stop) if shape.stop else None
         # The text with what stop strings cut off, which may be thought.
@@ -109,8 +111,11 @@ class AnswerPieces:
         looked_into = shape.reasoning is not None or shape.tools or shape.stop or shape.schema
         self._think = ThoughtSplitter() if looked_into else None
         self._calls = self._parser() if shape.tools else None
+        # Calls of what is not offered, by index: one may hold the object that the schema wants.
+        self._unknown: dict[int, list[ToolCallPiece]] = {}
+        self._objects = 0  # how many of the calls did
         self._broken: dict[str, BrokenCall] = {}  # calls that were handed out and taken back
-        self._json = None if shape.schema is None else JSONText(partial(_fits, shape.schema))
+        self._json = None if shape.schema is None else _json_text(shape.schema)
         self._written: list[str] = []  # JSON
         self._accepted: ToolCallPiece | None = None
         steps = (self._kept, self._stop, self.limit, self._think, self._calls, self._json)
@@ -142,7 +147,7 @@ class AnswerPieces:
         """Why the answer ended, in OpenAI's words."""
         if self.limit is not None and self.limit.reached:
             return "length"
-        called = self._accepted or (self._calls is not None and self._calls.calls)
+        called = self._accepted or (self._calls is not None and self._calls.calls > self._objects)
         return "tool_calls" if called else "stop"
 
     def accept(self, name: str, args: dict[str, Any]) -> None:
@@ -228,9 +233,8 @@ class AnswerPieces:
         return {}
 
     def _parser(self) -> ToolCallParser:
-        functions = [tool["function"] for tool in self._shape.tools]
         return ToolCallParser(
-            {function["name"]: function.get("parameters") or {} for function in functions},
+            _title_as_tool(self._shape.schema) | self._offered,
             withhold_prose=self._shape.forced,
             single=self._shape.single,
         )
@@ -276,8 +280,9 @@ class AnswerPieces:
         self.done = self.limit is not None and self.limit.reached  # not by what was thought
         calls, self._calls = self._calls, self._parser() if self._shape.tools else None
         if self._json is not None and self._shape.schema is not None:
-            self._json = JSONText(partial(_fits, self._shape.schema))
+            self._json = _json_text(self._shape.schema)
             self._written.clear()
+            self._unknown.clear()
             out[:] = [piece for piece in out if not isinstance(piece, str)]
         if self._kept is not None:
             self._kept.clear()
@@ -301,9 +306,11 @@ class AnswerPieces:
     def _give(self, pieces: list[Piece], *, last: bool = False) -> list[Piece]:
         pieces = [piece for piece in map(self._shown, pieces) if piece is not None]
         if self._json is not None:
+            pieces = [piece for piece in pieces if not self._is_unknown(piece)]
             read = [self._json.feed(piece) if isinstance(piece, str) else piece for piece in pieces]
             if last:
-                read.append(self._json.finish())
+                called, others = self._object_in_calls()
+                read += [*others, self._json.finish(called)]
             pieces = [piece for piece in read if piece != ""]
             self._written += [piece for piece in pieces if isinstance(piece, str)]
         if self._kept is not None:
@@ -312,6 +319,32 @@ class AnswerPieces:
         for piece in pieces:
             _note(piece, self.made)
         return pieces
+
+    def _is_unknown(self, piece: Piece) -> bool:
+        """Whether a piece is of a call of what is not offered, which is then kept."""
+        if not isinstance(piece, ToolCallPiece):
+            return False
+        if piece.index not in self._unknown and (piece.id is None or piece.name in self._offered):
+            return False
+        self._unknown.setdefault(piece.index, []).append(piece)
+        return True
+
+    def _object_in_calls(self) -> tuple[str, list[ToolCallPiece]]:
+        """The object that a call of its schema held, "" for none, and the pieces of the others."""
+        found, others = "", []
+        for call in self._unknown.values():
+            text = "".join(piece.args for piece in call)
+            if not found and call[0].id not in self.broken and self._is_object(call[0].name, text):
+                found = text
+                self._objects += 1
+            else:
+                others += call
+        return found, others
+
+    def _is_object(self, name: str | None, args: str) -> bool:
+        schema = self._shape.schema
+        assert schema is not None  # noqa: S101
+        return name in _title_as_tool(schema) or (bool(schema) and _fits(schema, json.loads(args)))
 
     def _shown(self, piece: Piece) -> Piece | None:
         """A piece as the caller gets it: thoughts apart, left in the text, or left out."""
@@ -333,6 +366,17 @@ def _note(piece: Piece, calls: dict[int, HandedOutCall]) -> None:
         calls[piece.index].args.append(piece.args)
     else:
         calls[piece.index] = HandedOutCall(piece.id or "", piece.name, [piece.args])
+
+
+def _title_as_tool(schema: dict[str, Any] | None) -> dict[str, Any]:
+    """A schema as the tool that a model may take it for, by its title; empty without one."""
+    title = (schema or {}).get("title")
+    return {title: schema} if isinstance(title, str) and title else {}
+
+
+def _json_text(schema: dict[str, Any]) -> JSONText:
+    name = next(iter(_title_as_tool(schema)), "")
+    return JSONText(partial(_fits, schema), name, schema.get("properties", {}))
 
 
 def _fits(schema: dict[str, Any], value: Any) -> bool:

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -64,6 +64,20 @@ def as_call(value: dict[str, Any]) -> tuple[str, Any] | None:
         if value.keys() == {"name", key} and isinstance(name := value["name"], str):
             return name, value[key]
     return None
+
+
+def readings(value: dict[str, Any], fields: Collection[str]) -> Iterator[Any]:
+    """Yields what an object may stand for: itself, and if it has the form of a call, the arguments.
+
+    Args:
+        value: The object.
+        fields: The names of the properties that are wanted, where they are known.
+    """
+    call = as_call(value)
+    if call is None or not fields or value.keys() <= set(fields):
+        yield value
+    if call is not None:
+        yield call[1]
 
 
 def _read(text: str) -> tuple[dict[str, Any], str]:

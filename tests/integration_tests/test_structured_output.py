@@ -10,6 +10,7 @@ from langchain.agents.structured_output import ProviderStrategy, ToolStrategy
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.exceptions import OutputParserException
 from langchain_core.messages import AIMessage
+from langchain_core.messages.ai import add_ai_message_chunks
 from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.tools import tool
 from pydantic import BaseModel, Field
@@ -39,6 +40,12 @@ class CatDict(TypedDict):
 
     name: Annotated[str, ..., "What it is called"]
     age: int
+
+
+@tool
+def weather(city: str) -> str:
+    """Get the weather."""
+    return f"It rains in {city}."
 
 
 QUESTION = "There is a cat called Tom, 3 years old."
@@ -328,14 +335,70 @@ def test_an_agent_with_tools_takes_its_own_answer_in_prose_and_no_call_of_a_tool
 
 @pytest.mark.parametrize("text", [GOOD, FENCED, THOUGHT], ids=["bare", "fenced", "thought"])
 def test_an_agent_with_tools_takes_an_object_that_only_its_response_format_fits(model, text):
-    @tool
-    def weather(city: str) -> str:
-        """Get the weather."""
-        return "sunny"
-
     agent = create_agent(model, [weather], response_format=ToolStrategy(Cat))
     question = {"messages": [("human", "in turn: " + json.dumps([text] * 4))]}
     assert agent.invoke(question)["structured_response"] == Cat(**TOM)
+
+
+ARGUMENTS = f'{{"name": "Cat", "arguments": {GOOD}}}'
+AS_A_CALL = {
+    "tagged": f"<tool_call>\n{ARGUMENTS}\n</tool_call>",
+    "bare": ARGUMENTS,
+    "fenced": f"```json\n{ARGUMENTS}\n```",
+    "OpenAI's": f'{{"type": "function", "function": {ARGUMENTS}}}',
+    "in prose": f'Not {{"name": 5}}:\n<tool_call>\n{ARGUMENTS}\n</tool_call>',
+    "of another name": f"<tool_call>\n{ARGUMENTS.replace('Cat', 'submit')}\n</tool_call>",
+    "after thoughts": f"<think>A cat.</think>\n<tool_call>\n{ARGUMENTS}\n</tool_call>",
+}
+XML = "<function=Cat>\n<parameter=name>\nTom\n</parameter>\n<parameter=age>\n3\n</parameter>\n</function>"
+
+
+@pytest.mark.parametrize(
+    ("tools", "text"),
+    [
+        *(((), text) for text in AS_A_CALL.values()),
+        *(((weather,), text) for text in (*AS_A_CALL.values(), XML)),
+    ],
+    ids=[*AS_A_CALL, *(f"{name}, tools" for name in (*AS_A_CALL, "XML"))],
+)
+async def test_an_agent_takes_the_object_from_a_call_of_its_schema(model, tools, text):
+    agent = create_agent(model, tools, response_format=ProviderStrategy(Cat))
+    question = {"messages": [("human", "in turn: " + json.dumps([text] * 4))]}
+    result = agent.invoke(question)
+    assert result["structured_response"] == Cat(**TOM)
+    _, answer = result["messages"]
+    assert not answer.tool_calls
+    assert not answer.invalid_tool_calls
+    assert answer.response_metadata["finish_reason"] == "stop"
+    assert answer.additional_kwargs["parsed"] == TOM
+    states = [s async for s in agent.astream(question, stream_mode=["values", "messages"])]
+    values = [state for mode, state in states if mode == "values"]
+    assert values[-1]["structured_response"] == Cat(**TOM)
+
+
+async def test_an_agent_runs_its_tools_before_it_takes_the_object_from_a_call(model):
+    agent = create_agent(model, [weather], response_format=ProviderStrategy(Cat))
+    call = '<tool_call>\n{"name": "weather", "arguments": {"city": "Bonn"}}\n</tool_call>'
+    both = f"{call}\n{AS_A_CALL['tagged']}"
+    question = {"messages": [("human", "in turn: " + json.dumps([both, AS_A_CALL["tagged"]]))]}
+    for result in (
+        agent.invoke(question),
+        [state async for state in agent.astream(question, stream_mode="values")][-1],
+    ):
+        assert [message.type for message in result["messages"]] == ["human", "ai", "tool", "ai"]
+        assert [call["name"] for call in result["messages"][1].tool_calls] == ["weather"]
+        assert result["structured_response"] == Cat(**TOM)
+
+
+def test_a_call_that_is_neither_offered_nor_the_object_stays_a_call(model):
+    call = '<tool_call>\n{"name": "climate", "arguments": {"city": "Bonn"}}\n</tool_call>'
+    asking = model.bind_tools([weather], response_format=Cat)
+    for answer in (
+        asking.invoke(f"echo: {call}"),
+        add_ai_message_chunks(*asking.stream(f"echo: {call}")),
+    ):
+        assert [call["name"] for call in answer.tool_calls] == ["climate"]
+        assert answer.response_metadata["finish_reason"] == "tool_calls"
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -10,9 +10,9 @@ TOM = {"name": 'Tom "the {cat}"', "paws": [1, {"left": "```"}]}
 TEXT = json.dumps(TOM, indent=1)
 
 
-def handed_on(text, is_valid=lambda _: True):
+def handed_on(text, is_valid=lambda _: True, *named):
     """What is handed on at each character of a text, and at its end."""
-    reader = JSONText(is_valid)
+    reader = JSONText(is_valid, *named)
     return [*map(reader.feed, text), reader.finish()]
 
 
@@ -49,3 +49,42 @@ def test_any_other_object_is_handed_on_at_the_end(text):
 @pytest.mark.parametrize("text", ["No cat.", "```\nNo cat.\n```", "``` {", ""])
 def test_an_answer_without_an_object_is_given_as_it_is(text):
     assert "".join(handed_on(text)) == text
+
+
+def is_cat(value):
+    return value.keys() == {"name"}
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        '{"name": "Cat", "arguments": {"name": "Tom"}}',
+        '{"parameters": {"name": "Tom"}, "name": "Cat"}',
+        '{"type": "function", "function": {"name": "Cat", "arguments": {"name": "Tom"}}}',
+    ],
+)
+def test_of_a_call_of_the_schema_its_arguments_are_handed_on(call):
+    *early, last = handed_on(call, is_cat, "Cat", ["name"])
+    assert "".join(early) == ""
+    assert json.loads(last) == {"name": "Tom"}
+
+
+@pytest.mark.parametrize(
+    ("text", "held"),
+    [
+        ('{"name": "Tom"}', '{"name": "'),  # a cat may be called Cat
+        ('{"type": "tabby"}', '{"type'),
+        ('{"age": 3, "name": "Cat"}', '{"a'),
+    ],
+)
+def test_an_object_streams_as_soon_as_it_can_be_no_call(text, held):
+    pieces = handed_on(text, is_cat, "Cat", ["name", "type", "age"])
+    assert "".join(pieces) == text
+    assert "".join(pieces[: len(held)]) == ""
+    assert pieces[len(held) + 1 :] == [*text[len(held) + 1 :], ""]
+
+
+def test_an_object_with_the_name_of_its_schema_is_handed_on_at_the_end():
+    assert json.loads("".join(handed_on('{"name": "Cat"}', is_cat, "Cat", ["name"]))) == {
+        "name": "Cat"
+    }
