@@ -31,7 +31,7 @@ from langchain_qwen_space.events import (
     WarningEvent,
 )
 from langchain_qwen_space.messages import answerable
-from langchain_qwen_space.options import FOREIGN, CallOptions, no_input_for
+from langchain_qwen_space.options import FOREIGN, PROVIDER, CallOptions, no_input_for
 from langchain_qwen_space.pieces import Shape
 from langchain_qwen_space.qwen import (
     dialects,
@@ -52,9 +52,9 @@ from langchain_qwen_space.space.routing.call import Call
 from langchain_qwen_space.space.routing.client import SpaceClient
 from langchain_qwen_space.space.routing.options import Ask
 
-PROVIDER = "qwen_space"
-
-_FIRST_FILE = 2000  # LangChain numbers blocks in one row; so high, files stay apart
+# With content blocks, LangChain numbers text, calls and files in one row; so high, they stay apart.
+_FIRST_CALL = 1000
+_FIRST_FILE = 2000
 
 _IN_THE_QUESTION = (
     "takes no earlier turns from a client, so they are written into the question; history='text' "
@@ -78,9 +78,9 @@ class ModelCall:
         clients: The Spaces that may answer, with the same options.
         whole: Keep the answer back until its end, and then give the exact text.
         counter: What counts tokens for `usage_metadata`; None is Qwen's vocabulary, or an estimate.
-        first_call_index: Index of the first tool call among the chunks of an answer.
         protect_tool_results: Whether control strings in tool results are broken up.
-        file_blocks: Give the files of an answer as content blocks too.
+        content_blocks: Whether LangChain makes content blocks of the answer (`output_version="v1"`):
+            its files are given as blocks too, and the indices of its calls and files stay apart.
         max_input_tokens: The context that the caller's own profile of the model states, if any.
         before_request: Awaited before each request but the first: the turn of a rate limiter.
 
@@ -100,9 +100,8 @@ class ModelCall:
         *,
         whole: bool = False,
         counter: tokens.TokenCounter | None = None,
-        first_call_index: int = 0,
         protect_tool_results: bool = True,
-        file_blocks: bool = False,
+        content_blocks: bool = False,
         max_input_tokens: int | None = None,
         before_request: Callable[[], Awaitable[object]] | None = None,
     ) -> None:
@@ -117,9 +116,8 @@ class ModelCall:
         self._clients = clients
         self._whole = whole
         self._counter = counter
-        self._first_call_index = first_call_index
         self._protect_tool_results = protect_tool_results
-        self._file_blocks = file_blocks
+        self._content_blocks = content_blocks
         self._max_input_tokens = max_input_tokens
         self._before_request = before_request
         # A choice of "none" keeps the tools out of the prompt.
@@ -150,9 +148,8 @@ class ModelCall:
         messages: Sequence[BaseMessage] = answerable(self._messages)
         first = True
         may_ask_again = self._options.retry_tool_choice
-        answer = AnswerChunks(
-            self._shape, counter, whole=self._whole, first_call_index=self._first_call_index
-        )
+        first_call = _FIRST_CALL if self._content_blocks else 0
+        answer = AnswerChunks(self._shape, counter, whole=self._whole, first_call_index=first_call)
         while True:
             files = await self._files(self._prompt(messages), end)
             prepare = partial(self._ask, messages, files, counter)
@@ -200,7 +197,7 @@ class ModelCall:
         source = "estimate" if estimated else (self._counter or counter).source
         metadata = {**_metadata(attempt, self._family), "usage_source": source}
         items = [*events, *answer.last(metadata, spent, attempt.files)]
-        if attempt.files and self._file_blocks:
+        if attempt.files and self._content_blocks:
             items.insert(-1, _file_blocks(attempt.files))
         if first:
             _mark_first(items)

@@ -33,6 +33,7 @@ from langchain_qwen_space.callbacks import adispatch, dispatch, warn
 from langchain_qwen_space.events import SpaceEvent, WarningEvent
 from langchain_qwen_space.messages import answerable
 from langchain_qwen_space.options import (
+    PROVIDER,
     CallOptions,
     DialectName,
     MaxTokens,
@@ -507,7 +508,7 @@ class ChatQwenSpace(BaseChatModel):
 
     # A call
 
-    def _call(
+    def _model_call(
         self,
         messages: Sequence[BaseMessage],
         stop: Sequence[str] | None,
@@ -528,10 +529,8 @@ class ChatQwenSpace(BaseChatModel):
             [self._client(space, timeout=options.timeout) for space in self._spaces],
             whole=whole,
             counter=self._counter(),
-            # LangChain numbers blocks of content and calls in one row; so high, they stay apart.
-            first_call_index=1000 if self.output_version == "v1" else 0,
             protect_tool_results=self.protect_tool_results,
-            file_blocks=self.output_version == "v1",
+            content_blocks=self.output_version == "v1",
             max_input_tokens=self._given_profile().get("max_input_tokens"),
             before_request=before_request,
         )
@@ -585,7 +584,7 @@ class ChatQwenSpace(BaseChatModel):
         """The chunks of an answer; its events go to callbacks on the way."""
         limiter = self.rate_limiter  # waits in a thread: the private loop runs no user code
         turn = partial(_sync.in_thread, limiter.acquire) if limiter else None
-        call = self._call(messages, stop, keywords, turn, whole=whole)
+        call = self._model_call(messages, stop, keywords, turn, whole=whole)
         for batch in _sync.iterate(call.run):
             for item in batch:
                 if isinstance(item, ChatGenerationChunk):
@@ -609,7 +608,7 @@ class ChatQwenSpace(BaseChatModel):
         """As `_chunks`, in the caller's own loop."""
         limiter = self.rate_limiter
         turn = limiter.aacquire if limiter else None
-        call = self._call(messages, stop, keywords, turn, whole=whole)
+        call = self._model_call(messages, stop, keywords, turn, whole=whole)
         async with aclosing(call.run()) as batches:
             async for batch in batches:
                 for item in batch:
@@ -763,7 +762,7 @@ class ChatQwenSpace(BaseChatModel):
 
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
         params = super()._get_ls_params(stop=stop, **kwargs)
-        params["ls_provider"] = "qwen_space"
+        params["ls_provider"] = PROVIDER
         kwargs = with_own_names(kwargs, CallOptions.model_fields.keys())
         if stop is None and (stops := kwargs.get("stop") or self.stop):
             params["ls_stop"] = [stops] if isinstance(stops, str) else list(stops)

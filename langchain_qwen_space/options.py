@@ -24,6 +24,9 @@ from langchain_qwen_space import structured
 from langchain_qwen_space.errors import InvalidInputError
 from langchain_qwen_space.json_schema import checked, openai_tool
 
+PROVIDER = "qwen_space"
+"""The name of the provider in metadata and in LangSmith."""
+
 Temperature = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 TopP = Annotated[float, Field(ge=0, le=1)]
 MaxTokens = Annotated[int, Field(ge=1)]

@@ -373,7 +373,7 @@ def test_a_format_of_answers_is_one_of_every_call(given):
 
 
 def _options_of_a_call(model, **keywords):
-    return model._call([], None, keywords, None, whole=False)._options
+    return model._model_call([], None, keywords, None, whole=False)._options
 
 
 @pytest.mark.parametrize("key", ["sk-proj-1", SecretStr("sk-proj-1")])
@@ -433,7 +433,7 @@ def test_model_kwargs_of_a_call_are_added_to_the_objects():
 
 def test_the_timeout_of_a_call_reaches_the_space():
     model = ChatQwenSpace(timeout=60)
-    call = model._call([], None, {"timeout": 5}, None, whole=False)
+    call = model._model_call([], None, {"timeout": 5}, None, whole=False)
     assert [client.options.timeout for client in call._clients] == [5]
 
 
