@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from langchain_qwen_space.cli.common import chat_model, exit_codes, reason
-from langchain_qwen_space.cli.conversation import Conversation
+from langchain_qwen_space.cli.conversation import Conversation, attached
 from langchain_qwen_space.cli.conversation_log import ConversationLog, LoggedTalk, log_path
 from langchain_qwen_space.cli.parameters import (
     AuthOption,
@@ -125,6 +125,7 @@ def chat(
         in_terminal = sys.stdin.isatty() and sys.stdout.isatty()
         if question is None and (as_json or not in_terminal):
             raise InvalidInputError("Give a prompt, as an argument or through a pipe.")
+        files = [attached(path) for path in image or []]
         talk, begun = _begin(continues=continues, number=conversation)
         begun = replace(
             begun,
@@ -150,7 +151,7 @@ def chat(
             if question is None:
                 from langchain_qwen_space.cli.interactive import converse
 
-                asyncio.run(converse(asked, begun, talk, image or [], verbose=verbose))
+                asyncio.run(converse(asked, begun, talk, files, verbose=verbose))
             else:
                 from langchain_qwen_space.cli.one_answer import OneAnswer
 
@@ -158,7 +159,7 @@ def chat(
                     asked,
                     begun,
                     question,
-                    image or [],
+                    files,
                     talk,
                     streams=not no_stream,
                     verbose=verbose,

@@ -19,11 +19,11 @@ _VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """A question, its answer, and the files that came with the question."""
+    """A question, its answer, and the files that came with the question, as content blocks."""
 
     user: str
     assistant: str
-    files: tuple[Path, ...] = ()
+    files: tuple[dict[str, Any], ...] = ()
 
     @property
     def kept(self) -> str:
@@ -45,12 +45,10 @@ class Conversation:
     model: str | None = None
     turns: tuple[Turn, ...] = ()
 
-    def messages(self, question: str, files: Sequence[Path] = ()) -> list[tuple[str, Any]]:
-        """The messages that ask `question` next, as LangChain takes them.
-
-        Raises:
-            OSError: One of the files cannot be read.
-        """
+    def messages(
+        self, question: str, files: Sequence[dict[str, Any]] = ()
+    ) -> list[tuple[str, Any]]:
+        """The messages that ask `question` next, as LangChain takes them."""
         said = [
             message
             for turn in self.turns
@@ -60,16 +58,30 @@ class Conversation:
         return [*system, *said, ("human", _content(question, files))]
 
 
-def with_names(question: str, files: Sequence[Path]) -> str:
+def attached(path: Path) -> dict[str, Any]:
+    """The content block of a file as it is now, whatever becomes of the file.
+
+    Raises:
+        InvalidInputError: It cannot be read.
+    """
+    try:
+        return file_block(path)
+    except (OSError, ValueError) as error:
+        raise InvalidInputError(f"{path} cannot be attached: {reason(error)}.") from None
+
+
+def names(files: Sequence[dict[str, Any]]) -> str:
+    """The names of files, in one line."""
+    return ", ".join(block["extras"]["filename"] for block in files)
+
+
+def with_names(question: str, files: Sequence[dict[str, Any]]) -> str:
     """The question, with the names of its files at its end."""
-    names = ", ".join(path.name for path in files)
-    return f"{question}\n\n(with {names})" if files else question
+    return f"{question}\n\n(with {names(files)})" if files else question
 
 
-def _content(text: str, files: Sequence[Path]) -> str | list[Any]:
-    if not files:
-        return text
-    return [{"type": "text", "text": text}, *map(file_block, files)]
+def _content(text: str, files: Sequence[dict[str, Any]]) -> str | list[Any]:
+    return [{"type": "text", "text": text}, *files] if files else text
 
 
 def save(conversation: Conversation, path: Path, *, overwrite: bool = False) -> None:

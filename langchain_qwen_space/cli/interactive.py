@@ -12,7 +12,15 @@ from typing import Any
 from langchain_qwen_space.chat_models import ChatQwenSpace
 from langchain_qwen_space.cli.advice import advice
 from langchain_qwen_space.cli.common import console, printable, reason, wrapped
-from langchain_qwen_space.cli.conversation import Conversation, Turn, load, save, with_names
+from langchain_qwen_space.cli.conversation import (
+    Conversation,
+    Turn,
+    attached,
+    load,
+    names,
+    save,
+    with_names,
+)
 from langchain_qwen_space.cli.conversation_log import LogError, LoggedTalk
 from langchain_qwen_space.cli.keyboard import (
     block,
@@ -54,7 +62,7 @@ async def converse(
     model: ChatQwenSpace,
     conversation: Conversation,
     talk: LoggedTalk | None,
-    files: Sequence[Path] = (),
+    files: Sequence[dict[str, Any]] = (),
     *,
     verbose: bool,
 ) -> None:
@@ -80,7 +88,7 @@ class _Chat:
         model: ChatQwenSpace,
         conversation: Conversation,
         talk: LoggedTalk | None,
-        files: Sequence[Path],
+        files: Sequence[dict[str, Any]],
         *,
         verbose: bool,
     ) -> None:
@@ -267,13 +275,10 @@ class _Chat:
 
     async def _attach(self, name: str) -> None:
         if name:
-            path = _path(name)
-            with path.open("rb"):  # which fails now rather than later
-                self._files += (path,)
+            self._files += (attached(_path(name)),)
         else:
             self._files = ()
-        names = ", ".join(path.name for path in self._files)
-        self._say(f"Attached to your next question: {names or 'nothing'}")
+        self._say(f"Attached to your next question: {names(self._files) or 'nothing'}")
 
     async def _system(self, text: str) -> None:
         if text:

@@ -5,7 +5,6 @@ import os
 import stat
 import sys
 from collections.abc import Callable, Coroutine, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from langchain_qwen_space.cli.common import (
@@ -32,7 +31,7 @@ class OneAnswer:
         model: What is asked.
         conversation: What was said before.
         question: What is asked now.
-        files: The files that go with it.
+        files: The files that go with it, as content blocks.
         talk: The conversation in the log; None keeps none.
         streams: Whether a pipe gets each chunk at once.
         verbose: Whether the times go to standard error.
@@ -43,7 +42,7 @@ class OneAnswer:
         model: "ChatQwenSpace",
         conversation: Conversation,
         question: str,
-        files: Sequence[Path],
+        files: Sequence[dict[str, Any]],
         talk: LoggedTalk | None,
         *,
         streams: bool,

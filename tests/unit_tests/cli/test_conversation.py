@@ -7,7 +7,8 @@ from unittest.mock import Mock
 
 import pytest
 
-from langchain_qwen_space.cli.conversation import Conversation, Turn, load, save
+from langchain_qwen_space import file_block
+from langchain_qwen_space.cli.conversation import Conversation, Turn, attached, load, save
 from langchain_qwen_space.errors import InvalidInputError
 from tests.pictures import RED
 
@@ -103,8 +104,11 @@ def test_files_go_with_their_question_and_their_names_are_kept(tmp_path):
     photo, other = tmp_path / "photo.png", tmp_path / "b.png"
     for path in (photo, other):
         path.write_bytes(RED)
-    talk = Conversation(turns=(Turn("What?", "Red.", (photo,)),))
-    (_, first), _, (_, last) = talk.messages("And?", [other])
+    talk = Conversation(turns=(Turn("What?", "Red.", (attached(photo),)),))
+    sent = file_block(photo)
+    photo.unlink()
+    (_, first), _, (_, last) = talk.messages("And?", [attached(other)])
+    assert first[1] == sent
     assert [block["type"] for block in first] == ["text", "image"]
     assert first[0]["text"] == "What?"
     assert last[1]["extras"] == {"filename": "b.png"}
@@ -112,3 +116,11 @@ def test_files_go_with_their_question_and_their_names_are_kept(tmp_path):
     save(talk, path)
     # A file that is loaded names no other file that would be sent to a Space.
     assert load(path).turns == (Turn("What?\n\n(with photo.png)", "Red."),)
+
+
+@pytest.mark.timeout(10)  # reading it would not end
+def test_what_cannot_be_attached_is_named(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", tmp_path / "none.png", tmp_path, Path("a\0b")):
+        with pytest.raises(InvalidInputError, match="cannot be attached"):
+            attached(path)
