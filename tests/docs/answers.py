@@ -1,8 +1,16 @@
-"""The Space that the snippets ask: a few real questions with fixed answers, else the demo's script."""
+"""The Space that the snippets ask: a few real questions with fixed answers, else the demo's script.
 
+    python -m tests.docs.answers [PORT]
+
+serves it for a reader of the pages.
+"""
+
+import sys
+import threading
 from collections.abc import Iterator
+from contextlib import suppress
 
-from langchain_qwen_space.local import demo_tools
+from langchain_qwen_space.local import LocalSpace, demo_tools
 from langchain_qwen_space.local.demo import demo, fragments
 
 ANSWERS = {
@@ -31,3 +39,16 @@ def answer(system: str, history: list[tuple[str, str]], query: str, model: str) 
     for fragment in fragments(reply):
         text += fragment
         yield text
+
+
+def main() -> None:
+    """Serve these answers until Ctrl-C, on the port that is given."""
+    port = int(sys.argv[1]) if len(sys.argv) > 1 else 7860
+    with LocalSpace("tests.docs.answers:answer", port=port) as space, suppress(KeyboardInterrupt):
+        address = f"Serving the answers of the documentation on {space.url} until Ctrl-C."
+        print(address, flush=True)  # noqa: T201  it is a program
+        threading.Event().wait()
+
+
+if __name__ == "__main__":
+    main()

@@ -23,6 +23,7 @@ PLAIN = {
     "cp",
     "git",
     "export",
+    "unset",
     "source",
     "mkdir",
     "ls",

@@ -12,6 +12,10 @@ import doctest
 import inspect
 import io
 import json
+import re
+import signal
+import subprocess
+import sys
 import tomllib
 from collections.abc import Iterator
 from contextlib import redirect_stdout
@@ -19,10 +23,8 @@ from contextlib import redirect_stdout
 import pytest
 import yaml
 
-from langchain_qwen_space.local import LocalSpace
 from tests.docs import shell
-from tests.docs.answers import answer
-from tests.docs.snippets import PAGES, Snippet, snippets
+from tests.docs.snippets import PAGES, ROOT, Snippet, snippets
 
 ALL = [snippet for page in PAGES for snippet in snippets(page)]
 NOT_RUN = [snippet for snippet in ALL if snippet.not_run]
@@ -38,9 +40,19 @@ READ = {
 
 @pytest.fixture(scope="module")
 def _local_space_by_default() -> Iterator[None]:
-    with LocalSpace(answer, pace=0) as space, pytest.MonkeyPatch.context() as patch:
-        patch.setenv("QWEN_SPACE", space.url)
-        yield
+    command = [sys.executable, "-m", "tests.docs.answers", "0"]  # as the first tutorial says
+    with (
+        subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as served,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        try:
+            assert served.stdout is not None
+            said = served.stdout.readline()
+            patch.setenv("QWEN_SPACE", re.findall(r"http://127\.0\.0\.1:\d+", said)[0])
+            yield
+        finally:
+            served.send_signal(signal.SIGINT)
+    assert served.returncode == 0
 
 
 def run(snippet: Snippet, names: dict[str, object]) -> str:
