@@ -182,11 +182,11 @@ def _submit(work: Coroutine[Any, Any, T]) -> Future[T]:
         work.close()
         raise
     except BaseException:  # a signal, and the work may have begun
-        loop.call_soon_threadsafe(_end, work)
+        loop.call_soon_threadsafe(_cancel, work)
         raise
 
 
-def _end(work: Coroutine[Any, Any, Any]) -> None:
+def _cancel(work: Coroutine[Any, Any, Any]) -> None:
     for task in asyncio.all_tasks():
         if task.get_coro() is work:
             task.cancel()

@@ -294,7 +294,7 @@ class ModelCall:
             return None
         rules = offered[name]
         if name in self._options.schema_tools or (named and alone is not None):
-            return (name, args) if _fits(args, rules) else None
+            return (name, args) if _are_valid(args, rules) else None
         return (name, args) if alone is not None and _suits(args, rules) else None
 
     def _problem(self, answer: AnswerChunks) -> str | None:
@@ -413,7 +413,7 @@ class ModelCall:
             raise ContextTooLongError(msg)
 
 
-def _fits(args: dict[str, Any], rules: dict[str, Any]) -> bool:
+def _are_valid(args: dict[str, Any], rules: dict[str, Any]) -> bool:
     try:
         return not any(json_schema.mistakes(args, rules))
     except InvalidInputError:  # the tool has a pattern that cannot be checked
@@ -422,7 +422,9 @@ def _fits(args: dict[str, Any], rules: dict[str, Any]) -> bool:
 
 def _suits(args: dict[str, Any], rules: dict[str, Any]) -> bool:
     """Whether an object that names no tool can be seen to hold this one's arguments."""
-    return bool(args) and args.keys() <= rules.get("properties", {}).keys() and _fits(args, rules)
+    return (
+        bool(args) and args.keys() <= rules.get("properties", {}).keys() and _are_valid(args, rules)
+    )
 
 
 def _switched(messages: Sequence[BaseMessage], *, thinking: bool) -> list[BaseMessage]:

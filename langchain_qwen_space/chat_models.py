@@ -446,7 +446,7 @@ class ChatQwenSpace(BaseChatModel):
         Raises:
             InvalidInputError: There is no such method, or a schema is missing or describes no object.
         """
-        return structured.structured(
+        return structured.structured_output(
             self,
             schema,
             method=method,

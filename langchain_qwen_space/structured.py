@@ -34,7 +34,7 @@ _ONLY_JSON = (
 _AGAIN = "This answer cannot be used. {problem} Answer once more, with nothing but {wanted}."
 
 
-def structured(
+def structured_output(
     model: BaseChatModel,
     schema: Schema | None,
     *,

@@ -15,8 +15,6 @@ _NO_CONTENT = ("avatar", "metadata", "options", "props", "constructor_args")
 Path = list[str | int]
 History = Sequence[tuple[str, str]]
 """Earlier turns, each (user, assistant)."""
-Files = Sequence[Sequence[object]]
-"""Files of each side of each turn: what stands for one in a component's value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +42,15 @@ class Form(Enum):
     REPLY = "reply"
     """No history: the value is the answer itself, as `gr.ChatInterface` gives it."""
 
-    def write(self, history: History, files: Files = (), *, studio: bool = False) -> list[Any]:
+    def write(
+        self, history: History, files: Sequence[Sequence[object]] = (), *, studio: bool = False
+    ) -> list[Any]:
         """The value that a chatbot of this form takes for `history`.
 
         Args:
             history: The earlier turns.
-            files: The files of each side of each turn, in order; none where it is empty.
+            files: The files of each side of each turn, in order, as a component's value has them;
+                none where it is empty.
             studio: Whether the chatbot is one of modelscope_studio, which holds files in its own way.
         """
         said = [text for turn in history for text in turn]
@@ -136,7 +137,7 @@ class Form(Enum):
             elif role != "system":
                 answered = True
                 answer.append((number, node, path))
-        known = _solid(query) in (_solid("".join(asked)), _solid(asked[-1]))
+        known = solid(query) in (solid("".join(asked)), solid(asked[-1]))
         return answer if known or questions > turns else None
 
 
@@ -197,7 +198,8 @@ def join(segments: Sequence[Segment]) -> str:
     return text
 
 
-def _solid(text: str) -> str:
+def solid(text: str) -> str:
+    """The text without blank space."""
     return "".join(text.split())
 
 
@@ -228,7 +230,7 @@ def _reply(value: object, query: str) -> Iterator[tuple[int, object, Path]]:
     for index, node in enumerate(nodes):
         path: Path = [index] if several else []
         said = "".join(text for _, text, _ in _texts(node, path))
-        given_back = index == 0 and len(nodes) > 1 and _solid(said) == _solid(query)
+        given_back = index == 0 and len(nodes) > 1 and solid(said) == solid(query)
         if not given_back and not (isinstance(node, dict) and node.get("role") == "user"):
             yield index, node, path
 

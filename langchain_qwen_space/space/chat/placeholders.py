@@ -8,6 +8,8 @@ more text follows it, or the answer is complete.
 from dataclasses import dataclass
 from threading import Lock
 
+from langchain_qwen_space.space.chat.chatbot import solid
+
 _LONGEST = 200  # characters of a text that is remembered
 _MOST = 16  # texts that are remembered of each kind; the oldest goes first
 _TWICE = 2  # times that an ending has to be seen, for other texts end alike by chance
@@ -54,7 +56,7 @@ class Placeholders:
         if common and new.endswith(ending):
             _count(self._behind, ending, self._lock)
         # Where only blank space changed, the server has re-indented the text.
-        elif 2 * common < len(old) and not _solid(new).startswith(_solid(old)):
+        elif 2 * common < len(old) and not solid(new).startswith(solid(old)):
             _count(self._before, old, self._lock)
 
 
@@ -68,10 +70,6 @@ def common_length(one: str, other: str) -> int:
         else:
             high = middle - 1
     return low
-
-
-def _solid(text: str) -> str:
-    return "".join(text.split())
 
 
 def _count(seen: dict[str, int], text: str, lock: Lock) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 
 from langchain_qwen_space.errors import ProtocolError
-from langchain_qwen_space.space.chat.chatbot import Form, Path, join
+from langchain_qwen_space.space.chat.chatbot import Form, Path, join, solid
 from langchain_qwen_space.space.chat.placeholders import Placeholders, common_length
 
 logger = logging.getLogger(__name__)
@@ -68,14 +68,14 @@ class Track:
         if text.startswith(old):
             return text[len(old) :]
         self.revised = True
-        old_solid, solid = "".join(old.split()), "".join(text.split())
-        common = common_length(old_solid, solid)
-        start = _index_after(text, common, len(solid))
+        old_solid, text_solid = solid(old), solid(text)
+        common = common_length(old_solid, text_solid)
+        start = _index_after(text, common, len(text_solid))
         if common == len(old_solid):
             # All of it stands again; the blank space that ended it may stand again as well.
             tail = old[len(old.rstrip()) :]
             return text[start + common_length(tail, text[start:]) :]
-        if common == len(solid):
+        if common == len(text_solid):
             self._ahead = old
             return ""
         if _is_letter(old[_index_after(old, common, len(old_solid))]):
@@ -91,15 +91,15 @@ def _is_letter(char: str) -> bool:
     return char.isalnum() and char < "\u2e80"
 
 
-def _index_after(text: str, count: int, solid: int) -> int:
+def _index_after(text: str, count: int, total: int) -> int:
     """The index in `text` right behind its first `count` characters that are not blank space.
 
-    Counted from the end, where the place usually is; `solid` is how many there are in all.
+    Counted from the end, where the place usually is; `total` is how many there are in all.
     """
     index = len(text)
-    while solid > count:
+    while total > count:
         index -= 1
-        solid -= not text[index].isspace()
+        total -= not text[index].isspace()
     return len(text[:index].rstrip())
 
 

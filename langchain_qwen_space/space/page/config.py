@@ -161,6 +161,7 @@ class SpaceConfig(_Wire):
     api_prefix: str = ""
     root: str = ""
     app_id: int | str | None = None
+    """Another after each start of the app, so that the pages before and after differ."""
     enable_queue: bool = True
     max_file_size: Annotated[int | None, BeforeValidator(_ids)] = None
     layout: Any = Field(default=None, repr=False)
