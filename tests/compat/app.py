@@ -24,6 +24,7 @@ from starlette.routing import Mount
 
 from .forms import FORMS, REDEPLOYED, REDEPLOYMENTS, Form
 from .layouts import BUILDERS, SERVED
+from .misleading_pages import MISLEADING_PAGES
 from .pictures import PICTURES
 from .public_apps import PUBLIC_APPS
 from .public_pages import PUBLIC_PAGES
@@ -49,7 +50,7 @@ def make_app(form: Form, only: str | None = None) -> FastAPI:
     """All layouts of a form and the two routes beside them, as one app."""
     app = FastAPI()
     if only == "public":
-        for name, build in {**PUBLIC_APPS, **PUBLIC_PAGES}.items():
+        for name, build in {**PUBLIC_APPS, **PUBLIC_PAGES, **MISLEADING_PAGES}.items():
             gr.mount_gradio_app(app, build(form), f"/{name}")
         return app
     if only == "studio":

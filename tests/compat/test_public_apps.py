@@ -11,6 +11,7 @@ from langchain_qwen_space import ChatQwenSpace
 from langchain_qwen_space.errors import UnsupportedSpaceError
 
 from .forms import FORMS, Form
+from .misleading_pages import MISLEADING_PAGES
 from .public_apps import PUBLIC_APPS
 from .public_pages import PUBLIC_PAGES
 from .servers import Server, kept
@@ -39,6 +40,10 @@ OWN: dict[str, dict[str, Any]] = {
         "penalty": 1.1,
     },
     "answers_text": {"files": [None, None]},
+    "stashed_in_a_box": {"stash": "What does a panda eat?"},
+    "asks_for_a_key": {"key": ""},
+    "limits_much": {"turns": 5, "size": 4096, "limit": 512},
+    "asks_again": {"tone": "friendly"},
 }
 """What reaches the models besides the messages, where the caller gives nothing."""
 GIVEN: dict[str, dict[str, Any]] = {
@@ -52,7 +57,7 @@ GIVEN: dict[str, dict[str, Any]] = {
     "deepseek": {"temperature": 0.25, "max_tokens": 3000, "top_p": 0.5},
 }
 
-each_app = pytest.mark.parametrize("app", [*PUBLIC_APPS, *PUBLIC_PAGES])
+each_app = pytest.mark.parametrize("app", [*PUBLIC_APPS, *PUBLIC_PAGES, *MISLEADING_PAGES])
 each_form = pytest.mark.parametrize("form", FORMS, ids=lambda form: form.name)
 
 
@@ -110,6 +115,22 @@ async def test_settings(server: Server, form: Form, app: str) -> None:
     if app == "personality":  # whose function has another name for it
         got["model"] = got["chosen"]
     assert {key: got[key] for key in GIVEN[app]} == GIVEN[app]
+
+
+@each_form
+async def test_a_limit_of_what_goes_in_is_left_alone(server: Server, form: Form) -> None:
+    got = await reached(server, "limits_much", "Hello", max_tokens=3000)
+    assert (got["turns"], got["size"], got["limit"]) == (5, 4096, 3000)
+
+
+@each_form
+@pytest.mark.parametrize("app", MISLEADING_PAGES)
+async def test_what_a_page_has_beside_its_chat_does_not_keep_earlier_turns_from_the_model(
+    server: Server, form: Form, app: str
+) -> None:
+    got = await reached(server, app, EARLIER)
+    assert not got["warned"]
+    assert [message["content"] for message in got["messages"]] == [text for _, text in EARLIER]
 
 
 @each_form

@@ -63,6 +63,7 @@ class Endpoint:
         rendered: Whether the chat is there in a session only, after `loads` (`gr.render`).
         models: The values of the model input, in the order in which the page offers them.
         streams: Whether it is a generator.
+        entered: Whether Enter in the question's box starts it.
         public: Whether the app's API page shows it.
         queues: Whether calls wait in a queue.
         history_fn: The number of the function that sets a `gr.ChatInterface`'s history, where there
@@ -90,6 +91,7 @@ class Endpoint:
     rendered: bool
     models: tuple[str, ...]
     streams: bool
+    entered: bool
     public: bool
     queues: bool
     history_fn: int | None

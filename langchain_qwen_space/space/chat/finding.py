@@ -119,6 +119,7 @@ def _rank(endpoint: Endpoint) -> tuple[int | bool, ...]:
     """How good a chat it is. The first figure in which two chats differ decides between them."""
     return (
         endpoint.form is Form.REPLY and len(endpoint.steps) == 1,  # gr.ChatInterface's own function
+        endpoint.entered,  # Enter in the question's box, not a button for something else
         endpoint.streams,  # hands its answer out while it grows
         endpoint.turns,  # takes earlier turns as turns
         endpoint.public,  # stands on the app's API page

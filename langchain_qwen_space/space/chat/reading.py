@@ -106,6 +106,7 @@ def read_chat(
         rendered=False,
         models=tuple(models(model, config)) if model else (),
         streams=any(step.types.generator for step in steps if answer.id in step.outputs),
+        entered=(inputs[roles["query"]].id, "submit") in start.events,
         public=any(step.public for step in steps),
         queues=config.enable_queue if answering.queue is None else answering.queue,
         history_fn=setter.id if setter else None,

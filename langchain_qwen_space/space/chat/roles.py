@@ -43,7 +43,8 @@ _SIZE = r"token|length|jeton|令牌|토큰|トークン|токен|长度|長度
 _WORDS = {
     "query": r"\b(input|query|question|message|prompt|ask|user)\b|输入|輸入|问题|提问|입력|질문|메시지|入力|質問"
     r"|メッセージ|frage|nachricht|eingabe|pregunta|mensaje|pergunta|mensagem|вопрос|сообщение",
-    "system": r"\bsystem|\bsys_?prompt|系统|系統|시스템|システム|syst[eè]me|sistema|систем",
+    "system": r"\bsystem|\bsys_?prompt|\binstructions\b|系统|系統|人设|人設|角色设定|角色設定|시스템|システム"
+    r"|syst[eè]me|sistema|систем",
     "model": r"\bmodels?\b|\bmodel_|模型|모델|モデル|mod[eè]le|\b(sprach)?modell|modelo|модел",
     "temperature": r"temp[eé]ratur|温度|溫度|온도|температур",
     "top_p": r"top[\s_-]?p\b|nucleus|核采样|核採樣|핵\s*샘플링|核サンプリング",
@@ -52,6 +53,18 @@ _WORDS = {
     "max_tokens": rf"({_MOST}).*({_SIZE}|len(?![a-z])|長)|({_SIZE}).*({_MOST})|num_predict|最长|最大生成",
     "thinking": _THINKING,
 }
+_IN = re.compile(  # a limit of what goes into the model
+    r"\b(input|prompt|context|history|conversation|dialog(ue)?|memory|document|chunk|turns?)\b|输入|輸入"
+    r"|历史|歷史|上下文|对话|對話|입력|이력|대화|컨텍스트|문맥|入力|履歴|文脈|会話|historique|contexte|entrée"
+    r"|verlauf|kontext|eingabe|historial|contexto|entrada|histórico|истори|контекст|ввод",
+    re.IGNORECASE,
+)
+_OUT = re.compile(  # a limit of what comes out
+    r"\bnew|output|generat|respon|answer|repl(y|ies)|completion|生成|输出|輸出|回复|回覆|回答|생성|출력|응답"
+    r"|답변|出力|応答|nouve|génér|réponse|sortie|\bneue|antwort|ausgabe|nuevo|respuesta|salida|resposta|saída"
+    r"|нов|ответ|вывод|генер",
+    re.IGNORECASE,
+)
 _PROMPT = re.compile(r"\byou are\b|\bassistant\b|你是|助手", re.IGNORECASE)
 _PROMPT_BOX = re.compile(r"\bprompt\b|\binstruction|提示", re.IGNORECASE)
 _MODEL_NAME = re.compile(r"\b\d+(\.\d+)?[bm]\b|qwen|llama|gpt|mistral|deepseek", re.IGNORECASE)
@@ -86,7 +99,27 @@ class Candidate:
         A hidden box also carries what the page needs to know: a name, a language, an id.
         """
         item = self.item
-        return not item.visible and not item.label and (not self.default or " " in self.default)
+        writers = [step for step in self.config.dependencies if item.id in step.outputs]
+        return (
+            not item.visible
+            and not item.label
+            and (not self.default or " " in self.default)
+            # What no text goes into, a function makes up: the id of a session.
+            and all(
+                any(self.config.component(number).type == "textbox" for number in step.inputs)
+                for step in writers
+            )
+        )
+
+    @property
+    def is_carried(self) -> bool:
+        """Whether it is hidden and an earlier function fills it before another reads it."""
+        filled: set[int] = set()
+        for step in self.steps:
+            if self.item.id in step.inputs:
+                return not self.item.visible and self.item.id in filled
+            filled.update(step.outputs)
+        return False
 
     @property
     def is_later_prompt(self) -> bool:
@@ -139,14 +172,24 @@ SCORES: dict[str, tuple[Rule, ...]] = {
     "temperature": (_NAMED,),
     "top_p": (_NAMED,),
     "thinking_budget": (_NAMED,),
-    "max_tokens": (_NAMED,),
+    "max_tokens": (
+        _NAMED,
+        Rule(
+            *(-2, "its words are about what goes in"),
+            lambda seen: bool(_IN.search(seen.item.words)) and not _OUT.search(seen.item.words),
+        ),
+        Rule(
+            *(1, "its words are about what comes out"),
+            lambda seen: seen.named and bool(_OUT.search(seen.item.words)),
+        ),
+    ),
     "thinking": (_NAMED,),
 }
 
 
 def score(role: str, item: Component, steps: Sequence[Dependency], config: SpaceConfig) -> int:
     """How many points an input has for a role; 0 or less is none at all."""
-    if item.type not in _TYPES[role]:
+    if item.type not in _TYPES[role] or item.secret:
         return 0
     if role == "query" and (
         item.form_key is not None
@@ -157,6 +200,8 @@ def score(role: str, item: Component, steps: Sequence[Dependency], config: Space
     if role == "thinking" and item.type in CHOICES and thinking_choices(item) is None:
         return 0
     seen = Candidate(role, item, steps, config)
+    if role != "query" and seen.is_carried:
+        return 0
     return sum(rule.points for rule in SCORES[role] if rule.holds(seen))
 
 

@@ -38,11 +38,12 @@ def remembers(config: SpaceConfig, steps: Sequence[Dependency], answer: Componen
         return True
     if not kept:
         return False
-    chain = {step.id for step in steps}
+    # A button that asks again calls the chain's functions a second time.
+    chain = [(step.inputs, step.outputs) for step in steps]
     return any(
         answer.id in item.outputs and kept & {*item.inputs, *item.outputs}
         for item in config.dependencies
-        if item.id not in chain
+        if (item.inputs, item.outputs) not in chain
         and not any(n in steps[0].inputs for n in item.inputs if n not in kept)
     )
 

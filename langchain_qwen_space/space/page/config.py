@@ -63,6 +63,11 @@ class Component(_Wire):
         return " | ".join(word[:_LONGEST_LABEL] for word in words if isinstance(word, str) and word)
 
     @property
+    def secret(self) -> bool:
+        """Whether it is a box for a password or a key."""
+        return self.props.get("type") == "password"
+
+    @property
     def visible(self) -> bool:
         """Whether a person sees it (`visible` may also be the string "hidden")."""
         return self.props.get("visible", True) is True
@@ -128,6 +133,7 @@ class Dependency(_Wire):
     show_api: Any = None
     api_visibility: Any = None
     trigger_after: Annotated[int | None, BeforeValidator(_ids)] = None
+    trigger_only_on_failure: Any = False
     js: Any = None
 
     @property
@@ -267,10 +273,10 @@ class SpaceConfig(_Wire):
 
     @cached_property
     def _followers(self) -> dict[int, list[Dependency]]:
-        """The functions that follow a function, by its id."""
+        """The functions that follow a function which did not fail, by its id."""
         found: dict[int, list[Dependency]] = {}
         for item in self.dependencies:
-            if item.trigger_after is not None:
+            if item.trigger_after is not None and item.trigger_only_on_failure is not True:
                 found.setdefault(item.trigger_after, []).append(item)
         return found
 

@@ -149,6 +149,26 @@ def test_a_generator_goes_before_a_plain_function():
     assert not find(page).streams
 
 
+def test_enter_goes_before_a_button_that_streams_and_takes_more():
+    page = Page()
+    chatbot, query = page.add("chatbot", "Chat"), page.add("textbox", "Input")
+    button = page.add("button", value="Regenerate")
+    system = page.add("textbox", "System prompt", SYSTEM)
+    page.call("again", [query, chatbot, system], [query, chatbot], on=(button, "click"))
+    page.call("ask", [query, chatbot], [query, chatbot], on=(query, "submit"), generator=False)
+    assert find(page).title == "/ask"
+
+
+def test_a_step_for_a_failure_is_not_in_the_chain():
+    page = Page()
+    chatbot, query = page.add("chatbot", "Chat"), page.add("textbox", "Input")
+    ask = page.call("ask", [query, chatbot], [chatbot], on=(query, "submit"))
+    after = {"trigger_after": ask, "on": (None, "then")}
+    page.call("apologize", [chatbot], [chatbot], trigger_only_on_failure=True, **after)
+    page.call("enrich", [chatbot], [chatbot], trigger_only_on_success=True, **after)
+    assert [step.api_name for step in find(page).steps] == ["ask", "enrich"]
+
+
 def test_of_two_chats_the_first_is_taken_and_the_log_says_so(caplog):
     with caplog.at_level(logging.INFO):
         assert find(pages.two_chats()).title == "/chat_left"
@@ -319,6 +339,32 @@ class TestRoles:
         assert self.roles(("textbox", None, "", box), query) == {"query": 1, "system": 0}
         assert self.roles(("textbox", None, "english", box), query) == {"query": 1}
         assert self.roles(("textbox", "Session", None, box), query) == {"query": 1}
+
+    @pytest.mark.parametrize(("reads", "is_prompt"), [([], False), (["textbox"], True)])
+    def test_a_hidden_box_that_a_function_makes_up_is_no_system_prompt(self, reads, is_prompt):
+        page = Page()
+        hidden = page.add("textbox", None, "", visible=False)
+        query, chatbot = page.add("textbox", "Message"), page.add("chatbot", "Chat")
+        shown = [page.add(kind, "Persona") for kind in reads]
+        page.call("fill", shown, [hidden], on=(None, "load"), generator=False)
+        page.call("chat", [hidden, query, chatbot], [chatbot], on=(query, "submit"))
+        assert ("system" in find(page).roles) is is_prompt
+
+    def test_a_box_for_a_password_has_no_role(self):
+        boxes = [
+            ("textbox", "Your message", None, {"type": "password"}),
+            ("textbox", "System prompt", None, {"type": "password"}),
+            ("textbox", None, None, {}),
+        ]
+        assert self.roles(*boxes, submits=[0]) == {"query": 2}
+
+    def test_a_hidden_box_that_carries_the_question_is_no_setting(self):
+        page = Page()
+        query, chatbot = page.add("textbox", "Message"), page.add("chatbot", "Chat")
+        stash = page.add("textbox", None, "", visible=False)
+        stashed = page.call("stash", [query], [query, stash], on=(query, "submit"))
+        page.call("chat", [stash, chatbot], [chatbot], trigger_after=stashed, on=(None, "then"))
+        assert find(page).roles == {"query": 0, "history": 2}
 
     def test_a_visible_box_without_a_telling_label_is_no_system_prompt(self):
         boxes = [("textbox", "Language", "English", {}), ("textbox", "Message", None, {})]

@@ -1,0 +1,137 @@
+"""Chat pages on which something else looks like the chat, its question, or one of its settings.
+
+The model behind them is the one of `shapes`.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import gradio as gr
+
+from .chatbots import make_chatbot, messages_of, with_turn
+from .forms import Form
+from .shapes import _answered, _question, model
+
+
+def _said(history: Any, question: str) -> list[Any]:
+    return [*messages_of(history), {"role": "user", "content": question}]
+
+
+def stashed_in_a_box(form: Form) -> Any:
+    """The first step moves the question into a hidden box without a label."""
+    with gr.Blocks() as blocks:
+        chatbot = make_chatbot(form, label="Chatbot")
+        box = gr.Textbox(show_label=False, placeholder="Type here")
+        stash = gr.Textbox(visible=False)
+
+        def answer(question: str, history: Any) -> Iterator[Any]:
+            for text in model(messages_of(history), stash=question):
+                yield _answered(form, history, text)
+
+        moved = box.submit(lambda question: ("", question), box, [box, stash], queue=False)
+        shown = moved.then(
+            lambda question, history: _question(form, history, question), [stash, chatbot], chatbot
+        )
+        shown.success(answer, [stash, chatbot], chatbot)
+    return blocks
+
+
+def apologizes(form: Form) -> Any:
+    """A step that the page calls only if the one that answers fails (Gradio 5.36 on)."""
+    with gr.Blocks() as blocks:
+        chatbot, box = make_chatbot(form, label="Chatbot"), gr.Textbox(label="Ask")
+
+        def answer(question: str, history: Any) -> Iterator[Any]:
+            for text in model(_said(history, question)):
+                yield with_turn(form, history, question, [text]), ""
+
+        answered = box.submit(answer, [box, chatbot], [chatbot, box])
+        if form.version >= (5, 36):
+            answered.failure(
+                lambda history: with_turn(form, history, "?", ["Sorry."]), chatbot, chatbot
+            )
+    return blocks
+
+
+def has_other_buttons(form: Form) -> Any:
+    """A button before the box streams and takes more than Enter does, but is for something else."""
+    with gr.Blocks() as blocks:
+        chatbot, box = make_chatbot(form, label="Chatbot"), gr.Textbox(label="Ask")
+        system = gr.Textbox("Sum up.", label="System prompt")
+        heat = gr.Slider(0, 2, 1, step=0.1, label="Temperature")
+
+        def sum_up(question: str, history: Any, *_: Any) -> Iterator[Any]:
+            for text in model([], wrong="the summary"):
+                yield with_turn(form, history, question, [text]), ""
+
+        def answer(question: str, history: Any) -> Any:
+            *_, text = model(_said(history, question))
+            return with_turn(form, history, question, [text]), ""
+
+        summary = gr.Button("Sum up")
+        summary.click(sum_up, [box, chatbot, system, heat], [chatbot, box])
+        box.submit(answer, [box, chatbot], [chatbot, box])
+    return blocks
+
+
+def asks_for_a_key(form: Form) -> Any:
+    """A box for a key stands before the one for the question; neither has a label."""
+    with gr.Blocks() as blocks:
+        key = gr.Textbox(type="password", show_label=False, placeholder="Key for your question")
+        chatbot = make_chatbot(form, label="Chatbot")
+        box = gr.Textbox(show_label=False, placeholder="Say something")
+
+        def answer(key: str, question: str, history: Any) -> Any:
+            *_, text = model(_said(history, question), key=key)
+            return with_turn(form, history, question, [text])
+
+        gr.Button("Go").click(answer, [key, box, chatbot], [chatbot])
+    return blocks
+
+
+def limits_much(form: Form) -> Any:
+    """Three limits, of which one is that of the answer."""
+    with gr.Blocks() as blocks:
+        chatbot, box = make_chatbot(form, label="Chatbot"), gr.Textbox(label="Ask")
+        turns = gr.Slider(1, 20, 5, step=1, label="Max history length")
+        size = gr.Slider(128, 8192, 4096, step=1, label="Maximum input tokens")
+        limit = gr.Slider(1, 4096, 512, step=1, label="Max output tokens")
+
+        def answer(question: str, history: Any, turns: int, size: int, limit: int) -> Any:
+            *_, text = model(_said(history, question), turns=turns, size=size, limit=limit)
+            return with_turn(form, history, question, [text]), ""
+
+        box.submit(answer, [box, chatbot, turns, size, limit], [chatbot, box])
+    return blocks
+
+
+def asks_again(form: Form) -> Any:
+    """A button calls the function that answers once more, with the State of a setting."""
+    with gr.Blocks() as blocks:
+        chatbot, box = make_chatbot(form, label="Chatbot"), gr.Textbox(label="Ask")
+        tone = gr.State("friendly")
+
+        def answer(history: Any, tone: str) -> Any:
+            *_, text = model(messages_of(history), tone=tone)
+            return _answered(form, history, text)
+
+        shown = box.submit(
+            lambda question, history: ("", _question(form, history, question)),
+            *([box, chatbot], [box, chatbot]),
+        )
+        shown.then(answer, [chatbot, tone], [chatbot])
+        gr.Button("Again").click(answer, [chatbot, tone], [chatbot])
+    return blocks
+
+
+MISLEADING_PAGES: dict[str, Callable[[Form], Any]] = {
+    page.__name__: page
+    for page in (
+        stashed_in_a_box,
+        apologizes,
+        has_other_buttons,
+        asks_for_a_key,
+        limits_much,
+        asks_again,
+    )
+}
