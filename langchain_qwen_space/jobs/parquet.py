@@ -22,8 +22,12 @@ except ModuleNotFoundError as error:
 _BATCH = 1_000  # rows in memory at a time
 _TEXT = pa.string()
 _TYPES = {str: _TEXT, int: pa.int64(), float: pa.float64()}
-_NOT_HELD = (pa.ArrowException, OverflowError, UnicodeError, TypeError, ValueError)
-"""What pyarrow raises for values that a type cannot hold."""
+_NOT_HELD = (
+    *(pa.ArrowException, OverflowError, UnicodeError, TypeError, ValueError),
+    *(LookupError, RecursionError),
+)
+"""What pyarrow raises for values that a type cannot hold, or whose time zone is not known."""
+_DEEPEST = 40  # levels of lists and objects; pyarrow reads no file with 50 levels of lists
 Rows = Callable[[], Iterable[Mapping[str, Any]]]
 
 
@@ -64,6 +68,12 @@ def _value(scalar: Any) -> Any:
     try:
         return scalar.as_py()
     except (*_NOT_HELD, ImportError):
+        if isinstance(scalar, pa.StructScalar):
+            return {name: _value(each) for name, each in scalar.items()}
+        if isinstance(scalar, pa.MapScalar):
+            return [tuple(_value(pair).values()) for pair in scalar.values]
+        if isinstance(scalar, pa.ListScalar):  # of whatever kind
+            return [_value(each) for each in scalar.values]
         try:
             return scalar.cast(_TEXT).as_py()
         except pa.ArrowException:
@@ -80,6 +90,11 @@ def _without_nanoseconds(kind: Any) -> Any:
         return pa.list_(kind.value_field.with_type(_without_nanoseconds(kind.value_type)))
     if pa.types.is_large_list(kind):
         return pa.large_list(kind.value_field.with_type(_without_nanoseconds(kind.value_type)))
+    if pa.types.is_fixed_size_list(kind):
+        field = kind.value_field.with_type(_without_nanoseconds(kind.value_type))
+        return pa.list_(field, kind.list_size)
+    if pa.types.is_map(kind):
+        return pa.map_(*map(_without_nanoseconds, (kind.key_type, kind.item_type)))
     if pa.types.is_struct(kind):
         return pa.struct([each.with_type(_without_nanoseconds(each.type)) for each in kind])
     return kind
@@ -94,7 +109,8 @@ def write_parquet(
         path: The file.
         rows: Gives the rows, each time it is called. They are gone through twice or more: types are
             found first. A column whose values have no type in common becomes text, JSON where a
-            value is not text; so does one of objects without any key, which Parquet cannot hold.
+            value is not text; so does one of objects without any key, which Parquet cannot hold, or
+            of lists and objects more than 40 levels deep, which it cannot give back.
             Lone surrogates are escaped.
         columns: The columns and what they hold; None where their values tell.
         source: A Parquet file whose columns are kept as they are, value for value; the rows are its
@@ -182,12 +198,15 @@ def _common(one: Any, other: Any) -> Any:
         return _TEXT
 
 
-def _cannot_be_written(kind: Any) -> bool:
-    """Whether it is nothing but null, or an object without keys."""
+def _cannot_be_written(kind: Any, levels: int = _DEEPEST) -> bool:
+    """Whether it is nothing but null, an object without keys, or nested too deeply to be read back."""
+    if not levels:
+        return True
     if pa.types.is_struct(kind):
-        return kind.num_fields == 0 or any(_cannot_be_written(field.type) for field in kind)
+        fields = [_cannot_be_written(field.type, levels - 1) for field in kind]
+        return not fields or any(fields)
     if pa.types.is_list(kind) or pa.types.is_large_list(kind):
-        return _cannot_be_written(kind.value_type)
+        return _cannot_be_written(kind.value_type, levels - 1)
     return bool(pa.types.is_null(kind))
 
 

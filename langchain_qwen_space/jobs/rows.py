@@ -58,8 +58,16 @@ def read_rows(job: Job) -> Iterator[Row]:
                 )
                 raise InvalidInputError(msg)
         name = "prompt" if columns.get(job.messages) in (None, "") else "messages"
-        asked = {name: columns.get(job.prompt if name == "prompt" else job.messages)}
+        asked = {name: _as_text(columns.get(job.prompt if name == "prompt" else job.messages))}
         yield Row(key, columns, json.dumps(asked, sort_keys=True, default=str))
+
+
+def _as_text(value: Any) -> Any:
+    """Bytes as the text that they are: so do some programs write text into Parquet files."""
+    try:
+        return value.decode() if isinstance(value, bytes) else value
+    except UnicodeDecodeError:
+        return list(value)  # which is no question, and reported as the row's own fault
 
 
 def read_columns(path: Path) -> Iterator[dict[str, Any]]:

@@ -2,7 +2,6 @@
 
 import base64
 import json
-import math
 from typing import Any
 
 
@@ -15,8 +14,9 @@ def as_json(value: Any) -> str:
     try:
         text = json.dumps(value, ensure_ascii=False, allow_nan=False, default=_plain)
     except ValueError:
-        value = _finite(value)
-        text = json.dumps(value, ensure_ascii=False, allow_nan=False, default=_plain)
+        with_constants = json.dumps(value, default=_plain)
+        value = json.loads(with_constants, parse_constant=lambda _: None)
+        text = json.dumps(value, ensure_ascii=False)
     try:
         text.encode()
     except UnicodeEncodeError:  # a lone surrogate
@@ -38,14 +38,6 @@ def encodable(value: Any) -> Any:
     if isinstance(value, dict):
         return {encodable(name): encodable(each) for name, each in value.items()}
     return [encodable(each) for each in value] if isinstance(value, list) else value
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {name: _finite(each) for name, each in value.items()}
-    return [_finite(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 def _plain(value: Any) -> str:

@@ -184,6 +184,38 @@ def test_a_value_that_does_not_fit_the_type_found_for_its_column_makes_it_text(t
     assert (column[0], column[-1]) == ("0.5", str(2**53 + 1))
 
 
+@pytest.mark.parametrize("opening", ["[", '{"a":'])
+@pytest.mark.parametrize("levels", [39, 60, 500])
+@pytest.mark.parametrize("output", ["a.jsonl", "a.csv", "a.parquet"])
+def test_values_that_are_nested_deeply_survive(tmp_path, output, levels, opening):
+    if output.endswith("parquet"):
+        pytest.importorskip("pyarrow")
+
+    def nested(value):
+        return opening * levels + value + ("]" if opening == "[" else "}") * levels
+
+    source = tmp_path / "p.jsonl"
+    source.write_text(f'{{"prompt": "a", "n": {nested("NaN")}}}\n')
+    run_batch(Parrot().model, Job(source, tmp_path / output))
+    (found,) = read_columns(tmp_path / output)
+    value = found["n"]
+    text = value if isinstance(value, str) else json.dumps(value)
+    constant = "NaN" if output.endswith("parquet") and not isinstance(value, str) else "null"
+    assert text.replace(" ", "") == nested(constant)
+
+
+def test_a_prompt_of_bytes_is_the_text_that_they_are(tmp_path):
+    pa = pytest.importorskip("pyarrow")
+    pq = pytest.importorskip("pyarrow.parquet")
+    source = tmp_path / "p.parquet"
+    pq.write_table(pa.table({"prompt": ["é".encode(), b"\xff"]}), source)
+    parrot = Parrot()
+    progress = run_batch(parrot.model, Job(source, tmp_path / "a.parquet"))
+    assert parrot.asked == ["é"]
+    assert (progress.answered, progress.failed) == (1, 1)
+    assert pq.read_table(tmp_path / "a.parquet")["prompt"].to_pylist() == ["é".encode(), b"\xff"]
+
+
 @pytest.mark.parametrize("keys", [[2**63, -(2**70), 2**63 - 1], ["\ud800", "int:1", "5"], [5, "5"]])
 def test_ids_of_every_size_and_text_are_kept_apart(tmp_path, prompts, keys):
     source = prompts(*({"prompt": str(n), "key": key} for n, key in enumerate(keys)))
@@ -224,6 +256,10 @@ def test_nanoseconds_are_kept_without_pandas(tmp_path):
             "inside": pa.array(
                 [[{"t": 1}], None], pa.list_(pa.struct([("t", pa.timestamp("ns"))]))
             ),
+            "pair": pa.array([[1, 1], None], pa.list_(pa.timestamp("ns"), 2)),
+            "map": pa.array([[("t", 1)], None], pa.map_(pa.string(), pa.duration("ns"))),
+            "deep": pa.array([[("t", 2**60)], None], pa.map_(pa.string(), pa.timestamp("us"))),
+            "lost": pa.array([1, None], pa.timestamp("us", "Nowhere/Else")),
             "nan": [float("nan"), 1.0],
             "kind": pa.array(["x", None]).dictionary_encode(),
         }
@@ -241,7 +277,12 @@ def test_nanoseconds_are_kept_without_pandas(tmp_path):
     assert first["took"] == 1
     assert first["inside"][0]["t"].endswith(".000000001")
     assert first["nan"] is None
-    assert [second[name] for name in ("when", "clock", "far", "kind")] == [None] * 4
+    assert [each.endswith(".000000001") for each in first["pair"]] == [True, True]
+    assert first["map"] == [["t", 1]]
+    assert str(2**60) in first["deep"][0][1]
+    assert first["lost"] == "1"
+    nothing = ("when", "clock", "far", "kind", "inside", "pair", "map", "deep", "lost")
+    assert [second[name] for name in nothing] == [None] * len(nothing)
 
 
 def test_parquet_columns_of_one_name_are_refused_before_anything_is_asked(tmp_path):
