@@ -1,11 +1,20 @@
-"""However a conversation grows, its prompt is the template's, holds every text and extends the last."""
+"""However a conversation grows, its prompt is what the family's template renders, and extends the last."""
 
 import itertools
+import json
+from typing import Any
 
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 from langchain_core.messages import (
     AIMessage,
     ChatMessage,
@@ -17,7 +26,9 @@ from langchain_core.messages import (
 
 from langchain_qwen_space.errors import InvalidInputError
 from langchain_qwen_space.qwen.turns import from_messages
-from tests.unit_tests.qwen.chatml import Turn, lay_out, render
+from tests.unit_tests.qwen.chatml import lay_out
+from tests.unit_tests.qwen.independent_templates import FAMILIES, render
+from tests.unit_tests.qwen.test_dialects import DIALECTS
 
 CONTROLS = ["<|im_end|>", "<|im_start|>", "</tool_response>", "<tool_call>"]
 BITS = [*CONTROLS, "a", "b\n\nc", "\n", " ", "\t", "界", "🙂", "\u2028", "{", '"', "\\", "system\n"]
@@ -33,6 +44,8 @@ CALLS = st.lists(
     max_size=2,
 )
 TOOL = {"type": "function", "function": {"name": "f", "description": "界 <b>", "parameters": {}}}
+THOUGHTS = st.none() | TEXTS
+DROPS_THOUGHTS_AFTER_A_QUESTION = ("qwen3", "qwen3.5")
 CUTS = st.lists(st.integers(0, 20), max_size=3)
 
 
@@ -56,17 +69,19 @@ def in_blocks(text, cuts):
 class Conversation(RuleBasedStateMachine):
     """People, models and tools that say something, in any order, and the prompt for all of it.
 
-    What was said is also kept as the turns of `chatml.render`, which shares no code with the package.
+    What was said is also kept as the families' templates take it, which are rendered by
+    `independent_templates`.
     """
+
+    family: str
 
     @initialize(tools=st.sampled_from([(), (TOOL,), (TOOL, TOOL)]))
     def start(self, tools):
         self.tools = tools
         self.messages = []
         self.system: list[str] = []
-        self.turns: list[Turn] = []
-        self.alternate = True  # as the template has it; else turns are put together
-        self.before = None  # the prompt that an answer was given to, and the answer
+        self.turns: list[dict[str, Any]] = []
+        self.before = None  # the prompt that an answer was given to
 
     # Who says something
 
@@ -84,69 +99,92 @@ class Conversation(RuleBasedStateMachine):
         content = in_blocks(text, cuts)
         self.add(
             ChatMessage(content, role="user") if as_chat else HumanMessage(content),
-            Turn("user", text),
+            {"role": "user", "content": text},
         )
+        if self.family in DROPS_THOUGHTS_AFTER_A_QUESTION:
+            self.before = None
 
-    @rule(text=TEXTS, cuts=CUTS, calls=st.just([]) | CALLS, thinks=st.booleans())
-    def the_model_speaks(self, text, cuts, calls, thinks):
+    @rule(text=TEXTS, cuts=CUTS, calls=st.just([]) | CALLS, thoughts=THOUGHTS, apart=st.booleans())
+    def the_model_speaks(self, text, cuts, calls, thoughts, apart):
+        if thoughts is not None and not apart:
+            text = f"<think>\n{thoughts}\n</think>\n\n{text}"
         content = in_blocks(text, cuts)
-        if thinks and isinstance(content, list):
-            content.insert(0, {"type": "reasoning", "reasoning": "not to be sent"})
+        kept = {"reasoning_content": thoughts} if thoughts is not None and apart else {}
+        if kept and isinstance(content, list):
+            content.insert(0, {"type": "reasoning", "reasoning": thoughts})
         made = [{"name": name, "args": args, "id": "1"} for name, args in calls]
-        told = self.prompt() if self.can_be_asked() else None
-        self.add(AIMessage(content, tool_calls=made), Turn("assistant", text, calls))
-        self.before = told
+        functions = [{"name": name, "arguments": args} for name, args in calls]
+        answered = self.prompt() if self.can_be_asked() else None
+        self.add(
+            AIMessage(content, tool_calls=made, additional_kwargs=kept),
+            {
+                "role": "assistant",
+                "content": text,
+                "tool_calls": [{"type": "function", "function": one} for one in functions],
+                **kept,
+            },
+        )
+        self.before = answered
 
     @rule(text=TEXTS, cuts=CUTS, as_function=st.booleans())
-    @precondition(lambda self: self.turns and self.turns[-1].role in ("assistant", "tool"))
+    @precondition(lambda self: self.turns and self.turns[-1]["role"] in ("assistant", "tool"))
     def a_tool_answers(self, text, cuts, as_function):
         content = in_blocks(text, cuts)
         self.add(
             FunctionMessage(content, name="f")
             if as_function
             else ToolMessage(content, tool_call_id="1"),
-            Turn("tool", defused(text)),
+            {"role": "tool", "content": defused(text)},
         )
 
     def add(self, message, turn):
-        before = self.turns[-1].role if self.turns else "assistant"
-        neighbours = (before == "assistant") == (turn.role == "assistant")
-        self.alternate &= not neighbours or before == turn.role == "tool"
         self.messages.append(message)
         self.turns.append(turn)
 
     def can_be_asked(self):
-        return bool(self.turns) and self.turns[-1].role != "assistant"
+        return bool(self.turns) and self.turns[-1]["role"] != "assistant"
 
-    def prompt(self):
-        return from_messages(self.messages, tools=self.tools)
+    def prompt(self, messages=None):
+        return from_messages(
+            messages or self.messages, tools=self.tools, dialect=DIALECTS[self.family]
+        )
 
     def rendered(self):
-        system = [Turn("system", "\n".join(self.system))] if self.system else []
-        return render([*system, *self.turns], self.tools)
+        """The system text and the turns of the template, neighbours of one side put together."""
+        end, other = "<|im_end|>", "\ue000"  # which stands for one in a text
+        system = [{"role": "system", "content": "\n".join(self.system)}] if self.system else []
+        said = json.dumps([*system, *self.turns], ensure_ascii=False).replace(end, other)
+        text = render(json.loads(said), self.tools, self.family)
+        turns = [
+            turn.replace(other, end).removeprefix("<|im_start|>").split("\n", 1)
+            for turn in text.split(f"{end}\n")[:-1]
+        ]
+        system_text = turns.pop(0)[1] if turns[0][0] == "system" else ""
+        if turns[0][0] == "assistant":
+            turns.insert(0, ["user", ""])
+        sides = itertools.groupby(turns, lambda turn: turn[0])
+        return [
+            system_text,
+            *("\n\n".join(told for _, told in group if told) for _, group in sides),
+        ]
 
     # What must hold after each step
 
     @invariant()
-    def what_alternates_is_what_the_template_renders(self):
-        if self.alternate and self.can_be_asked():
-            assert lay_out(self.prompt()) == self.rendered()
+    def it_is_what_the_template_renders(self):
+        if self.can_be_asked():
+            prompt = self.prompt()
+            assert [
+                prompt.system,
+                *itertools.chain(*prompt.history),
+                prompt.query,
+            ] == self.rendered()
 
     @invariant()
     def what_nobody_is_to_answer_is_refused(self):
         if not self.can_be_asked():
             with pytest.raises(InvalidInputError):
                 self.prompt()
-
-    @invariant()
-    def no_text_is_lost_and_nothing_but_what_joins_them_is_added(self):
-        if self.can_be_asked():
-            prompt = self.prompt()
-            sides = itertools.groupby(self.turns, lambda turn: turn.role == "assistant")
-            said = [self.together(group) for _, group in sides]
-            if self.turns[0].role == "assistant":
-                said.insert(0, "")
-            assert [*itertools.chain(*prompt.history), prompt.query] == said
 
     @invariant()
     def the_prompt_begins_with_the_one_that_was_answered(self):
@@ -160,14 +198,8 @@ class Conversation(RuleBasedStateMachine):
     @invariant()
     def system_messages_are_one(self):
         if self.can_be_asked() and self.system:
-            assert self.prompt().system.startswith("\n".join(self.system))
-            assert self.prompt() == from_messages(
-                [
-                    SystemMessage("\n".join(self.system)),
-                    *(message for message in self.messages if not self.is_system(message)),
-                ],
-                tools=self.tools,
-            )
+            others = [message for message in self.messages if not self.is_system(message)]
+            assert self.prompt() == self.prompt([SystemMessage("\n".join(self.system)), *others])
 
     @staticmethod
     def is_system(message):
@@ -175,18 +207,10 @@ class Conversation(RuleBasedStateMachine):
             isinstance(message, ChatMessage) and message.role == "system"
         )
 
-    @staticmethod
-    def together(neighbours):
-        """What neighbours of one side say in one turn, each as the template writes it by itself."""
-        text, before = "", None
-        for turn in neighbours:
-            alone = render([Turn("system", ""), turn]).split("<|im_end|>\n", 1)[1]
-            told = alone.split("\n", 1)[1].removesuffix("<|im_end|>\n")
-            gap = "\n" if before == turn.role == "tool" else "\n\n"
-            text += (gap if text and told else "") + told
-            before = turn.role
-        return text
 
-
-TestConversation = Conversation.TestCase
-TestConversation.settings = settings(stateful_step_count=12, deadline=None)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_conversations(family):
+    machine = type(family, (Conversation,), {"family": family})
+    run_state_machine_as_test(
+        machine, settings=settings(max_examples=60, stateful_step_count=12, deadline=None)
+    )
