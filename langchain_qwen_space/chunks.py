@@ -29,7 +29,7 @@ class Usage(NamedTuple):
         return Usage(*(one + more for one, more in zip(self, other, strict=True)))
 
 
-ReadCall: TypeAlias = Callable[[str], tuple[str, dict[str, Any]] | None]
+FindCall: TypeAlias = Callable[[str], tuple[str, dict[str, Any]] | None]
 """Returns the name and the arguments of the call that an answer without tags stands for."""
 
 
@@ -64,27 +64,27 @@ class AnswerChunks:
         self._first_call_index = first_call_index
         if self._after is not None:
             self._first_call_index = self._after.next_call_index
-        self._read = AnswerPieces(shape, counter, whole=whole)
-        self._final = self._read  # what the answer is in the end
+        self._streamed = AnswerPieces(shape, counter, whole=whole)
+        self._final = self._streamed  # what the answer is in the end
 
     @property
     def done(self) -> bool:
         """Whether nothing more is wanted of the Space, although it may have more to say."""
-        return self._read.done
+        return self._streamed.done
 
     @property
     def thinks_untagged(self) -> bool:
         """Whether the model may begin inside its thoughts; see `AnswerPieces`."""
-        return self._read.thinks_untagged
+        return self._streamed.thinks_untagged
 
     @thinks_untagged.setter
     def thinks_untagged(self, possible: bool) -> None:
-        self._read.thinks_untagged = possible
+        self._streamed.thinks_untagged = possible
 
     @property
     def next_call_index(self) -> int:
         """The index of a call after those of this answer."""
-        return self._first_call_index + self._read.next_index
+        return self._first_call_index + self._streamed.next_index
 
     @property
     def withheld(self) -> str | None:
@@ -104,23 +104,23 @@ class AnswerChunks:
     @property
     def broken(self) -> dict[str, BrokenCall]:
         """The calls that were handed out and cannot be made, by id."""
-        return self._read.broken
+        return self._streamed.broken
 
     def take(self, fragment: str) -> list[ChatGenerationChunk]:
         """The chunks for the next piece of text."""
-        if self._read.plain:
-            self._read.used.append(fragment)
+        if self._streamed.plain:
+            self._streamed.used.append(fragment)
             self.shows_text = True
             return [text_chunk(fragment)]
-        return self._chunks(self._read.take(fragment))
+        return self._chunks(self._streamed.take(fragment))
 
     def think(self, fragment: str) -> list[ChatGenerationChunk]:
         """The chunks for a thought that the Space itself tells from the answer."""
-        return self._chunks(self._read.think(fragment))
+        return self._chunks(self._streamed.think(fragment))
 
     def end(self) -> list[ChatGenerationChunk]:
         """The chunks for what was held back: no more text comes."""
-        return self._chunks(self._read.end())
+        return self._chunks(self._streamed.end())
 
     def settle(self, exact: tuple[str, str] | None) -> None:
         """Take an ended answer for what it is in the end, whatever was handed out of it.
@@ -128,12 +128,12 @@ class AnswerChunks:
         Args:
             exact: The Space's text and thoughts, if it took back any that was handed out.
         """
-        read, after = self._read, self._after
+        streamed, after = self._streamed, self._after
         limit = None
         if exact is None and (
-            (read.untagged and not self._whole) or (after is not None and after.shows_text)
+            (streamed.untagged and not self._whole) or (after is not None and after.shows_text)
         ):
-            exact, limit = ("".join(read.used), "".join(read.apart)), read.limit
+            exact, limit = ("".join(streamed.used), "".join(streamed.apart)), streamed.limit
         if exact is not None:
             text, thoughts = exact
             self._final = AnswerPieces(self._shape, self._counter, whole=True)
@@ -142,15 +142,15 @@ class AnswerChunks:
             self._final.end()
             self._final.limit = limit or self._final.limit
 
-    def accept(self, read: ReadCall) -> None:
+    def accept(self, find: FindCall) -> None:
         """Take what a settled answer wrote without tags for the call that it had to make.
 
         Not of an answer that was cut off, whose rest might have taken it back.
 
         Args:
-            read: Returns the call in such an answer.
+            find: Returns the call in such an answer.
         """
-        if self.withheld is not None and (call := read(self.withheld)):
+        if self.withheld is not None and (call := find(self.withheld)):
             self._final.accept(*call)
 
     def again(self) -> "AnswerChunks":
@@ -165,7 +165,7 @@ class AnswerChunks:
 
     def abandon(self) -> list[ChatGenerationChunk]:
         """The chunks after which no call of this answer can be made, since another replaces it."""
-        return self._chunks(self._read.take_back_calls())
+        return self._chunks(self._streamed.take_back_calls())
 
     def count(self, counter: TokenCounter) -> tuple[int, int]:
         """How many tokens a settled answer was, and how many of them were thoughts.
@@ -187,13 +187,13 @@ class AnswerChunks:
         """
         final = self._final
         pieces = final.kept_back()
-        if final is not self._read:
+        if final is not self._streamed:
             texts = [piece for piece in pieces if isinstance(piece, str)]
             metadata["revised"] = True
             metadata["final_text"] = "".join(texts)
             if not self._whole:
                 pieces = [] if self.shows_text else [*texts]
-                pieces += self._read.completed_by(final.kept_back())
+                pieces += self._streamed.completed_by(final.kept_back())
         metadata["finish_reason"] = final.finish_reason
         given = {piece.id for piece in pieces if isinstance(piece, ToolCallPiece)}
         found = {} if self._whole else self.broken
