@@ -101,10 +101,9 @@ async def _get(session: aiohttp.ClientSession, url: URL) -> tuple[bytes, str]:
 async def _body(response: aiohttp.ClientResponse) -> bytes:
     if response.headers.get("Content-Encoding", "identity") != "identity":
         raise OSError("it comes compressed, which was not asked for")
-    parts, size = [], 0
+    body = bytearray()
     while part := await response.content.readany():
-        size += len(part)
-        if size > _MOST:
+        body += part
+        if len(body) > _MOST:
             raise OSError(f"it is larger than {_MOST:,} bytes")
-        parts.append(part)
-    return b"".join(parts)
+    return bytes(body)

@@ -136,28 +136,29 @@ def asked_only(form: Form) -> Any:
 
 
 def draws(form: Form) -> Any:
-    """An app that draws on request, and returns the pictures that it receives with a word."""
+    """An app that draws on request: it returns the pictures that it receives, with a word or without."""
     with gr.Blocks() as blocks:
         chatbot = make_chatbot(form, label="Chat")
         query = gr.MultimodalTextbox(label="Message", file_count="multiple")
 
         def respond(asked: Any, history: Any) -> Iterator[Any]:
             paths = [path_of(file) for file in asked["files"]]
-            if asked["text"] != "Draw.":
+            if asked["text"] not in ("Draw.", "Draw only."):
                 for answer in model([*told(history), message("user", asked["text"], paths)]):
                     yield None, with_answer(form, history, asked["text"], paths, answer)
                 return
             earlier = with_answer(form, history, asked["text"], [], None)
+            word = "Here." if asked["text"] == "Draw." else None
             if form.chatbot == "messages":
                 drawn = [{"role": "assistant", "content": {"path": path}} for path in paths]
-                word = {"role": "assistant", "content": "Here."}
-                yield None, [*earlier, word]
-                yield None, [*earlier, word, *drawn]
+                words = [{"role": "assistant", "content": word}] if word else []
+                yield None, [*earlier, *words]
+                yield None, [*earlier, *words, *drawn]
             elif form.chatbot == "modelscope":
-                yield None, [*earlier[:-1], [asked["text"], {"text": "Here.", "files": paths}]]
+                yield None, [*earlier[:-1], [asked["text"], {"text": word or "", "files": paths}]]
             else:
                 drawn = [[None, (path,)] for path in paths]
-                yield None, [*earlier[:-1], [asked["text"], "Here."], *drawn]
+                yield None, [*earlier[:-1], [asked["text"], word], *drawn]
 
         query.submit(respond, [query, chatbot], [query, chatbot])
     return blocks

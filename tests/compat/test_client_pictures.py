@@ -81,12 +81,13 @@ async def test_pictures_of_earlier_turns_go_with_the_question(server: Server, fo
 
 
 @each_form
+@pytest.mark.parametrize(("order", "text"), [("Draw.", "Here."), ("Draw only.", "")])
 async def test_files_of_an_answer_are_listed_with_where_they_are(
-    server: Server, form: Form, http: aiohttp.ClientSession
+    server: Server, form: Form, http: aiohttp.ClientSession, order: str, text: str
 ) -> None:
-    message = HumanMessage([{"type": "text", "text": "Draw."}, image(), image(BLUE)])
+    message = HumanMessage([{"type": "text", "text": order}, image(), image(BLUE)])
     answer = await model_of(server, "draws").ainvoke([message])
-    assert answer.text == "Here."
+    assert answer.text == text
     files = answer.additional_kwargs["files"]
     assert [file["mime_type"] for file in files] == ["image/png"] * 2
     for file, data in zip(files, (RED, BLUE), strict=True):

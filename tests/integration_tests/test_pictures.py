@@ -171,6 +171,23 @@ DRAW = HumanMessage([{"type": "text", "text": "Draw."}, image(), image(BLUE)])
 
 
 @pytest.mark.parametrize("how", ["invoke", "stream"])
+async def test_an_answer_may_be_pictures_alone(model, how):
+    model = model("draws")
+    asked = HumanMessage([{"type": "text", "text": "Draw only."}, image()])
+    if how == "invoke":
+        answer = await model.ainvoke([asked])
+    else:
+        answer = None
+        async for chunk in model.astream([asked]):
+            answer = chunk if answer is None else answer + chunk
+    assert answer.content == ""
+    (file,) = answer.additional_kwargs["files"]
+    assert file["mime_type"] == "image/png"
+    with pytest.raises(GenerationError, match="holds no answer"):
+        await model.ainvoke("Draw only.")
+
+
+@pytest.mark.parametrize("how", ["invoke", "stream"])
 async def test_files_of_an_answer_are_blocks_of_its_content_and_not_fetched(model, how, requests):
     model = model("draws", output_version="v1")
     if how == "invoke":

@@ -146,7 +146,7 @@ class AnswerReader:
         if question.steps:
             question.take_values(self._step, output["data"])
             return
-        if not reply.answered:
+        if not reply.answered and not reply.files:
             shown = reprlib.repr(output["data"] if value is _NOTHING else value)
             msg = (
                 f"{where} completed the call, but {_where_looked(question.endpoint)} "

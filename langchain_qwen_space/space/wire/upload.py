@@ -4,14 +4,13 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator, Sequence
 
-import orjson
 from yarl import URL
 
 from langchain_qwen_space.attachments import Attachment
 from langchain_qwen_space.errors import InvalidInputError, ProtocolError, SpaceTimeoutError
 from langchain_qwen_space.events import UploadEvent
 from langchain_qwen_space.space.wire.faults import from_status
-from langchain_qwen_space.space.wire.visitor import ERROR_BYTES, Visitor, text_of
+from langchain_qwen_space.space.wire.visitor import ERROR_BYTES, Visitor, decoded, text_of
 
 _PIECE = 256 * 1024  # bytes that are handed to the connection at a time
 _LOOK = 0.1  # seconds between two looks at how much was sent
@@ -123,10 +122,7 @@ class Upload:
             raise InvalidInputError(msg, status=status)
         if status != 200:
             raise from_status(status, headers, said, where, "POST upload")
-        try:
-            (path,) = orjson.loads(answer)
-        except (ValueError, TypeError):
-            path = None
-        if not isinstance(path, str):
-            raise ProtocolError(f"{where} took a file, but does not say where it keeps it.")
-        return path
+        match decoded(answer):
+            case [str(path)] if path:
+                return path
+        raise ProtocolError(f"{where} took a file, but does not say where it keeps it.")

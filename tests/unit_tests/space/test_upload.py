@@ -119,6 +119,9 @@ async def test_a_file_that_is_too_large_is_named_by_its_block(reads):
         ((200, b"", b"{}"), ProtocolError),
         ((200, b"", b'["a", "b"]'), ProtocolError),
         ((200, b"", b"[1]"), ProtocolError),
+        ((200, b"", b'[""]'), ProtocolError),
+        ((200, b"", b'{"path": "/tmp/a"}'), ProtocolError),
+        ((200, b"", b'"a"'), ProtocolError),
         ((200, b"", b"<html>"), ProtocolError),
     ],
 )
