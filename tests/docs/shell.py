@@ -31,6 +31,7 @@ PLAIN = {
     "docker",
     "curl",
     "jq",
+    "jupyter",
     "open",
 }
 """Commands that are not ours."""
