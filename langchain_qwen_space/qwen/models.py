@@ -54,10 +54,10 @@ def _models() -> Iterator[tuple[str, _Model]]:
     # The cards: "Full 32,768 tokens" and "Full 131,072 tokens".
     yield "qwq-32b-preview", _Model(_32K, thinks=True)
     yield "qwq-32b", _Model(_128K, thinks=True)
-    # The card: 32,768 tokens, of the larger ones "131,072 tokens with YaRN"; 38,912 are suggested for
-    # hard problems.
+    # The card: 32,768 tokens, of the larger ones "131,072 tokens with YaRN"; 32,768 are recommended for
+    # most queries and 38,912 for hard problems, which the smaller ones have no room for.
     for size in ("0.6b", "1.7b"):
-        yield f"qwen3-{size}", _Model(_32K, 38_912, thinks="switched")
+        yield f"qwen3-{size}", _Model(_32K, 32_768, thinks="switched")
     for size in ("4b", "8b", "14b", "32b", "30b-a3b", "235b-a22b"):
         yield f"qwen3-{size}", _Model(_128K, 38_912, thinks="switched")
     # The card: "262,144 natively", of the larger ones "extendable to 1,010,000"; 16,384 are adequate

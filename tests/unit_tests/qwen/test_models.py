@@ -5,6 +5,7 @@ from langchain_core.language_models.model_profile import _warn_unknown_profile_k
 
 from langchain_qwen_space.qwen import dialects
 from langchain_qwen_space.qwen.models import (
+    _MODELS,
     canonical_name,
     dialect,
     family_of_space,
@@ -115,6 +116,13 @@ def test_the_profile_has_the_limits_of_the_model_card(name, context, output):
     known = profile(name)
     assert known is not None
     assert (known["max_input_tokens"], known["max_output_tokens"]) == (context, output)
+
+
+def test_no_answer_is_longer_than_the_context():
+    for name in _MODELS:
+        known = profile(name)
+        assert known is not None
+        assert known.get("max_output_tokens", 0) <= known["max_input_tokens"]
 
 
 def test_the_profile_says_text_only_and_leaves_structured_output_open():
@@ -247,7 +255,7 @@ def test_the_callers_choice_of_a_dialect_counts():
         ("Qwen2.5-14B-Instruct-1M", 1_010_000, 8_192, False, False),
         ("Qwen2.5-VL-72B-Instruct", 131_072, None, False, True),
         ("QwQ-32B", 131_072, None, True, False),
-        ("Qwen3-0.6B", 32_768, 38_912, True, False),
+        ("Qwen3-0.6B", 32_768, 32_768, True, False),
         ("Qwen3-8B", 131_072, 38_912, True, False),
         ("Qwen3-8B-AWQ", 131_072, 38_912, True, False),
         ("qwen3:8b-q4_K_M", 131_072, 38_912, True, False),
