@@ -7,7 +7,7 @@ from copy import deepcopy
 from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any, Literal, Self, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, cast
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models import LanguageModelInput, ModelProfile
@@ -37,6 +37,7 @@ from langchain_qwen_space.options import (
     CallOptions,
     DialectName,
     MaxTokens,
+    NoBool,
     Seconds,
     Temperature,
     Timeout,
@@ -133,7 +134,7 @@ class ChatQwenSpace(BaseChatModel):
     Of an `httpx.Timeout`, or a tuple as httpx takes it, the time for reading counts.
     """
 
-    max_retries: int = Field(default=2, ge=0)
+    max_retries: Annotated[int, NoBool] = Field(default=2, ge=0)
     """How often a call that failed before its first chunk is retried.
 
     Moving on to another of several Spaces does not count.
@@ -148,10 +149,10 @@ class ChatQwenSpace(BaseChatModel):
     What has arrived by then is still returned.
     """
 
-    wake_timeout: float = Field(default=120.0, ge=0)
+    wake_timeout: Annotated[float, NoBool] = Field(default=120.0, ge=0)
     """Longest wait for a Space that is asleep or starting, in seconds."""
 
-    max_concurrency: int | None = Field(default=8, ge=1)
+    max_concurrency: Annotated[int | None, NoBool] = Field(default=8, ge=1)
     """How many calls this process has on the Space at the same time; further calls wait.
 
     With several Spaces, the limit applies to each. A waiting call goes to the first with room.
@@ -217,13 +218,13 @@ class ChatQwenSpace(BaseChatModel):
     auth: tuple[str, SecretStr] | None = Field(default=None, exclude=True)
     """User name and password, for a Space with a login."""
 
-    max_reply_bytes: int = Field(default=16 * 2**20, ge=1)
+    max_reply_bytes: Annotated[int, NoBool] = Field(default=16 * 2**20, ge=1)
     """Largest size of one event or one answer, in bytes."""
 
-    max_config_bytes: int = Field(default=16 * 2**20, ge=1)
+    max_config_bytes: Annotated[int, NoBool] = Field(default=16 * 2**20, ge=1)
     """Largest size of the Space's configuration, in bytes."""
 
-    start: str | int | None = None
+    start: Annotated[str | int | None, NoBool] = None
     """The function that the page calls first, by name or number. Detected by default.
 
     A function named here may answer with a text instead of a chatbot.
@@ -232,7 +233,7 @@ class ChatQwenSpace(BaseChatModel):
     api_name: str | None = None
     """The function that answers, by its API name, if several look like a chat."""
 
-    inputs: dict[str, str | int] = Field(default_factory=dict)
+    inputs: dict[str, Annotated[str | int, NoBool]] = Field(default_factory=dict)
     """Which input has which role, where detection is wrong.
 
     Keys: query, history, system, model, temperature, top_p, max_tokens, thinking, thinking_budget.

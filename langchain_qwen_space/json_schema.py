@@ -72,6 +72,11 @@ def openai_tool(tool: Any, strict: bool | None = None) -> dict[str, Any]:
     return {**form, "function": function}
 
 
+def choice_of(name: str) -> dict[str, Any]:
+    """Returns the `tool_choice` of one tool, whatever its name, as OpenAI's API takes it."""
+    return {"type": "function", "function": {"name": name}}
+
+
 def _function(tool: Mapping[str, Any]) -> dict[str, Any]:
     """A tool that is a dict, in a form of which LangChain leaves out nothing."""
     kind = tool.get("type")

@@ -19,18 +19,28 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic_core import PydanticCustomError
 
 from langchain_qwen_space import structured
 from langchain_qwen_space.errors import InvalidInputError
-from langchain_qwen_space.json_schema import checked, openai_tool
+from langchain_qwen_space.json_schema import checked, choice_of, openai_tool
 
 PROVIDER = "qwen_space"
 """The name of the provider in metadata and in LangSmith."""
 
-Temperature = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-TopP = Annotated[float, Field(ge=0, le=1)]
-MaxTokens = Annotated[int, Field(ge=1)]
-Seconds = Annotated[float, Field(gt=0)]
+def _no_bool(number: Any) -> Any:
+    if isinstance(number, bool):
+        raise PydanticCustomError("bool", "Input should not be True or False")
+    return number
+
+
+NoBool = BeforeValidator(_no_bool)
+"""For numbers: pydantic reads True as 1."""
+
+Temperature = Annotated[float, NoBool, Field(ge=0, allow_inf_nan=False)]
+TopP = Annotated[float, NoBool, Field(ge=0, le=1)]
+MaxTokens = Annotated[int, NoBool, Field(ge=1)]
+Seconds = Annotated[float, NoBool, Field(gt=0)]
 
 
 def _of_reading(timeout: Any) -> Any:
@@ -283,6 +293,9 @@ def for_the_class(
     notes = [no_input_for(ignored)] if ignored else []
     if given.get("max_retries", 0) is None:  # the default, as with ChatOpenAI
         del given["max_retries"]
+    if callable(given.get("hf_token")):
+        msg = "hf_token (api_key) is a string, not a function: give what the function returns."
+        raise InvalidInputError(msg)
     if any(_is_key_of_openai(values.get(name)) for name in ("api_key", "openai_api_key")):
         del given["hf_token"]
         notes.append(
@@ -349,8 +362,8 @@ def as_tools(tools: Any, *, strict: bool | None = None) -> list[dict[str, Any]]:
     """Returns tools of any kind that LangChain knows, in OpenAI's form.
 
     Raises:
-        InvalidInputError: They are not a list, or one is not a function that a model can call: a
-            Space cannot run a provider's own tools. The message says which.
+        InvalidInputError: They are not a list, two have one name, or one is not a function that a
+            model can call: a Space cannot run a provider's own tools. The message says which.
     """
     if strict is not None and not isinstance(strict, bool):
         raise InvalidInputError(f"strict={strict!r:.100} is not True, False or None.")
@@ -359,6 +372,7 @@ def as_tools(tools: Any, *, strict: bool | None = None) -> list[dict[str, Any]]:
     if isinstance(tools, str | bytes | Mapping) or not isinstance(tools, Iterable):
         raise InvalidInputError(f"tools={tools!r:.100} is not a list of tools.")
     converted = []
+    places: dict[str, int] = {}
     for number, tool in enumerate(tools):
         where = f"tools[{number}]"
         try:
@@ -373,6 +387,10 @@ def as_tools(tools: Any, *, strict: bool | None = None) -> list[dict[str, Any]]:
         name = function.get("name")
         if not isinstance(name, str) or not _NAME.fullmatch(name):
             raise InvalidInputError(f"{where} has the name {name!r:.100}. {_NAME_RULE}")
+        if name in places:
+            msg = f"{where} has the same name as tools[{places[name]}], {name!r:.100}: rename one."
+            raise InvalidInputError(msg)
+        places[name] = number
         try:
             function["parameters"] = checked(function["parameters"], patterns=False)
         except InvalidInputError as error:
@@ -399,18 +417,14 @@ def _tool_choice(choice: Any) -> str | dict[str, Any] | None:
         kind, function = choice.get("type"), choice.get("function")
         name = function.get("name") if isinstance(function, Mapping) else choice.get("name")
         if isinstance(name, str) and name and kind in (None, "function", "tool"):
-            return _named(name)
+            return choice_of(name)
         read = kind
     if not isinstance(read, str) or (read is not choice and read not in _CHOICES):
         raise InvalidInputError(
             f"tool_choice={choice!r:.200} is not valid: give 'auto', 'none', 'any' or the name "
             "of a tool."
         )
-    return _CHOICES.get(read) or _named(read)
-
-
-def _named(name: str) -> dict[str, Any]:
-    return {"type": "function", "function": {"name": name}}
+    return _CHOICES.get(read) or choice_of(read)
 
 
 _CHOICES = {"auto": "auto", "none": "none", "any": "any", "required": "any"}

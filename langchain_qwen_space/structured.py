@@ -23,7 +23,7 @@ from pydantic import ConfigDict
 
 from langchain_qwen_space.clock import one_clock
 from langchain_qwen_space.errors import InvalidInputError
-from langchain_qwen_space.json_schema import Schema, checked, json_schema, openai_tool
+from langchain_qwen_space.json_schema import Schema, checked, choice_of, json_schema, openai_tool
 from langchain_qwen_space.object_parser import ObjectParser
 
 Method = Literal["function_calling", "json_schema", "json_mode"]
@@ -54,14 +54,14 @@ def structured_output(
     if not isinstance(include_raw, bool) or not isinstance(strict, bool | None):
         msg = f"include_raw={include_raw!r:.100} and strict={strict!r:.100} are True or False."
         raise InvalidInputError(msg)
-    if not isinstance(max_repairs, int) or max_repairs < 0:
+    if not isinstance(max_repairs, int) or isinstance(max_repairs, bool) or max_repairs < 0:
         msg = f"max_repairs={max_repairs!r:.100} is not a number of repairs, 0 or more."
         raise InvalidInputError(msg)
     kwargs["ls_structured_output_format"] = {
         "kwargs": {"method": method, "strict": strict},
         "schema": schema,
     }
-    tool = None
+    tool = ""
     rules: dict[str, Any] = {}
     llm: Runnable[LanguageModelInput, AIMessage]
     if schema is None:
@@ -69,7 +69,7 @@ def structured_output(
     elif method == "function_calling":
         tool, rules = _read(schema, strict, as_tool=True)
         settings = {
-            "tool_choice": {"type": "function", "function": {"name": tool}},
+            "tool_choice": choice_of(tool),
             "strict": strict,
             "schema_tools": [tool],
             "parallel_tool_calls": False,
@@ -82,7 +82,7 @@ def structured_output(
         described = {"name": rules.get("title", "answer"), "schema": rules, "strict": strict}
         response_format = {"type": "json_schema", "json_schema": described}
         llm = model.bind(response_format=response_format, **kwargs)
-    reader = ObjectParser(pydantic_object=_pydantic_class(schema), rules=rules, tool=tool)
+    reader = ObjectParser(pydantic_object=_pydantic_class(schema), rules=rules, tool=tool or None)
     outcomes = llm | reader.model_copy(update={"include_raw": True})
     return StructuredOutput(
         outcomes=outcomes,
@@ -249,9 +249,9 @@ class StructuredOutput(RunnableSerializable[LanguageModelInput, Any]):
         return outcome["parsed"]
 
 
-def _read(schema: Any, strict: bool | None, *, as_tool: bool) -> tuple[str | None, dict[str, Any]]:
-    """The name of the tool that a schema is offered as, if it is one, and its JSON schema."""
-    tool = None
+def _read(schema: Any, strict: bool | None, *, as_tool: bool) -> tuple[str, dict[str, Any]]:
+    """The name of the tool that a schema is offered as, "" if it is none, and its JSON schema."""
+    tool = ""
     try:
         if as_tool:
             function = openai_tool(schema, strict)["function"]

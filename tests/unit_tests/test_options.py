@@ -39,6 +39,12 @@ NOWHERE = {"type": "object", "properties": {"a": {"$ref": "#/$defs/missing"}}}
         {"max_tokens": -1},
         {"max_tokens": "many"},
         {"max_tokens": 1.5},
+        {"max_tokens": True},
+        {"thinking_budget": True},
+        {"temperature": False},
+        {"top_p": True},
+        {"timeout": True},
+        {"tools": [{"name": "weather"}, {"name": "weather", "parameters": {}}]},
         {"temperature": -1},
         {"temperature": float("nan")},
         {"top_p": 2},
@@ -499,3 +505,35 @@ def test_a_copy_takes_settings_as_the_class_does():
 def test_a_tools_name_holds_no_control_character(name):
     with pytest.raises(InvalidInputError, match="has the name"):
         options(tools=[{"name": name}])
+
+
+NUMBERS = [
+    name
+    for name, field in ChatQwenSpace.model_fields.items()
+    if name not in BaseChatModel.model_fields
+    and any(kind in str(field.annotation) for kind in ("int", "float"))
+]
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_true_is_not_a_number(name):
+    assert len(NUMBERS) >= 14
+    given = {"query": True} if name == "inputs" else True
+    with pytest.raises(ValidationError, match="should not be True or False"):
+        ChatQwenSpace(space="https://chat.example", **{name: given})
+
+
+@pytest.mark.parametrize("strict", [None, True])
+def test_two_tools_of_one_name_are_refused_where_they_are_bound(strict):
+    tools = [Tool("a", str, "x"), Tool("weather", str, "x"), weather]
+    with pytest.raises(ValueError, match=r"tools\[2\] has the same name as tools\[1\], 'weather'"):
+        ChatQwenSpace(space="https://chat.example").bind_tools(tools, strict=strict)
+
+
+@pytest.mark.parametrize("name", ["api_key", "hf_token", "openai_api_key"])
+def test_a_function_for_a_key_is_refused_in_words(name):
+    model = ChatQwenSpace(space="https://chat.example")
+    with pytest.raises(ValidationError, match="give what the function returns"):
+        ChatQwenSpace(space="https://chat.example", **{name: lambda: "hf_x"})
+    with pytest.raises(InvalidInputError, match="give what the function returns"):
+        model.model_copy(update={name: lambda: "hf_x"})

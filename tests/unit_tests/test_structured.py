@@ -124,6 +124,7 @@ def test_a_method_that_nobody_knows_is_refused():
         {"strict": 1},
         {"max_repairs": None},
         {"max_repairs": -1},
+        {"max_repairs": True},
         {"max_repairs": 1.5},
     ],
     ids=repr,
