@@ -438,11 +438,13 @@ class ChatQwenSpace(BaseChatModel):
             strict: Name additional properties as forbidden in the schema that the model reads.
             max_repairs: How often `invoke` asks again, with what is wrong with the answer. A stream
                 never does.
-            **kwargs: Other settings of the call.
+            **kwargs: Other settings of the call. With a JSON method, the model may be offered
+                `tools` too.
 
         Returns:
             What gives objects of a pydantic class, else dicts; both are checked. A stream gives
-            dicts while they grow and pydantic objects once they are valid.
+            dicts while they grow and pydantic objects once they are valid. If the model calls one
+            of the `tools`, the object is None.
 
         Raises:
             InvalidInputError: There is no such method, or a schema is missing or describes no object.

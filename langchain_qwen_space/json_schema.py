@@ -6,6 +6,7 @@
 import json
 import re
 from collections.abc import Iterator, Mapping
+from enum import Enum
 from fractions import Fraction
 from functools import lru_cache
 from graphlib import CycleError, TopologicalSorter
@@ -39,6 +40,7 @@ def json_schema(schema: Schema, strict: bool | None) -> dict[str, Any]:
     Raises:
         TypeError, ValueError: LangChain does not know such a schema.
     """
+    _check_class(schema)
     if isinstance(schema, dict):
         if "schema" in schema:
             return schema["schema"]  # type: ignore[no-any-return]
@@ -59,6 +61,7 @@ def openai_tool(tool: Any, strict: bool | None = None) -> dict[str, Any]:
         InvalidInputError: Only its provider can run the tool.
         Exception: It is not a tool.
     """
+    _check_class(tool)
     given = _function(tool) if isinstance(tool, Mapping) else tool
     form = convert_to_openai_tool(given, strict=strict)
     function = dict(form["function"])
@@ -70,6 +73,18 @@ def openai_tool(tool: Any, strict: bool | None = None) -> dict[str, Any]:
     if function.get("parameters") in (None, {}):
         function["parameters"] = dict(_NO_PARAMETERS)
     return {**form, "function": function}
+
+
+def _check_class(cls: Any) -> None:
+    """Refuse a class of Python's own and an enumeration, whose constructor LangChain would read.
+
+    Raises:
+        TypeError: It is one.
+    """
+    if isinstance(cls, type) and (
+        cls.__module__ in ("builtins", "typing") or issubclass(cls, Enum)
+    ):
+        raise TypeError(f"{cls.__name__} has no fields.")
 
 
 def choice_of(name: str) -> dict[str, Any]:

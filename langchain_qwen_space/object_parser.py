@@ -57,11 +57,13 @@ class ObjectParser(BaseTransformOutputParser[Any]):
             return {"parsed": None, "parsing_error": error}
 
     def read(self, message: BaseMessage) -> Any:
-        """Returns the first object in a whole answer that is valid.
+        """Returns the first object in a whole answer that is valid; None if it calls other tools.
 
         Raises:
             OutputParserException: There is none. Its `observation` tells the model why.
         """
+        if self.tool is None and isinstance(message, AIMessage) and message.tool_calls:
+            return None
         problem = f"It does not hold a {f'call of {self.tool}' if self.tool else 'JSON object'}."
         cause: Exception | None = None
         try:

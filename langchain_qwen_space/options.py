@@ -28,6 +28,7 @@ from langchain_qwen_space.json_schema import checked, choice_of, openai_tool
 PROVIDER = "qwen_space"
 """The name of the provider in metadata and in LangSmith."""
 
+
 def _no_bool(number: Any) -> Any:
     if isinstance(number, bool):
         raise PydanticCustomError("bool", "Input should not be True or False")

@@ -145,7 +145,9 @@ class AnswerPieces:
     @property
     def finish_reason(self) -> str:
         """Why the answer ended, in OpenAI's words."""
-        if self.limit is not None and self.limit.reached:
+        stopped = self._stop is not None and self._stop.found is not None
+        ended = stopped or (self._calls is not None and self._calls.done)
+        if self.limit is not None and self.limit.reached and not ended:
             return "length"
         called = self._accepted or (self._calls is not None and self._calls.calls > self._objects)
         return "tool_calls" if called else "stop"

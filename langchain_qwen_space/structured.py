@@ -57,6 +57,12 @@ def structured_output(
     if not isinstance(max_repairs, int) or isinstance(max_repairs, bool) or max_repairs < 0:
         msg = f"max_repairs={max_repairs!r:.100} is not a number of repairs, 0 or more."
         raise InvalidInputError(msg)
+    own = "tools" if method == "function_calling" else "response_format"
+    if kwargs.pop(own, None) is not None:
+        msg = (
+            f"method={method!r} sets {own} itself. Tools can be offered with method='json_schema'."
+        )
+        raise InvalidInputError(msg)
     kwargs["ls_structured_output_format"] = {
         "kwargs": {"method": method, "strict": strict},
         "schema": schema,

@@ -470,3 +470,19 @@ def test_a_response_format_gives_json_alone_in_streams_too(model):
         assert json.loads(bound.invoke(question).content) == TOM
         assert json.loads("".join(c.text for c in bound.stream(question))) == TOM
     assert bound.invoke('in turn: ["No cat."]').content == "No cat."
+
+
+@pytest.mark.parametrize("method", ["json_schema", "json_mode"])
+async def test_tools_are_offered_beside_a_schema_and_their_calls_are_not_asked_again(model, method):
+    call = '<tool_call>\n{"name": "weather", "arguments": {"city": "Bonn"}}\n</tool_call>'
+    asking = model.with_structured_output(Cat, method=method, tools=[weather], include_raw=True)
+    for text, parsed, names in ((call, None, ["weather"]), (GOOD, Cat(**TOM), [])):
+        question = "in turn: " + json.dumps([text])
+        results = [asking.invoke(question), await asking.ainvoke(question)]
+        whole = None
+        for part in asking.stream(question):
+            whole = part if whole is None else whole + part
+        for result in (*results, whole):
+            assert [call["name"] for call in result["raw"].tool_calls] == names
+            assert result["parsed"] == parsed
+            assert result["parsing_error"] is None

@@ -59,6 +59,7 @@ NOWHERE = {"type": "object", "properties": {"a": {"$ref": "#/$defs/missing"}}}
         {"tools": [{"type": "web_search"}]},
         {"tools": [5]},
         {"tools": ["weather"]},
+        {"tools": [float]},
         {"tool_choice": "any"},
         {"tool_choice": {"type": "any"}},
         {"tool_choice": {"type": "unheard_of"}, "tools": OFFERED},

@@ -135,7 +135,10 @@ def test_an_argument_of_another_type_is_named(wrong):
 
 
 @pytest.mark.parametrize("method", ["function_calling", "json_schema", "json_mode"])
-@pytest.mark.parametrize("schema", [list[Cat], Cat | None, int, "Cat", Cat(name="Tom", age=3)])
+@pytest.mark.parametrize(
+    "schema",
+    [list[Cat], Cat | None, int, float, tuple, object, Enum, "Cat", Cat(name="Tom", age=3)],
+)
 def test_a_schema_that_describes_no_object_is_refused_with_what_to_give(schema, method):
     with pytest.raises(InvalidInputError, match="schema=.*pydantic class"):  # noqa: RUF043
         ChatQwenSpace().with_structured_output(schema, method=method)
@@ -373,3 +376,15 @@ def test_a_stream_with_the_raw_answer_raises_no_parsing_error():
     *_, last = reader(Cat, include_raw=True).transform(iter(pieces("no cat here")))
     assert last["parsed"] is None
     assert isinstance(last["parsing_error"], OutputParserException)
+
+
+def weather(city: str) -> str:
+    """Get the weather of a city."""
+    return city
+
+
+@pytest.mark.parametrize("method", ["function_calling", "json_schema", "json_mode"])
+def test_what_a_method_sets_itself_is_refused_by_name(method):
+    own = "tools" if method == "function_calling" else "response_format"
+    with pytest.raises(InvalidInputError, match=f"sets {own} itself"):
+        ChatQwenSpace().with_structured_output(Cat, method=method, **{own: [weather]})

@@ -193,3 +193,20 @@ def test_no_call_comes_out_of_a_thought(parts, size, whole, reasoning):
 def test_nothing_of_a_text_is_lost(parts):
     text = "".join(parts)
     assert answer(text, reasoning=None, stop=["never there"]).content == text
+
+
+@pytest.mark.parametrize("whole", [True, False])
+@pytest.mark.parametrize("at_once", [True, False])
+@pytest.mark.parametrize(
+    ("text", "shape", "reason"),
+    [
+        ("one two three four five", {"stop": ["two"], "max_tokens": 4}, "stop"),
+        ("one two three four five", {"stop": ["five"], "max_tokens": 4}, "length"),
+        (f"{DELETE} and so on, for long", {"tools": TOOLS, "single": True}, "tool_calls"),
+        (f"{DELETE} and so on, for long", {"tools": TOOLS}, "length"),
+    ],
+)
+def test_why_an_answer_ended_does_not_depend_on_how_it_arrives(text, shape, reason, whole, at_once):
+    shape = {"max_tokens": tokens.Estimate().count(DELETE) + 4} | shape
+    message = answer([text] if at_once else list(text), whole=whole, **shape)
+    assert message.response_metadata["finish_reason"] == reason
