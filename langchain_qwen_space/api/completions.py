@@ -3,13 +3,16 @@
 Nothing is sent before the first chunk of the answer, so that an error has its HTTP status. Where
 that takes longer than `heartbeat` seconds, the event stream begins with comments about the queue;
 an error after that is an event. A client that leaves cancels the call, at any moment.
+
+The answer is read as fast as the Space gives it, up to a megabyte ahead of the client. One that
+reads slowly thus keeps the Space's slot no longer than others, and one that stops reading loses it.
 """
 
 import asyncio
 import logging
 import uuid
 from collections.abc import Mapping
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from typing import Any, cast
 
 import orjson
@@ -18,7 +21,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from langchain_qwen_space.api.answers import DONE, Frames, completion
-from langchain_qwen_space.api.problems import problem_of
+from langchain_qwen_space.api.problems import Problem, problem_of
 from langchain_qwen_space.api.requests import CompletionRequest
 from langchain_qwen_space.chat_models import ChatQwenSpace
 from langchain_qwen_space.events import (
@@ -33,6 +36,10 @@ from langchain_qwen_space.events import (
 )
 
 logger = logging.getLogger(__name__)
+
+_AHEAD = 2**20  # bytes of a stream that may wait for the client
+_AT_ONCE = 2**16  # of which so many are handed to the connection together
+_PATIENCE = 30.0  # seconds that the call waits for a client that takes nothing and is so far behind
 
 _EVENT_STREAM = {
     "content-type": "text/event-stream; charset=utf-8",
@@ -64,25 +71,29 @@ class CompletionResponse(Response):
         self._name = request.keywords.get("model") or model.model or own_name
         self._warnings: list[str] = []
         self._progress: SpaceEvent | None = None
-        self._news = asyncio.Event()
         self._begun = False
-        self._sent = 0
-        self._lock = asyncio.Lock()  # frames and comments come from two tasks
+        # Of a stream:
+        self._pending = bytearray()  # what is to be sent
+        self._room = asyncio.Event()  # some of it was taken
+        self._ended = False  # no more will follow
+        self._problem: Problem | None = None  # which ended it
+        self._news = asyncio.Event()  # something is to be done by the task that sends
+        self._last = 0.0  # the loop's time at which something was sent last
         if request.not_honoured:
             self._warn(f"not honoured by the Space: {', '.join(request.not_honoured)}")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Make the call and send its answer; stop as soon as the client is gone."""
-        answer = self._stream if self._request.stream else self._whole
-        tasks = {asyncio.ensure_future(answer(send)), asyncio.ensure_future(_left(receive))}
-        if self._request.stream:
-            tasks.add(asyncio.ensure_future(self._keep_alive(send)))
+        streamed = self._request.stream
+        sending = asyncio.ensure_future(self._send_stream(send) if streamed else self._whole(send))
+        tasks = {sending, asyncio.ensure_future(_left(receive))}
+        reading = {asyncio.ensure_future(self._read())} if streamed else set()
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for task in tasks:
+            for task in tasks | reading:
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.gather(*tasks, *reading, return_exceptions=True)
         for task in done:
             task.result()
 
@@ -96,54 +107,79 @@ class CompletionResponse(Response):
             body, status, headers = problem.body, problem.status, problem.headers
         await self._send_json(send, status, body, headers)
 
-    async def _stream(self, send: Send) -> None:
+    async def _read(self) -> None:
+        """Make the call, and hand its answer to `_send_stream` as frames."""
         request = self._request
         frames: Frames | None = None
-        lock = self._lock
         try:
             chunks = cast("Any", self._model.astream(request.messages, **request.keywords))
             async with aclosing(chunks):
                 async for chunk in chunks:
                     if frames is None:
                         frames = Frames(self._name, include_usage=request.include_usage)
-                        frame = frames.first() + frames.of(chunk)
-                    else:
-                        frame = frames.of(cast("AIMessageChunk", chunk))
-                    if frame:
-                        async with lock:
-                            if not self._begun:
-                                await self._begin(send, 200, _EVENT_STREAM)
-                            self._sent += 1
-                            await _body(send, frame)
-            ending = DONE
+                        self._pending += frames.first()
+                    self._pending += frames.of(cast("AIMessageChunk", chunk))
+                    self._news.set()
+                    while len(self._pending) > _AHEAD:
+                        await self._wait_for_room()
+            self._pending += DONE
         except Exception as error:
-            problem = problem_of(error)
-            async with lock:
-                if not self._begun:
-                    await self._send_json(send, problem.status, problem.body, problem.headers)
-                    self._sent = -1
-                    return
-            ending = b"data: " + problem.body + b"\n\n"
-        async with lock:
-            await send({"type": "http.response.body", "body": ending})
-            self._sent = -1
+            self._problem = problem_of(error)
+        self._ended = True
+        self._news.set()
 
-    async def _keep_alive(self, send: Send) -> None:
-        """Send a comment whenever nothing else was sent for a while, and for news of the queue."""
-        while True:
-            sent = self._sent
-            with suppress(TimeoutError):
-                async with asyncio.timeout(self._heartbeat):
-                    await self._news.wait()
-            self._news.clear()
-            async with self._lock:
-                if self._sent < 0:  # all is sent
-                    return
-                if self._sent != sent:
-                    continue
+    async def _wait_for_room(self) -> None:
+        self._room.clear()
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                await self._room.wait()
+        except TimeoutError:
+            msg = f"The client read nothing for {_PATIENCE:g} seconds, so its call was cancelled."
+            logger.warning("%s", msg)
+            raise Problem(408, msg, code="timeout") from None
+
+    async def _send_stream(self, send: Send) -> None:
+        """Send frames as they come, and a comment for news of the queue or after a silence."""
+        loop = asyncio.get_running_loop()
+        timer: asyncio.TimerHandle
+
+        def look() -> None:
+            """One timer for all silences: it is set again only when it fires."""
+            nonlocal timer
+            now = loop.time()
+            if now >= self._last + self._heartbeat:
+                self._last = now
+                self._news.set()
+            timer = loop.call_at(self._last + self._heartbeat, look)
+
+        self._last = loop.time()
+        timer = loop.call_later(self._heartbeat, look)
+        try:
+            while True:
+                await self._news.wait()
+                self._news.clear()
+                if self._problem is not None:
+                    if not self._begun and not self._pending:
+                        problem = self._problem
+                        await self._send_json(send, problem.status, problem.body, problem.headers)
+                        return
+                    self._pending += b"data: " + self._problem.body + b"\n\n"
+                    self._problem = None
                 if not self._begun:
                     await self._begin(send, 200, _EVENT_STREAM)
-                await _body(send, b": " + _described(self._progress) + b"\n\n")
+                if not self._pending and not self._ended:
+                    self._pending += b": " + _described(self._progress) + b"\n\n"
+                while self._pending:
+                    data = bytes(self._pending[:_AT_ONCE])
+                    del self._pending[:_AT_ONCE]
+                    self._room.set()
+                    self._last = loop.time()
+                    more = bool(self._pending) or not self._ended or self._problem is not None
+                    await send({"type": "http.response.body", "body": data, "more_body": more})
+                    if not more:
+                        return
+        finally:
+            timer.cancel()
 
     async def _send_json(
         self, send: Send, status: int, body: bytes, headers: Mapping[str, str]
@@ -188,10 +224,6 @@ async def _left(receive: Receive) -> None:
     """Wait until the client has left."""
     while (await receive())["type"] != "http.disconnect":
         pass
-
-
-async def _body(send: Send, data: bytes) -> None:
-    await send({"type": "http.response.body", "body": data, "more_body": True})
 
 
 def _described(event: SpaceEvent | None) -> bytes:

@@ -6,6 +6,7 @@ import logging
 import orjson
 import pytest
 
+from langchain_qwen_space.api import completions
 from tests.unit_tests.api.callers import (
     Caller,
     events,
@@ -18,8 +19,10 @@ from tests.unit_tests.faults.server import (
     CLOSE,
     CONFIG,
     STARTS,
+    STREAM_HEAD,
     answer_events,
     appended,
+    chunk,
     completed,
     event,
     generating,
@@ -54,8 +57,6 @@ class Steps:
         await stream([], end=self._steps)(exchange)
 
     async def _steps(self, exchange):
-        from tests.unit_tests.faults.server import chunk
-
         for piece in self._pieces:
             await self._let.acquire()
             await exchange.send(chunk(piece))
@@ -187,6 +188,70 @@ async def test_a_caller_that_leaves_while_the_space_is_silent_ends_the_call(spac
     async with asyncio.timeout(30):
         while space.streams:
             await asyncio.sleep(0.005)
+
+
+class Reluctant(Caller):
+    """A client that reads nothing of the answer but its beginning until it is let."""
+
+    def __init__(self):
+        super().__init__()
+        self.reads = asyncio.Event()
+
+    async def take(self, message):
+        if b'"content":"' in self.sent:
+            await self.reads.wait()
+        await super().take(message)
+
+
+async def test_a_client_that_reads_slowly_keeps_its_slot_no_longer_than_others(space):
+    long = "one two three four " * 70_000  # more than the call itself reads ahead
+    pieces = [long[start : start + 500] for start in range(0, len(long), 500)]
+    events_ = [STARTS, generating(value("")), *map(appended, pieces), completed(value(long)), CLOSE]
+    space.on("data", stream(events_), stream(answer_events("Second")))
+    server = server_for(space, settings={"max_concurrency": 1, "timeout": 60})
+    async with Reluctant.asking(server, question(stream=True)) as slow:
+        await slow.until(b'"content":"one')
+        answer = (await post(server, question())).json()
+        assert answer["choices"][0]["message"]["content"] == "Second"
+        assert not slow.ended
+        slow.reads.set()
+        sent = (await slow.end()).decode()
+    assert text_of(events(sent)) == long
+    assert sent.endswith("data: [DONE]\n\n")
+
+
+async def endless(exchange):
+    await exchange.send(STREAM_HEAD + chunk(STARTS) + chunk(generating(value("He"))))
+    while True:
+        await exchange.send(chunk(appended("x" * 2000)))
+
+
+async def test_a_client_that_stops_reading_loses_its_call_and_costs_little_memory(
+    space, monkeypatch
+):
+    monkeypatch.setattr(completions, "_PATIENCE", 0.2)
+    space.on("data", endless, stream(answer_events("Second")))
+    server = server_for(space, settings={"max_concurrency": 1, "timeout": 60})
+    async with Reluctant.asking(server, question(stream=True)) as stuck:
+        answer = (await post(server, question())).json()
+        assert answer["choices"][0]["message"]["content"] == "Second"
+        await space.quiet(cancels=1)
+        stuck.reads.set()
+        sent = await stuck.end()
+    # What a connection holds comes at once, so that the last frames may be long.
+    assert len(sent) < 2 * completions._AHEAD
+    last = events(sent.decode())[-1]
+    assert last["error"]["code"] == "timeout"
+    assert b'finish_reason":"' not in sent
+
+
+async def test_a_client_that_reads_on_in_time_gets_an_answer_of_any_length(space, monkeypatch):
+    monkeypatch.setattr(completions, "_AHEAD", 1000)
+    monkeypatch.setattr(completions, "_AT_ONCE", 200)
+    long = "one two three four " * 500
+    space.on("data", stream(answer_events(long)))
+    response = await post(server_for(space), question(stream=True))
+    assert text_of(events(response.text)) == long
 
 
 async def test_a_caller_that_leaves_gives_its_place_to_the_next(space):

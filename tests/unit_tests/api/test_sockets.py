@@ -2,13 +2,26 @@
 
 import asyncio
 import json
+import time
 from contextlib import suppress
 
 import pytest
 
+from langchain_qwen_space.api import completions
 from tests.integration_tests.api.test_api import served
 from tests.unit_tests.api.callers import COMPLETIONS, question, server_for
-from tests.unit_tests.faults.server import STARTS, answer_events, generating, silence, stream, value
+from tests.unit_tests.faults.server import (
+    STARTS,
+    STREAM_HEAD,
+    answer_events,
+    appended,
+    chunk,
+    event,
+    generating,
+    silence,
+    stream,
+    value,
+)
 
 JSON = "Content-Type: application/json\r\n"
 _writers: list[asyncio.StreamWriter] = []
@@ -51,8 +64,8 @@ async def exchange(port, *request, **more):
     return int(status.split()[1]), dict(line.lower().split(": ", 1) for line in lines), body
 
 
-def body(**fields):
-    return json.dumps(question(**fields)).encode()
+def body(text="hi", **fields):
+    return json.dumps(question(text, **fields)).encode()
 
 
 BODIES = {
@@ -151,6 +164,68 @@ async def test_however_a_connection_ends_its_call_ends_and_the_next_has_its_plac
         writer.transport.abort()
     await until(lambda: not space.streams)
     assert (await exchange(port, "POST", COMPLETIONS, body()))[0] == 200
+
+
+_WHERE_IT_LEAVES = {
+    "in the Space's queue": [event("estimation", rank=1, queue_size=2, rank_eta=9.0)],
+    "before the first chunk": [STARTS],
+    "in mid-answer": [STARTS, generating(value("He"))],
+}
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize("where", _WHERE_IT_LEAVES)
+async def test_a_client_that_leaves_frees_its_slot_within_half_a_second(
+    port, space, where, streamed
+):
+    """The best of a few times counts, since other processes may take the processor."""
+    space.on("data", stream(_WHERE_IT_LEAVES[where], end=silence))
+    times = []
+    while len(times) < 5 and (not times or min(times) > 0.5):
+        _, writer = await opened(port, "POST", COMPLETIONS, body(stream=streamed))
+        # Each waits for the one before: max_concurrency is 1.
+        await until(lambda: len(space.asked("data")) == len(times) + 1)
+        await asyncio.sleep(0.05)  # the events arrive
+        writer.close()
+        began = time.perf_counter()
+        await until(lambda: not space.streams)
+        times.append(time.perf_counter() - began)
+    assert min(times) < 0.5
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_a_client_that_leaves_while_it_waits_for_a_slot_makes_no_call(port, space, streamed):
+    space.on("data", stream([STARTS], end=silence), stream(answer_events()))
+    _, first = await opened(port, "POST", COMPLETIONS, body())
+    await until(lambda: space.streams)
+    _, waiting = await opened(port, "POST", COMPLETIONS, body("left", stream=streamed))
+    last = asyncio.create_task(exchange(port, "POST", COMPLETIONS, body("last")))
+    await asyncio.sleep(0.1)  # it waits, or else it leaves before; the outcome is the same
+    waiting.close()
+    await waiting.wait_closed()
+    first.close()
+    assert (await last)[0] == 200
+    assert [join.json()["data"][0] for join in space.asked("join")] == ["hi", "last"]
+
+
+async def test_a_client_whose_connection_is_full_loses_its_slot(port, space, monkeypatch):
+    """A real connection: what the kernel holds for it comes besides what the server holds."""
+    monkeypatch.setattr(completions, "_PATIENCE", 0.3)
+
+    async def endless(exchange):
+        await exchange.send(STREAM_HEAD + chunk(STARTS) + chunk(generating(value("a"))))
+        while True:
+            await exchange.send(chunk(appended("x" * 5000)))
+
+    space.on("data", endless, stream(answer_events()))
+    reader, writer = await opened(port, "POST", COMPLETIONS, body(stream=True))
+    writer.transport.pause_reading()
+    await until(lambda: space.streams)
+    assert (await exchange(port, "POST", COMPLETIONS, body()))[0] == 200
+    await until(lambda: not space.streams)
+    writer.transport.resume_reading()
+    async with asyncio.timeout(60):
+        assert b'"code":"timeout"' in (await reader.read())[-1000:]
 
 
 async def test_a_hundred_callers_share_one_place_and_those_who_leave_the_line_hold_up_nobody(
