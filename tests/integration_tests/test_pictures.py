@@ -332,8 +332,20 @@ async def test_a_url_is_handed_to_the_space_or_fetched_here(model, monkeypatch):
     monkeypatch.setattr(fetching, "_is_public", lambda _: True)
     assert await reached(model("box", fetch_files=True), message) == [("user", "", [seen(RED)])]
     # Gradio itself fetches what a value names by its URL, but not from this machine.
-    with pytest.raises(GenerationError, match=r"127\.0\.0\.1 failed validation"):
+    why = r"127\.0\.0\.1 failed validation.*download '.*png'.*fetch_files=True"
+    with pytest.raises(GenerationError, match=why):
         await model("box").ainvoke([message])
+
+
+@pytest.mark.parametrize("layout", ["beside", "box"])
+async def test_a_picture_that_the_app_cannot_open_is_named(model, layout):
+    """Gradio's image component opens each picture, and a box opens none."""
+    heic = image(b"\0\0\0\x18ftypheic" + bytes(99), "image/heic")
+    if layout == "box":
+        assert await reached(model(layout), HumanMessage([heic]))
+        return
+    with pytest.raises(GenerationError, match=r"'file\.heic', which is image/heic: send a JPEG"):
+        await model(layout).ainvoke([HumanMessage([heic])])
 
 
 async def test_a_file_is_sent_once_however_often_it_stands_in_the_page(model, requests):

@@ -1,6 +1,6 @@
 """Files laid out on a page: which of its inputs take them, what those accept, how values hold them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, unquote
@@ -26,6 +26,8 @@ _SAMPLES = {
     "video": Attachment("a.mp4", "video/mp4", ""),
     "pdf": Attachment("a.pdf", "application/pdf", ""),
 }
+_RARE = ("image/heic", "image/avif", "image/svg+xml")
+"""Types of pictures that Pillow opens in some releases only, or not at all."""
 _SEVERAL = ("file", "antdxattachments", "antdupload", "antduploaddragger")
 
 
@@ -163,6 +165,19 @@ def _check(file: Attachment, known: Sequence[FileInput], config: SpaceConfig) ->
     if most is not None and size > most:
         msg = f"{file.origin} of {size:,} bytes, but this Space takes files of {most:,} at most."
         raise InvalidInputError(msg)
+
+
+def doubtful(files: Iterable[Attachment]) -> str:
+    """Which of the files apps often fail at, and what to do, in a sentence; empty if there is none."""
+    for file in files:
+        if file.data is None:
+            return (
+                f"It had to download {file.name!r}, which works for public addresses only: "
+                "fetch_files=True uploads the file instead."
+            )
+        if file.mime_type in _RARE:
+            return f"Many apps cannot open {file.name!r}, which is {file.mime_type}: send a JPEG or PNG."
+    return ""
 
 
 def listed(file: Mapping[str, Any], config: SpaceConfig) -> dict[str, str]:

@@ -134,7 +134,14 @@ class AnswerReader:
         output = body.get("output")
         if not body.get("success", True) or (isinstance(output, dict) and output.get("error")):
             quoted = question.endpoint.config.release < (5, 2)
-            raise from_output(output, body.get("title"), where, reply.answer.text, quoted=quoted)
+            raise from_output(
+                output,
+                body.get("title"),
+                where,
+                reply.answer.text,
+                quoted=quoted,
+                hint=question.doubtful_file(),
+            )
         if output is not None and not isinstance(output, dict):
             msg = f"{where} completed the call with {reprlib.repr(output)} in the place of its output."
             raise ProtocolError(msg, partial=reply.answer.text)

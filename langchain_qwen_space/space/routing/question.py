@@ -4,7 +4,7 @@ from typing import Any
 
 from langchain_qwen_space.events import SpaceEvent, SystemInQuestionEvent, WarningEvent
 from langchain_qwen_space.space.chat.endpoint import Endpoint
-from langchain_qwen_space.space.chat.files import file_data, filled, within
+from langchain_qwen_space.space.chat.files import doubtful, file_data, filled, within
 from langchain_qwen_space.space.chat.reply import Reply
 from langchain_qwen_space.space.page.config import Dependency
 from langchain_qwen_space.space.page.values import new_values
@@ -114,6 +114,10 @@ class Question:
         }
         self._values = filled(self._values, sent)
         self._before = self._before and (self._before[0], filled(self._before[1], sent))
+
+    def doubtful_file(self) -> str:
+        """Which file may have made the app fail, in a sentence; empty where none is suspect."""
+        return doubtful(file for turn in self._ask.files[::2] for file in turn)
 
     def next_step(self) -> tuple[Dependency, list[Any], tuple[int, list[Any]] | None]:
         """The chain's next function, its arguments, and what is called before it."""

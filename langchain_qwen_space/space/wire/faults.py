@@ -98,7 +98,7 @@ def from_status(
 
 
 def from_output(
-    output: object, title: object, where: str, partial: str, *, quoted: bool
+    output: object, title: object, where: str, partial: str, *, quoted: bool, hint: str = ""
 ) -> QwenSpaceError:
     """The error for a call that the app failed.
 
@@ -108,6 +108,7 @@ def from_output(
         where: The Space, for the message.
         partial: The text of the answer until then.
         quoted: Whether this release sends what `gr.Error` says as `repr` writes it.
+        hint: What in the question may be the cause, in a sentence.
     """
     found = output if isinstance(output, dict) else {}
     error = found.get("error")
@@ -116,7 +117,7 @@ def from_output(
             f"The app on {where} failed without saying why (it hides its errors). Try again; if it "
             "happens every time, ask the Space's owner to look into its log."
         )
-        return GenerationError(msg, partial=partial)
+        return GenerationError(f"{msg} {hint}".rstrip(), partial=partial)
     said = _unquoted(error) if quoted and "duration" in found else error
     heading = found.get("title") or title
     if isinstance(heading, str) and heading not in ("", "Error"):
@@ -132,6 +133,7 @@ def from_output(
     if status == 429 or _QUOTA.search(said):
         return SpaceRateLimitError(text, partial=partial, status=status)
     retryable = status is not None and (status >= 500 or status == 408)
+    text = f"{text} ({hint})" if hint else text
     return GenerationError(text, partial=partial, status=status, is_retryable=retryable)
 
 
