@@ -325,29 +325,12 @@ class ModelCall:
         """
         options = self._options
         family = self._family = models.family_of_space(space, endpoint.models)
-        given: dict[str, Any] = {
-            name: value
-            for name in ("temperature", "top_p")
-            if (value := getattr(options, name)) is not None
-        }
-        if endpoint.models:
-            if options.model is not None:
-                given["model"] = _offered(
-                    options.model, endpoint.models, endpoint.default_model, family
-                )
-            elif endpoint.default_model is None:
-                given["model"] = endpoint.models[0]
-        elif options.model is not None:
-            given["model"] = options.model
-        if options.max_tokens is not None and "max_tokens" in endpoint.roles:
-            given["max_tokens"] = options.max_tokens
+        given = _settings(options, endpoint, family)
         self.file_kinds = endpoint.file_kinds
         if endpoint.default_model is not None:
             self.default_model = models.canonical_name(endpoint.default_model, family)
         model = models.in_use(given.get("model"), endpoint.default_model, space, family)
         self._thinks_untagged = model is None or models.may_think_untagged(model)
-        if options.thinking_budget is not None:
-            given["thinking_budget"] = options.thinking_budget
         if options.thinking is not None:
             if endpoint.takes("thinking") or model is None:
                 given["thinking"] = options.thinking
@@ -355,24 +338,14 @@ class ModelCall:
                 messages = _switched(messages, thinking=options.thinking)
             elif models.thinks(model) is not options.thinking:
                 given["thinking"] = options.thinking  # a note says that the Space does not take it
-        own = endpoint.own_system
-        prompt = self._prompt(
-            messages,
-            models.dialect(model, options.dialect),
-            None if "system" in endpoint.roles and not own else own,
-        )
-        if "system" not in endpoint.roles and not any(m.type == "system" for m in messages):
-            prompt = replace(prompt, system=prompt.system.lstrip("\n"))
-        prompt = replace(prompt, files=files)
+        prompt = replace(self._prompt_on(endpoint, messages, model), files=files)
         self._check_length(prompt, counter, model)
         self._asked = prompt
-        moved = False
-        if "system" in endpoint.roles:
-            if prompt.system != endpoint.own_system:
-                given["system"] = prompt.system
-        elif prompt.system:
+        system_in_question = "system" not in endpoint.roles and bool(prompt.system)
+        if system_in_question:
             prompt = flatten.without_system(prompt)
-            moved = True
+        elif prompt.system != endpoint.own_system:
+            given["system"] = prompt.system
         extra = dict(options.model_kwargs)
         notes = [
             f"has no input for {name}={extra.pop(name)!r}"
@@ -391,9 +364,20 @@ class ModelCall:
             given=given,
             extra=extra,
             notes=notes,
-            system_in_question=moved,
+            system_in_question=system_in_question,
             files=prompt.files,
         )
+
+    def _prompt_on(
+        self, endpoint: Endpoint, messages: Sequence[BaseMessage], model: str | None
+    ) -> turns.Prompt:
+        """The conversation as the model is spoken to, with the page's own system prompt if need be."""
+        has_input, own = "system" in endpoint.roles, endpoint.own_system
+        dialect = models.dialect(model, self._options.dialect)
+        prompt = self._prompt(messages, dialect, None if has_input and not own else own)
+        if not has_input and not any(message.type == "system" for message in messages):
+            prompt = replace(prompt, system=prompt.system.lstrip("\n"))
+        return prompt
 
     def _check_length(
         self, prompt: turns.Prompt, counter: tokens.TokenCounter, model: str | None
@@ -411,6 +395,26 @@ class ModelCall:
                 f"{limit:,} that {model or 'the model'} can read. Shorten it."
             )
             raise ContextTooLongError(msg)
+
+
+def _settings(options: CallOptions, endpoint: Endpoint, family: str | None) -> dict[str, Any]:
+    """The settings that do not depend on the prompt, by role, where the caller or the page has them.
+
+    Raises:
+        UnknownModelError: The Space does not offer the model.
+    """
+    given: dict[str, Any] = {"temperature": options.temperature, "top_p": options.top_p}
+    if not endpoint.models:
+        given["model"] = options.model
+    elif options.model is not None:
+        default = endpoint.default_model
+        given["model"] = _offered(options.model, endpoint.models, default, family)
+    elif endpoint.default_model is None:
+        given["model"] = endpoint.models[0]
+    if "max_tokens" in endpoint.roles:
+        given["max_tokens"] = options.max_tokens
+    given["thinking_budget"] = options.thinking_budget
+    return {role: value for role, value in given.items() if value is not None}
 
 
 def _are_valid(args: dict[str, Any], rules: dict[str, Any]) -> bool:
