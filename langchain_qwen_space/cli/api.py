@@ -17,8 +17,8 @@ def api(
         typer.Option(
             "--space",
             metavar="ID|URL",
-            help="Id of the Space, or URL of its app; several, separated by commas or given "
-            "one by one, share the work. Default: `QWEN_SPACE`, else `Qwen/Qwen2.5`.",
+            help="Id of the Space, or URL of its app. Several, separated by commas or with the "
+            "option repeated, share the calls. Default: `QWEN_SPACE`, else `Qwen/Qwen2.5`.",
         ),
     ] = None,
     model: parameters.ModelOption = None,
@@ -26,24 +26,25 @@ def api(
     proxy: parameters.ProxyOption = None,
     auth: parameters.AuthOption = None,
     host: Annotated[
-        str, typer.Option(help="The address to listen on; others than loopback need a key.")
+        str, typer.Option(help="The address to listen on; any but loopback requires a key.")
     ] = "127.0.0.1",
     port: Annotated[
-        int, typer.Option(min=0, max=65535, help="The port to listen on; 0 takes a free one.")
+        int, typer.Option(min=0, max=65535, help="The port to listen on; 0 chooses a free one.")
     ] = 8000,
     api_key: Annotated[
         str | None,
         typer.Option(
             envvar="QWEN_SPACE_API_KEY",
             metavar="KEY",
-            help="The key that clients have to send. Better set the variable than write it here.",
+            help="The key that clients have to send. Other users of this machine can see it here: "
+            "set the variable instead.",
         ),
     ] = None,
     cors: Annotated[
         list[str] | None,
         typer.Option(
             metavar="ORIGIN",
-            help="An origin whose pages may use the server from a browser; may be repeated.",
+            help="An origin whose pages may use the server from a browser. Can be repeated.",
         ),
     ] = None,
 ) -> None:
@@ -55,8 +56,7 @@ def api(
         qwen-space api --space my-name/my-space --port 9000
         QWEN_SPACE_API_KEY=... qwen-space api --host 0.0.0.0
 
-    Clients take the printed address as `base_url`. Ctrl-C stops the server,
-    with exit status 0.
+    Use the printed address as a client's `base_url`. Ctrl-C stops the server, with exit status 0.
     """
     with common.exit_codes():
         chat_model = common.chat_model(",".join(space or ()) or None, model, token, proxy, auth)

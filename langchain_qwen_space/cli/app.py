@@ -39,7 +39,7 @@ def _qwen_space(
         ),
     ] = False,
 ) -> None:
-    """Talk with the Qwen chat Spaces on Hugging Face. No API key, no GPU.
+    """Chat with the Qwen models of Spaces on Hugging Face. No API key, no GPU.
 
     For example:
 
@@ -48,9 +48,10 @@ def _qwen_space(
         git diff | qwen-space chat "Write a commit message" --model Coder-7B
         qwen-space doctor --space my-name/my-space
 
-    The Space is `Qwen/Qwen2.5`, or what the environment variable `QWEN_SPACE` names, or `--space`.
+    The Space is the one that `--space` names, else the environment variable `QWEN_SPACE`, else
+    `Qwen/Qwen2.5`.
 
-    Exit status: 0 fine, 1 the Space or the network failed, 2 wrong usage, 130 interrupted.
+    Exit status: 0 success, 1 the Space or the network failed, 2 wrong usage, 130 interrupted.
     """
 
 

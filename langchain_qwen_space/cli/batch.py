@@ -53,14 +53,14 @@ def batch(
     prompts: Annotated[
         Path,
         typer.Argument(
-            help="The prompts: a `.jsonl`, `.csv`, `.tsv` or `.parquet` file, all but Parquet also "
-            "with `.gz`; `-` is standard input, as JSONL."
+            help="The prompts: a `.jsonl`, `.csv`, `.tsv` or `.parquet` file; all but Parquet may "
+            "end in `.gz`; `-` is standard input, as JSONL."
         ),
     ],
     answers: Annotated[
         Path,
         typer.Argument(
-            help="The answers: a new file, likewise; the formats may differ; `-` is standard output."
+            help="The answers: a new file in one of these formats; `-` is standard output."
         ),
     ],
     space: SpaceOption = None,
@@ -70,56 +70,56 @@ def batch(
     proxy: ProxyOption = None,
     auth: AuthOption = None,
     prompt_column: Annotated[
-        str, typer.Option(metavar="NAME", help="The column that holds a plain prompt.")
+        str, typer.Option(metavar="NAME", help="The column with the prompts.")
     ] = "prompt",
     messages_column: Annotated[
         str,
         typer.Option(
-            metavar="NAME", help="The column that holds messages as OpenAI's API has them."
+            metavar="NAME", help="The column with conversations, in the format of OpenAI's API."
         ),
     ] = "messages",
     id_column: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME", help="The column that tells the rows apart. Default: their position."
+            metavar="NAME", help="The column that identifies a row. Default: its position."
         ),
     ] = None,
     schema: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="A JSON schema; answers are objects that fit it."),
+        typer.Option(metavar="FILE", help="A JSON schema that the answers must fit."),
     ] = None,
     prefix: Annotated[
-        str, typer.Option(metavar="TEXT", help="Put before the names of the answers' columns.")
+        str, typer.Option(metavar="TEXT", help="Prefix of the names of the answers' columns.")
     ] = "",
     max_tokens: MaxTokensOption = None,
     temperature: TemperatureOption = None,
     stop: StopOption = None,
     timeout: TimeoutOption = None,
     limit: Annotated[
-        int | None, typer.Option(min=1, help="How many rows at most, from the first.")
+        int | None, typer.Option(min=1, help="Use only this many rows, from the first.")
     ] = None,
     concurrency: Annotated[
         int | None,
         typer.Option(
             min=1,
-            help="Calls under way at a time. Default: 4, or 8 if the Space is on this machine.",
+            help="How many calls are made at the same time. Default: 4, or 8 if the Space is on this machine.",
         ),
     ] = None,
     max_calls_per_minute: Annotated[
-        float | None, typer.Option(min=0.001, help="Calls that may begin in a minute.")
+        float | None, typer.Option(min=0.001, help="How many calls may start in a minute.")
     ] = None,
     retry_failed: Annotated[
-        bool, typer.Option("--retry-failed", help="Ask again about rows that failed before.")
+        bool, typer.Option("--retry-failed", help="Retry the rows that failed before.")
     ] = False,
     give_up_after: Annotated[
-        int, typer.Option(min=1, help="Stop when this many rows in succession failed.")
+        int, typer.Option(min=1, help="Stop after this many failed rows in succession.")
     ] = 20,
     outage_timeout: Annotated[
         float,
         typer.Option(
             min=0,
             metavar="SECONDS",
-            help="How long to wait for a Space that cannot be reached, then stop.",
+            help="How long to wait for a Space that cannot be reached before the job stops.",
         ),
     ] = 600.0,
     allow_changes: Annotated[
@@ -129,29 +129,31 @@ def batch(
         ),
     ] = False,
     engine: Annotated[
-        Engine, typer.Option(help="Ask from this machine, or from a Ray cluster.")
+        Engine, typer.Option(help="Make the calls from this machine, or from a Ray cluster.")
     ] = Engine.local,
     ray_address: Annotated[
         str | None,
         typer.Option(metavar="ADDRESS", help="The cluster. Default: the one on this machine."),
     ] = None,
     ray_workers: Annotated[
-        int | None, typer.Option(min=1, help="Processes that ask. Default: one a node.")
+        int | None,
+        typer.Option(min=1, help="How many processes make calls. Default: one per node."),
     ] = None,
 ) -> None:
-    """Ask about every row of a file, and write the answers to another.
+    """Send every row of a file as a prompt, and write the answers to another file.
 
-    The answers are the rows of the prompts, in their order and with all their columns, and
-    besides: text, error, error_type, space, model, options, finish_reason, input_tokens,
-    output_tokens, seconds; parsed with `--schema`; reasoning and tool_calls where there are any. A
-    row that failed has an error; its text is what had come until then.
+    The output has the rows and columns of the input, in their order, and these columns: text, error,
+    error_type, space, model, options, finish_reason, input_tokens, output_tokens, seconds; parsed with
+    `--schema`; reasoning and tool_calls if there are any. A row that failed has an error, and the text
+    received so far.
 
-    Each answer is on disk as soon as it has come, in ANSWERS.job, until the last one is there and
-    ANSWERS is written. However a run ends, the same command resumes where it stopped; with other
-    settings it is refused, unless you pass `--allow-changes`. A Space that goes away pauses the job.
-    With `-`, standard input and output are kept in a folder until the job is done; the first line on
-    standard error names the files to resume with.
-    Keep ANSWERS.job as long as you may want to retry rows that failed; delete it after that.
+    Each answer is saved in ANSWERS.job as soon as it arrives, and ANSWERS is written at the end. However
+    a run ends, the same command resumes it. Other settings are refused, unless you pass
+    `--allow-changes`. While the Space cannot be reached, the job waits. Keep ANSWERS.job if you may want
+    to retry failed rows; otherwise delete it when the job is done.
+
+    With `-`, standard input and output are kept in a temporary folder until the job is done. The first
+    line on standard error names the files to resume with.
 
     For example:
 

@@ -33,7 +33,7 @@ from langchain_qwen_space.errors import InvalidInputError
 
 def chat(
     prompt: Annotated[
-        str | None, typer.Argument(help="The question. Without it, a conversation begins.")
+        str | None, typer.Argument(help="The question. Without it, a conversation starts.")
     ] = None,
     space: SpaceOption = None,
     model: ModelOption = None,
@@ -41,7 +41,7 @@ def chat(
     file: Annotated[
         list[Path] | None,
         typer.Option(
-            "--file", "-f", metavar="FILE", help="Add a file's text to the prompt; may be repeated."
+            "--file", "-f", metavar="FILE", help="Add a file's text to the prompt. Can be repeated."
         ),
     ] = None,
     image: Annotated[
@@ -53,7 +53,7 @@ def chat(
             exists=True,
             dir_okay=False,
             readable=True,
-            help="Attach a picture, or another file that the Space accepts; may be repeated.",
+            help="Attach a picture, or another file that the Space accepts. Can be repeated.",
         ),
     ] = None,
     continues: Annotated[
@@ -89,11 +89,11 @@ def chat(
         bool, typer.Option("--json", help="Print one JSON object for the answer.")
     ] = False,
 ) -> None:
-    """Talk with a model, in the terminal or in a script.
+    """Chat with a model, in the terminal or in a script.
 
-    Without a prompt it is a conversation: answers are rendered while they are written, Ctrl-C stops
-    one, Ctrl-D leaves, `/help` lists the commands. With a prompt, a file, or text piped in, it is one
-    answer. They are asked together, in this order, with an empty line between them.
+    Without a prompt, this starts a conversation: answers are rendered as they arrive, Ctrl-C stops an
+    answer, Ctrl-D leaves, `/help` lists the commands. With a prompt, a file or piped text, it prints one
+    answer. If you give several of these, they are joined in this order, with an empty line between.
 
     For example:
 
@@ -105,20 +105,20 @@ def chat(
         git diff --staged | qwen-space chat "Write a commit message for this"
         qwen-space chat --json "Hi" | jq -r .text
 
-    Conversations are kept in a log on this machine: `qwen-space log` lists them and says where it is,
-    `--no-log` keeps none, `QWEN_SPACE_LOG` names another file, or `off`. Of attached files, only the names
-    are kept.
+    Conversations are kept in a log on this machine. `qwen-space log` lists them, `--no-log` keeps one
+    out of it, and the environment variable `QWEN_SPACE_LOG` names another file, or `off`. The log holds
+    the names of attached files, not their contents.
 
-    Where the output is not a terminal, it is the answer's exact text and a newline. A pipe gets each
-    chunk at once. A Space may revise blank space that it has already sent; a pipe that needs the
-    exact indentation, of code for example, takes `--no-stream`. A file always gets the exact text.
+    If the output is not a terminal, it is the answer's text and a newline. A file gets the exact text. A
+    pipe gets each chunk as it arrives, but a Space may later change whitespace that it has already sent:
+    use `--no-stream` if a pipe needs the exact indentation, for instance of code.
 
-    With `--json` it is one object with these keys. `text`; `usage`: the counts of LangChain's
+    `--json` prints one object with these keys: `text`; `usage`, the token counts of LangChain's
     `usage_metadata`, with `source`, "tokenizer" or "estimate"; `tool_calls`; `space`; `model`;
-    `finish_reason`; `event_id`, the Space's id of the call; `id`, the message's; `conversation`, its
-    number in the log; `seconds`: in the `queue`, to the `first` chunk, to the end of the `whole` answer. If
-    the call fails it has `error` (`type`, `message`, `retryable`, `status`, `retry_after`) and the
-    `text` until then; the exit status is 1 or 2 all the same.
+    `finish_reason`; `event_id`, the Space's id of the call; `id`, the message's id; `conversation`, its
+    number in the log; `seconds`, the time in the `queue`, until the `first` chunk, and for the `whole`
+    answer. If the call fails, the object has `error` (`type`, `message`, `retryable`, `status`,
+    `retry_after`) and the `text` received so far, and the exit status is still 1 or 2.
     """
     with exit_codes():
         question = _question(prompt, file or [])

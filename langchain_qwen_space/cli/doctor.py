@@ -47,21 +47,21 @@ def doctor(
     timeout: TimeoutOption = None,
     total_timeout: Annotated[
         float,
-        typer.Option(min=0.001, metavar="SECONDS", help="How long the call may take in all."),
+        typer.Option(min=0.001, metavar="SECONDS", help="Time limit for the whole call."),
     ] = 60.0,
     probe: Annotated[
         bool,
         typer.Option(
             "--probe",
-            help="Ask three or four more questions, to see whether earlier turns, a system prompt "
-            "and a limit reach the model.",
+            help="Make three or four more calls, to check whether earlier turns, a system prompt "
+            "and a token limit reach the model.",
         ),
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Find a Space, show what was detected on it, and make one call.
+    """Check a Space: find it, show what was detected on it, and make one call.
 
-    Every step is timed. If one fails, it says why and what to do.
+    Every step is timed. If one fails, you read why, and what to do.
 
     For example:
 
@@ -72,10 +72,10 @@ def doctor(
     Exit status: 0 if all is well, 1 if a step failed or something did not reach the model, 2 for
     wrong usage.
 
-    With `--json` it is one object a line for each Space: `ok`; `space`; `steps`, a list of `name`, `ok`, `seconds` and
-    `detail`; `detected`, what was read off the Space, or null; `answer`; `probe`, a list of `name`,
-    `reached` ("yes", "no" or "unclear"), `answer` and `advice`; `error`, null or `type`, `message` and
-    `advice`.
+    `--json` prints one object per line, for each Space: `ok`; `space`; `steps`, a list of objects with
+    `name`, `ok`, `seconds` and `detail`; `detected`, the Space's functions and inputs, or null; `answer`;
+    `probe`, a list of objects with `name`, `reached` ("yes", "no" or "unclear"), `answer` and `advice`;
+    `error`, null or an object with `type`, `message` and `advice`.
     """
     with exit_codes(), warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # of settings; the steps tell them

@@ -60,7 +60,10 @@ class Parameter:
         """What it does, its default, and the environment variable that sets it."""
         parts = [self.info.help or ""]
         if isinstance(self.default, str | int | float) and self.default not in ("", False):
-            parts.append(f"Default: `{getattr(self.default, 'value', self.default)}`.")
+            value = getattr(self.default, "value", self.default)
+            parts.append(
+                f"Default: `{value:g}`." if isinstance(value, float) else f"Default: `{value}`."
+            )
         if self.info.envvar:
             parts.append(f"Environment variable: `{self.info.envvar}`.")
         return " ".join(parts)

@@ -26,16 +26,18 @@ _ONE_LINE = 60  # columns; in a narrower window the question has its own line
 def log(
     number: Annotated[
         int | None,
-        typer.Argument(min=1, help="A conversation. Without it, the last ones are listed."),
+        typer.Argument(
+            min=1, help="The conversation to print. Without it, the last ones are listed."
+        ),
     ] = None,
     search: Annotated[
-        str, typer.Option(metavar="TEXT", help="List conversations that hold this text.")
+        str, typer.Option(metavar="TEXT", help="List conversations that contain this text.")
     ] = "",
     limit: Annotated[
-        int, typer.Option("--limit", "-n", min=1, help="How many are listed at most.")
+        int, typer.Option("--limit", "-n", min=1, help="List at most this many.")
     ] = 20,
     delete: Annotated[
-        bool, typer.Option("--delete", help="Delete the conversation for good.")
+        bool, typer.Option("--delete", help="Delete the conversation permanently.")
     ] = False,
     path: Annotated[bool, typer.Option("--path", help="Print where the log is.")] = False,
     as_json: JsonOption = False,
@@ -50,12 +52,12 @@ def log(
         qwen-space log 12 --delete
         qwen-space chat --conversation 12
 
-    The log is an SQLite file on this machine that only you can read. `--path` says where; the
+    The log is an SQLite file on this machine that only you can read. `--path` prints its path. The
     environment variable `QWEN_SPACE_LOG` names another file, or `off`.
 
-    With `--json` it is one object a line: a conversation with `id`, `at`, `turns`, `space`, `model` and
-    `title`; of one conversation, `id`, `space`, `system`, `model` and `turns`, a list of `user` and
-    `assistant`.
+    `--json` prints one object per line, for each conversation, with `id`, `at`, `turns`, `space`, `model`
+    and `title`. With a NUMBER, it prints one object with `id`, `space`, `system`, `model` and `turns`, a
+    list of objects with `user` and `assistant`.
     """
     with exit_codes():
         file = log_path()

@@ -31,11 +31,11 @@ def models(
         qwen-space models
         qwen-space models --space my-name/my-space --json
 
-    `--model` takes both the Space's own word and the whole name.
+    `--model` accepts both the Space's name for a model and its full name.
 
-    With `--json` it is one object: `space`, `url`, and `models`, a list of `name` (the Space's
-    word), `model` (the whole name), `default`, `max_input_tokens` (null if not known). The list is
-    empty where a Space offers no choice.
+    `--json` prints one object with `space`, `url` and `models`, a list of objects with `name` (the
+    Space's name), `model` (the full name), `default` and `max_input_tokens` (null if not known). The
+    list is empty if the Space offers no choice.
     """
     with exit_codes():
         described = chat_model(space, None, token, proxy, auth).describe()

@@ -9,7 +9,7 @@ SpaceOption = Annotated[
     typer.Option(
         "--space",
         metavar="ID|URL",
-        help="Id of the Space, or URL of its app; several, separated by commas, share the work. "
+        help="Id of the Space, or URL of its app. Several, separated by commas, share the calls. "
         "Default: `QWEN_SPACE`, else `Qwen/Qwen2.5`.",
     ),
 ]
@@ -32,7 +32,7 @@ TemperatureOption = Annotated[
         "--temperature",
         metavar="NUMBER",
         min=0,
-        help="How much answers vary, if the Space has this setting.",
+        help="Sampling temperature, if the Space has this setting.",
     ),
 ]
 TopPOption = Annotated[
@@ -47,11 +47,11 @@ TopPOption = Annotated[
 ]
 MaxTokensOption = Annotated[
     int | None,
-    typer.Option("--max-tokens", metavar="NUMBER", min=1, help="The most tokens of an answer."),
+    typer.Option("--max-tokens", metavar="NUMBER", min=1, help="Longest answer, in tokens."),
 ]
 StopOption = Annotated[
     list[str] | None,
-    typer.Option("--stop", metavar="TEXT", help="End an answer before this text; may be repeated."),
+    typer.Option("--stop", metavar="TEXT", help="End an answer before this text. Can be repeated."),
 ]
 TimeoutOption = Annotated[
     float | None,
@@ -59,7 +59,7 @@ TimeoutOption = Annotated[
         "--timeout",
         min=0.001,
         metavar="SECONDS",
-        help="How long the Space may be silent. Default: 60.",
+        help="Longest time without data from the Space. Default: 60.",
     ),
 ]
 TokenOption = Annotated[
@@ -67,8 +67,8 @@ TokenOption = Annotated[
     typer.Option(
         "--token",
         metavar="HF_TOKEN",
-        help="Hugging Face token, for private Spaces. Others on this machine may see it here; "
-        "better set `HF_TOKEN`.",
+        help="Hugging Face token, for private Spaces. Other users of this machine can see it here: "
+        "set `HF_TOKEN` instead.",
     ),
 ]
 ProxyOption = Annotated[
@@ -83,7 +83,8 @@ AuthOption = Annotated[
         "--auth",
         envvar="QWEN_SPACE_AUTH",
         metavar="USER:PASSWORD",
-        help="Login of a Space that asks for one. Better set the variable than write it here.",
+        help="Login of a Space that asks for one. Other users of this machine can see it here: "
+        "set the variable instead.",
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]

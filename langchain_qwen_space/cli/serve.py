@@ -36,8 +36,8 @@ def serve(
     backend: Annotated[
         BackendName,
         typer.Option(
-            help="What answers: a `demo` without a model, weights on this machine through "
-            "`transformers`, or a server that speaks the `openai` protocol."
+            help="What answers: `demo`, a script; `transformers`, a model on this machine; or "
+            "`openai`, a server with an OpenAI-compatible API."
         ),
     ] = BackendName.DEMO,
     model: Annotated[
@@ -45,12 +45,12 @@ def serve(
         typer.Option(
             metavar="NAME",
             help=f"The model: an id or a folder for `transformers` (default: {_SMALL_MODEL}), "
-            "the server's own name for `openai`.",
+            "the name that the server uses for `openai`.",
         ),
     ] = None,
     base_url: Annotated[
         str | None,
-        typer.Option(metavar="URL", help="For `openai`: where the server's API begins."),
+        typer.Option(metavar="URL", help="For `openai`: the base URL of the server's API."),
     ] = None,
     key_env: Annotated[
         str | None,
@@ -64,8 +64,8 @@ def serve(
         int | None,
         typer.Option(
             min=1,
-            help="The most tokens of an answer (default: 2048 for `transformers`, the server's "
-            "own for `openai`).",
+            help="Longest answer, in tokens (default: 2048 for `transformers`, the server's own "
+            "for `openai`).",
         ),
     ] = None,
     files: Annotated[
@@ -73,45 +73,50 @@ def serve(
         typer.Option(
             metavar="KINDS",
             help="For `openai`: the kinds of files that the model reads, such as `image,audio,video,pdf`; "
-            "`none` for text only (default: `image` if the model's name says that it sees).",
+            "`none` for text only (default: `image` if the model's name is that of a vision model).",
         ),
     ] = None,
     host: Annotated[
-        str, typer.Option(help="The address to listen on; 0.0.0.0 lets other machines in.")
+        str,
+        typer.Option(
+            help="The address to listen on; 0.0.0.0 accepts connections from other machines."
+        ),
     ] = "127.0.0.1",
     port: Annotated[
-        int, typer.Option(min=0, max=65535, help="The port to listen on; 0 takes a free one.")
+        int, typer.Option(min=0, max=65535, help="The port to listen on; 0 chooses a free one.")
     ] = 7860,
     concurrency: Annotated[
         int | None,
         typer.Option(
-            min=1, help="How many answers at a time (default: 1 for `transformers`, else 5)."
+            min=1,
+            help="How many answers are generated at the same time (default: 1 for `transformers`, else 5).",
         ),
     ] = None,
     max_queue: Annotated[
-        int | None, typer.Option(min=1, help="How many callers may wait (default: any number).")
+        int | None, typer.Option(min=1, help="How many callers may wait (default: no limit).")
     ] = None,
     max_file_size: Annotated[
         int,
-        typer.Option(min=1, metavar="MIB", help="How many MiB an attached file may have."),
+        typer.Option(min=1, metavar="MIB", help="Largest size of an attached file, in MiB."),
     ] = 64,
     auth: Annotated[
         str | None,
         typer.Option(
             envvar="QWEN_SPACE_AUTH",
             metavar="USER:PASSWORD",
-            help="The login that the Space asks for. Better set the variable than write it here.",
+            help="The login that the Space asks for. Other users of this machine can see it here: "
+            "set the variable instead.",
         ),
     ] = None,
     export: Annotated[
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="Do not serve; write the folder that makes this a Space on Hugging Face.",
+            help="Do not serve: write a folder that you can push to Hugging Face as a Space.",
         ),
     ] = None,
 ) -> None:
-    """Serve a Space of your own: the endpoint of `Qwen/Qwen2.5`, answered by what you choose.
+    """Run a Space on this machine, with the API of `Qwen/Qwen2.5` and a backend that you choose.
 
     For example:
 
@@ -120,7 +125,7 @@ def serve(
         qwen-space serve --backend openai --base-url http://localhost:11434/v1 --model qwen2.5
         qwen-space serve --backend transformers --export my-space
 
-    Ctrl-C ends it, and all answers that are being written, with exit status 0.
+    Ctrl-C stops the server and the answers in progress, with exit status 0.
     """
     with common.exit_codes():
         chosen = _backend(backend, model, base_url, key_env, max_tokens, files)
