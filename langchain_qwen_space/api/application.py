@@ -126,11 +126,15 @@ def app(
     async def report(_: Request, error: Exception) -> Response:
         return problem_of(error).response
 
-    async def report_http(_: Request, error: Exception) -> Response:
+    async def report_http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)  # noqa: S101
-        return Problem(
-            error.status_code, str(error.detail), headers=dict(error.headers or {})
-        ).response
+        message = str(error.detail)
+        if error.status_code == 404:
+            message = (
+                f"Invalid URL ({request.method} {request.url.path:.200}). This server has "
+                "/v1/chat/completions, /v1/models and /health."
+            )
+        return Problem(error.status_code, message, headers=dict(error.headers or {})).response
 
     for_pages = Middleware(
         CORSMiddleware,
@@ -139,7 +143,7 @@ def app(
         allow_headers=["*"],
         expose_headers=["retry-after", "x-qwen-space-warning", "x-request-id"],
     )
-    return Starlette(
+    application = Starlette(
         routes=[
             Route("/v1/chat/completions", create_completion, methods=["POST"]),
             Route("/v1/models", list_models),
@@ -149,11 +153,14 @@ def app(
         middleware=[for_pages] if cors else [],
         exception_handlers={Problem: report, QwenSpaceError: report, HTTPException: report_http},
     )
+    application.router.redirect_slashes = False  # to where the caller's Host header says
+    return application
 
 
 async def _body(request: Request, limit: int) -> bytes:
     """The body of a request; JSON only, which no page in a browser can send unasked."""
-    if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
+    kind = request.headers.get("content-type", "").partition(";")[0]
+    if kind.strip().lower() != "application/json":
         raise Problem(415, "The body has to be JSON, with 'Content-Type: application/json'.")
     body = bytearray()
     try:

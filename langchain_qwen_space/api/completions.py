@@ -12,7 +12,7 @@ import asyncio
 import logging
 import uuid
 from collections.abc import Mapping
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Any, cast
 
 import orjson
@@ -89,13 +89,28 @@ class CompletionResponse(Response):
         tasks = {sending, asyncio.ensure_future(_left(receive))}
         reading = {asyncio.ensure_future(self._read())} if streamed else set()
         try:
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in tasks | reading:
-                task.cancel()
-            await asyncio.gather(*tasks, *reading, return_exceptions=True)
+            try:
+                done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for task in tasks | reading:
+                    task.cancel()
+                await asyncio.gather(*tasks, *reading, return_exceptions=True)
+        except asyncio.CancelledError:
+            await self._break_off(send)
+            raise
         for task in done:
             task.result()
+
+    async def _break_off(self, send: Send) -> None:
+        """Let the client know that the server stops."""
+        problem = Problem(503, "The server is stopping.", "server_error", code="stopping")
+        with suppress(Exception):  # the answer may be complete, or the client gone
+            async with asyncio.timeout(1.0):
+                if not self._begun:
+                    await self._send_json(send, problem.status, problem.body, problem.headers)
+                elif self._request.stream:
+                    ending = {"type": "http.response.body", "body": _error_event(problem)}
+                    await send(ending)
 
     async def _whole(self, send: Send) -> None:
         try:
@@ -163,7 +178,7 @@ class CompletionResponse(Response):
                         problem = self._problem
                         await self._send_json(send, problem.status, problem.body, problem.headers)
                         return
-                    self._pending += b"data: " + self._problem.body + b"\n\n"
+                    self._pending += _error_event(self._problem)
                     self._problem = None
                 if not self._begun:
                     await self._begin(send, 200, _EVENT_STREAM)
@@ -224,6 +239,10 @@ async def _left(receive: Receive) -> None:
     """Wait until the client has left."""
     while (await receive())["type"] != "http.disconnect":
         pass
+
+
+def _error_event(problem: Problem) -> bytes:
+    return b"data: " + problem.body + b"\n\n"
 
 
 def _described(event: SpaceEvent | None) -> bytes:

@@ -1,14 +1,19 @@
 """`qwen-space api`: a Space as an OpenAI-compatible server."""
 
+import asyncio
 import signal
 import warnings
-from typing import Annotated
+from contextlib import suppress
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from langchain_qwen_space.cli import common, parameters
 from langchain_qwen_space.errors import InvalidInputError
 from langchain_qwen_space.local.serving import listen
+
+if TYPE_CHECKING:
+    from starlette.types import Receive, Scope, Send
 
 
 def api(
@@ -70,6 +75,12 @@ def api(
                 "The API server is not installed: pip install 'langchain-qwen-space[api,cli]'"
             )
         application = app(chat_model, api_key=api_key or None, cors=cors or ())
+
+        async def served(scope: "Scope", receive: "Receive", send: "Send") -> None:
+            # When the server stops, what still runs is cancelled, which is no fault to be logged.
+            with suppress(asyncio.CancelledError):
+                await application(scope, receive, send)
+
         # A process manager's request to stop is handled as Ctrl-C is.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         with listen(host, port, "server") as listener:
@@ -83,7 +94,7 @@ def api(
             shown = f"[{host}]" if ":" in host else host
             typer.echo(f"Serving on http://{shown}:{port}/v1 until Ctrl-C.")
             config = uvicorn.Config(
-                application, log_level="warning", timeout_graceful_shutdown=3, lifespan="off"
+                served, log_level="warning", timeout_graceful_shutdown=3, lifespan="off"
             )
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", UserWarning)  # of settings; the server logs them

@@ -1,5 +1,6 @@
 """How a page is served: port, login, queue. It runs where Gradio is."""
 
+import errno
 import os
 import socket
 from typing import TYPE_CHECKING
@@ -25,9 +26,11 @@ def listen(host: str, port: int, server: str = "local Space") -> socket.socket:
         return socket.create_server((host, port), family=family)
     except OSError as error:
         reason = str(error.strerror).partition(" (while")[0]  # Python repeats the address there
+        advice = ""
+        if error.errno in (errno.EADDRINUSE, errno.EACCES):
+            advice = " Stop what uses the port, or choose another one; 0 takes a free one."
         raise InvalidInputError(
-            f"The {server} cannot listen on port {port} of {host}: {reason}. "
-            "Stop what uses the port, or choose another one; 0 takes a free one."
+            f"The {server} cannot listen on port {port} of {host}: {reason}.{advice}"
         ) from None
 
 

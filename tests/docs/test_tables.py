@@ -90,7 +90,7 @@ def test_the_errors_of_the_api_server_are_all_there():
     page = read("docs/reference/api.md")
     table = re.findall(r"^\| (\d+) \| ?`?(\w*)`? ?\| \w", page, re.MULTILINE)
     of_spaces = {(str(status), code or "") for _, status, _, code in problems._STATUSES}
-    own = {("401", "invalid_api_key"), ("403", ""), ("413", ""), ("415", "")}
+    own = {("401", "invalid_api_key"), ("403", ""), ("413", ""), ("415", ""), ("503", "stopping")}
     assert set(table) == of_spaces | own
 
 

@@ -33,6 +33,11 @@ _STATUS = re.compile(r"status[ _]code[:=]?\s*(\d{3})\b", re.IGNORECASE)
 _QUOTA = re.compile(
     r"\b(rate[ _-]?limit|quota|too many requests|throttl|exceeded your .*limit)", re.IGNORECASE
 )
+_AGAIN = re.compile(  # as ZeroGPU writes it: "Try again in 1:02:03"
+    r"\b(?:retry|try again)(?: in| after) "
+    r"(?:(?:(\d{1,3}) days?, )?(\d{1,3}):(\d\d):(\d\d)\b|(\d{1,8}) ?s(?:ec(?:ond)?s?)?\b)",
+    re.IGNORECASE,
+)
 _TOO_LONG = re.compile(
     r"range of input length|maximum context length|context[ _](length|window).*exceed"
     r"|exceed.*context (length|window)|prompt is too long|input is too long",
@@ -131,7 +136,7 @@ def from_output(
             f"{text} (Shorten the conversation.)", partial=partial, status=status
         )
     if status == 429 or _QUOTA.search(said):
-        return SpaceRateLimitError(text, partial=partial, status=status)
+        return SpaceRateLimitError(text, partial=partial, status=status, retry_after=_wait_in(said))
     retryable = status is not None and (status >= 500 or status == 408)
     text = f"{text} ({hint})" if hint else text
     return GenerationError(text, partial=partial, status=status, is_retryable=retryable)
@@ -149,6 +154,15 @@ def _detail(body: str, headers: Mapping[str, str]) -> str:
         match = re.search(r'"(?:detail|error|message|msg)"\s*:\s*"((?:[^"\\]|\\.)*)"', body)
         text = match[1] if match else body
     return " ".join(text.split())[:_SHOWN].rstrip(".")
+
+
+def _wait_in(said: str) -> float | None:
+    """Seconds to wait, as an app's own words say."""
+    match = _AGAIN.search(said)
+    if match is None:
+        return None
+    days, hours, minutes, seconds, alone = (float(number or 0) for number in match.groups())
+    return ((days * 24 + hours) * 60 + minutes) * 60 + seconds + alone
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:

@@ -82,15 +82,26 @@ def test_it_serves_until_ctrl_c_and_prints_no_key_and_no_prompt(space_url):
 
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
 def test_ctrl_c_ends_answers_that_are_being_sent(space_url, stop):
-    with running("--space", space_url) as (process, address, _):
+    with running("--space", space_url) as (process, address, lines):
         body = {"messages": [{"role": "user", "content": "count to 100000"}], "stream": True}
         with httpx.stream(
             "POST", f"{address}/chat/completions", json=body, timeout=PATIENCE
         ) as answer:
-            lines = answer.iter_lines()
-            assert next(lines).startswith("data: ")
+            sent = answer.iter_lines()
+            assert next(sent).startswith("data: ")
             process.send_signal(stop)
-            assert process.wait(PATIENCE) == 0
+            *_, last = (line for line in sent if line)
+        assert "The server is stopping." in last
+        assert process.wait(PATIENCE) == 0
+    printed = "".join(lines.get() for _ in range(lines.qsize()))
+    assert "Traceback" not in printed
+    assert "Stopped." in printed
+
+
+def test_a_host_that_is_none_is_not_said_to_be_a_port_in_use():
+    refused = api("--host", "nowhere.invalid")
+    assert refused.exit_code == 2
+    assert "Stop what uses" not in refused.stderr
 
 
 def test_with_a_key_it_listens_on_all_addresses_and_serves_several_spaces(space_url):

@@ -121,13 +121,20 @@ async def test_a_page_of_a_given_origin_may_send_what_openais_client_sends_and_r
         ("GET", "/docs", 404),
         ("GET", "/openapi.json", 404),
         ("GET", "/v1/models/gpt-nothing", 404),
+        ("POST", f"{COMPLETIONS}/", 404),
+        ("POST", "/chat/completions", 404),
+        ("GET", "/", 404),
     ],
 )
 async def test_what_is_not_there_is_reported_in_openais_form(space, method, path, status):
     async with client_of(server_for(space)) as client:
         answer = await client.request(method, path)
     assert answer.status_code == status
-    assert answer.json()["error"]["type"] == "invalid_request_error"
+    error = answer.json()["error"]
+    assert error["type"] == "invalid_request_error"
+    if status == 404 and error["code"] is None:
+        assert f"Invalid URL ({method} {path})" in error["message"]
+        assert COMPLETIONS in error["message"]
 
 
 async def test_health_asks_for_no_key_and_not_for_the_space(space):
@@ -190,7 +197,9 @@ async def test_a_space_that_fails_is_an_error_of_the_list_of_models_too(space):
         assert (await client.get("/v1/models")).status_code == 503
 
 
-@pytest.mark.parametrize("kind", ["application/json", "application/json; charset=utf-8"])
+@pytest.mark.parametrize(
+    "kind", ["application/json", "application/json; charset=utf-8", "Application/JSON"]
+)
 async def test_a_body_of_json_is_read_up_to_the_limit(space, kind):
     server = server_for(space, max_body_bytes=100)
     body = b'{"messages": [{"role": "user", "content": "hi"}]}'

@@ -1,6 +1,7 @@
 """While an answer is on its way: comments, warnings, callers that leave, callers beside each other."""
 
 import asyncio
+import json
 import logging
 
 import orjson
@@ -267,6 +268,28 @@ async def test_a_caller_that_leaves_gives_its_place_to_the_next(space):
         async with asyncio.timeout(30):
             answer = (await second).json()
     assert answer["choices"][0]["message"]["content"] == "Second"
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_a_server_that_stops_says_so_to_those_it_answers(space, streamed):
+    space.on("data", stream([STARTS, generating(value("He"))], end=silence))
+    caller = Caller()
+    request = json.dumps(question(stream=streamed)).encode()
+    task = asyncio.create_task(caller._call(server_for(space), request))
+    if streamed:
+        await caller.until(b'"content":"He"')
+    else:
+        async with asyncio.timeout(30):
+            while not space.streams:
+                await asyncio.sleep(0.005)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert caller.ended
+    assert caller.started["status"] == (200 if streamed else 503)
+    said = events(caller.sent.decode())[-1] if streamed else json.loads(caller.sent)
+    assert said["error"]["code"] == "stopping"
+    await space.quiet(cancels=1)
 
 
 async def test_callers_beside_each_other_share_no_conversation(space):

@@ -117,6 +117,17 @@ async def test_an_error_in_mid_stream_is_the_last_event_and_nothing_says_done(sp
     assert last["error"]["type"] == "server_error"
 
 
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_a_gpu_quota_says_when_to_come_back(space, streamed):
+    words = "You have exceeded your GPU quota (60s requested vs. 0s left). Try again in 0:10:32"
+    space.on("data", stream([STARTS, failed(words)]))
+    response = await post(server_for(space), question(stream=streamed))
+    assert response.status_code == 429
+    assert response.headers["retry-after"] == "632"
+    assert response.headers["x-should-retry"] == "false"
+    assert len(space.asked("join")) == 1, "no retry before that"
+
+
 class Broken(ChatQwenSpace):
     async def _agenerate(self, messages, *args, **kwargs):
         raise KeyError(messages[-1].content)

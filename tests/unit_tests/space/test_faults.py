@@ -273,6 +273,23 @@ def test_a_quota_is_a_rate_limit(text):
 
 
 @pytest.mark.parametrize(
+    ("said", "seconds"),
+    [
+        ("Try again in 0:10:32", 632),
+        ("<a href='x'>Subscribe</a> and retry in 23:59:59.", 86399),
+        ("Try again in 1 day, 2:00:00", 93600),
+        ("Retry after 20 seconds.", 20),
+        ("Try again in 5s", 5),
+        ("Try again in 5 steps", None),
+        ("Try again later", None),
+    ],
+)
+def test_how_long_a_quota_lasts_is_read_from_the_apps_words(said, seconds):
+    error = raised(f"You have exceeded your GPU quota (60s requested vs. 0s left). {said}")
+    assert error.retry_after == seconds
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "Range of input length should be [1, 30720]",
