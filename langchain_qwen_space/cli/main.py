@@ -7,7 +7,7 @@ import sys
 from typing import NoReturn
 
 _PARTS = ("typer", "rich", "prompt_toolkit")  # what the extra `cli` installs
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)  # why a write fails
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)  # why a write fails
 
 
 def main() -> None:
@@ -16,6 +16,7 @@ def main() -> None:
     The exit status is 0 if it went well, 1 if the work failed, 2 if the arguments are wrong, 130 if
     it was interrupted.
     """
+    _replace_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # What an encoding such as cp1252 lacks becomes a question mark, not a traceback. Outside
@@ -33,6 +34,17 @@ def main() -> None:
         _finish_output()
 
 
+def _replace_closed_streams() -> None:
+    """Open what the caller closed, so that no file of the command takes its number.
+
+    Standard input is empty then, and standard output cannot be written.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            flags = os.O_WRONLY if name == "stderr" else os.O_RDONLY
+            setattr(sys, name, os.fdopen(os.open(os.devnull, flags), mode))
+
+
 def _run() -> None:
     try:
         from langchain_qwen_space.cli.app import app
@@ -47,8 +59,6 @@ def _run() -> None:
 
 def _finish_output() -> None:
     """Write out what standard output still holds."""
-    if sys.stdout is None:
-        return
     try:
         sys.stdout.flush()
     except OSError as error:

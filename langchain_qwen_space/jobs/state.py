@@ -80,9 +80,10 @@ class JobState:
     # Before the first call
 
     def _check_files(self) -> None:
-        source, store = Path(self.job.source), store_path(self.job.output)
+        source = Path(self.job.source)
         format_of(source)
         format_of(self._output)
+        store = store_path(self._output)
         if not source.is_file():
             raise InvalidInputError(f"There is no file {source}.")
         if not self._output.parent.is_dir():

@@ -1,3 +1,4 @@
+import shlex
 import subprocess
 import sys
 
@@ -88,3 +89,21 @@ def test_a_shell_can_complete_commands(shell):
     done = CliRunner().invoke(app, [], env=environment, prog_name="qwen-space")
     assert "models" in done.stdout
     assert "chat" not in done.stdout
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a shell of POSIX closes the streams")
+@pytest.mark.parametrize(
+    ("arguments", "status", "said"),
+    [
+        ("chat <&-", 2, "Error: Give a prompt"),
+        ("batch - - <&-", 2, "holds no rows"),
+        ("--version >&-", 1, "Error: Standard output cannot be written"),
+        ("chat <&- >&- 2>&-", 2, ""),
+    ],
+)
+def test_streams_that_the_caller_closed_are_no_traceback(arguments, status, said):
+    command = f"exec {shlex.quote(sys.executable)} -m langchain_qwen_space.cli {arguments}"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (status, "")
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr

@@ -356,6 +356,7 @@ def test_columns_of_the_same_name_need_a_prefix(prompts, output):
         ("prompts.jsonl", "no/a.jsonl", "There is no folder"),
         ("prompts.txt", "a.jsonl", "has to end in"),
         ("prompts.jsonl", "a.xlsx", "has to end in"),
+        ("prompts.jsonl", "/", "has to end in"),
     ],
 )
 def test_paths_that_cannot_be_are_reported(prompts, tmp_path, source, output, message):
