@@ -8,8 +8,7 @@ from typing import Any
 
 from langchain_core.utils.json import parse_partial_json
 
-from langchain_qwen_space.qwen.strict_json import READ, BrokenCallError
-from langchain_qwen_space.qwen.tool_repair import as_json
+from langchain_qwen_space.qwen.strict_json import READ, BrokenCallError, as_json
 
 # A brace that begins an object. One without a name in quotes behind it is part of the prose.
 _OBJECT = re.compile(

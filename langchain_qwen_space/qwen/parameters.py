@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, TypeAlias
 
-from langchain_qwen_space.qwen.strict_json import READ
+from langchain_qwen_space.qwen.strict_json import READ, as_json
 
 Tools: TypeAlias = Mapping[str, Mapping[str, Any]]
 """The schemas of the parameters of the tools on offer, by the tools' names."""
 
 _INTEGER = re.compile(r"[-+]?\d{1,4000}")
-_WORDS = {"true": True, "True": True, "false": False, "False": False}
-_NULL = ("null", "None")
+_WORDS = {"true": True, "false": False}
+_NULL = ("null", "none")
 _TYPES: dict[str, type | tuple[type, ...]] = {"array": list, "object": dict}
 
 
@@ -36,12 +36,16 @@ def structured(schema: Mapping[str, Any] | None) -> dict[str, frozenset[str]]:
 
 
 def from_string(value: str, allowed: frozenset[str]) -> Any:
-    """Returns the list or object that a JSON string holds, where nothing else is allowed."""
+    """Returns the list or object that a JSON string holds, where nothing else is allowed.
+
+    It may be spelled as `strict_json.as_json` reads it.
+    """
     if _is_structured(allowed):
-        with suppress(ValueError, RecursionError):
-            read = json.loads(value, strict=False, **READ)
-            if any(isinstance(read, _TYPES[name]) for name in allowed & _TYPES.keys()):
-                return read
+        for text in (value, as_json(value)):
+            with suppress(ValueError, RecursionError):
+                read = json.loads(text, strict=False, **READ)
+                if any(isinstance(read, _TYPES[name]) for name in allowed & _TYPES.keys()):
+                    return read
     return value
 
 
@@ -52,12 +56,13 @@ def from_text(text: str, allowed: frozenset[str]) -> Any:
     where it is allowed beside it.
     """
     bare = text.strip()
-    if bare in _NULL and "null" in allowed:
+    word = bare.lower()
+    if word in _NULL and "null" in allowed:
         return None
     if not allowed or "string" in allowed:
         return text
-    if "boolean" in allowed and bare in _WORDS:
-        return _WORDS[bare]
+    if "boolean" in allowed and word in _WORDS:
+        return _WORDS[word]
     if allowed & {"integer", "number"} and _INTEGER.fullmatch(bare):
         return int(bare)
     if "number" in allowed:
@@ -73,6 +78,11 @@ def _is_structured(allowed: frozenset[str]) -> bool:
 def _types(rules: Any, root: Mapping[str, Any], depth: int) -> set[str]:
     if not isinstance(rules, Mapping) or not depth:
         return set()
+    found = _named_types(rules, root, depth)
+    return found | {"null"} if found and rules.get("nullable") is True else found
+
+
+def _named_types(rules: Mapping[str, Any], root: Mapping[str, Any], depth: int) -> set[str]:
     named = rules.get("type")
     if isinstance(named, str):
         return {named}

@@ -1,8 +1,21 @@
 """JSON that can be read in one way only."""
 
 import math
+import re
 from collections.abc import Collection, Mapping
 from typing import Any
+
+_WORDS = {"True": "true", "False": "false", "None": "null"}
+_COMMENT = r"(?<!:)//[^\n]*+"
+_TOKEN = re.compile(
+    r'(?P<string>"(?:[^"\\]++|\\.)*+")'
+    rf"|'(?P<quoted>(?:[^'\\]++|\\.)*+)'|\b(?P<word>{'|'.join(_WORDS)})\b"
+    rf"|(?P<gap>{_COMMENT}|,(?=(?:\s++|{_COMMENT})*+[}}\]]))",
+    re.DOTALL,
+)
+_IN_QUOTES = re.compile(r'\\(.)|"', re.DOTALL)
+_ESCAPE = re.compile(r"\\(?:u[0-9a-fA-F]{4}|.)", re.DOTALL)
+_JSON_ESCAPE = re.compile(r'\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})')
 
 
 class BrokenCallError(ValueError):
@@ -46,3 +59,45 @@ READ: Mapping[str, Any] = {
     "parse_float": number_of,
 }
 """Arguments for `json.loads`."""
+
+
+def as_json(text: str) -> str:
+    """Returns the text with what is spelled in another way than JSON's put as JSON.
+
+    JSON stays as it is.
+    """
+    return _TOKEN.sub(_token, text)
+
+
+def _token(match: re.Match[str]) -> str:
+    if match["gap"]:
+        return ""
+    if match["word"]:
+        return _WORDS[match["word"]]
+    if match["string"] is not None:
+        return _with_json_escapes(match["string"])
+    return f'"{_IN_QUOTES.sub(_escape, match["quoted"])}"'
+
+
+def _with_json_escapes(string: str) -> str:
+    r"""A string in quotes, with backslashes that are no escapes doubled, as in `"\d+"`.
+
+    Where others are escapes, as the second one in `"C:\dir\new"`, the string could be read in two
+    ways and stays as it is: invalid.
+    """
+    escapes = {match[0] for match in _ESCAPE.finditer(string)} - {'\\"', "\\'"}
+    if any(_JSON_ESCAPE.fullmatch(escape) for escape in escapes):
+        return string
+    return _ESCAPE.sub(_double, string)
+
+
+def _double(match: re.Match[str]) -> str:
+    if match[0] == "\\'":
+        return "'"
+    return match[0] if match[0] == '\\"' else f"\\{match[0]}"
+
+
+def _escape(match: re.Match[str]) -> str:
+    if match[0] == '"':
+        return '\\"'
+    return "'" if match[1] == "'" else match[0]

@@ -4,7 +4,8 @@ import re
 
 from langchain_qwen_space.qwen import parameters
 from langchain_qwen_space.qwen.parameters import Tools
-from langchain_qwen_space.qwen.tool_repair import NESTING_LIMIT, as_json, give_up, unwrap
+from langchain_qwen_space.qwen.strict_json import as_json
+from langchain_qwen_space.qwen.tool_repair import NESTING_LIMIT, give_up, unwrap
 
 # What a call begins with if its arguments may stream, and within how many characters.
 _HEAD = re.compile(

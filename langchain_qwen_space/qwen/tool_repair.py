@@ -10,7 +10,7 @@ from typing import Any
 
 from langchain_qwen_space.qwen import parameters
 from langchain_qwen_space.qwen.parameters import Tools
-from langchain_qwen_space.qwen.strict_json import READ, BrokenCallError, listed
+from langchain_qwen_space.qwen.strict_json import READ, BrokenCallError, as_json, listed
 
 NESTING_LIMIT = 100
 """Brackets within brackets; with more, the receiver of the call would meet a recursion limit."""
@@ -22,17 +22,6 @@ _FIRST_KEYS = re.compile(
     r"""(?:,\s*(["'])(?:arguments|parameters|args)\4\s*:\s*)?(?P<args>.*)""",
     re.DOTALL,
 )
-_WORDS = {"True": "true", "False": "false", "None": "null"}
-_COMMENT = r"(?<!:)//[^\n]*+"
-_TOKEN = re.compile(
-    r'(?P<string>"(?:[^"\\]++|\\.)*+")'
-    rf"|'(?P<quoted>(?:[^'\\]++|\\.)*+)'|\b(?P<word>{'|'.join(_WORDS)})\b"
-    rf"|(?P<gap>{_COMMENT}|,(?=(?:\s++|{_COMMENT})*+[}}\]]))",
-    re.DOTALL,
-)
-_IN_QUOTES = re.compile(r'\\(.)|"', re.DOTALL)
-_ESCAPE = re.compile(r"\\(?:u[0-9a-fA-F]{4}|.)", re.DOTALL)
-_JSON_ESCAPE = re.compile(r'\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})')
 _STRING_OR_BRACKET = re.compile(
     r'"(?:[^"\\]++|\\.)*+(?:"|(?P<open>\\?)\Z)|[{}\[\]]',
     re.DOTALL,
@@ -61,14 +50,6 @@ def read_calls(body: str, tools: Tools) -> list[tuple[str, dict[str, Any]]]:
     return [_call(item, tools) for item in items]
 
 
-def as_json(text: str) -> str:
-    """Returns the text with what is spelled in another way than JSON's put as JSON.
-
-    JSON stays as it is.
-    """
-    return _TOKEN.sub(_token, text)
-
-
 def unwrap(text: str, wanted: Mapping[str, frozenset[str]]) -> str:
     """Returns the JSON text of an object, with lists and objects in place of strings that hold them.
 
@@ -88,8 +69,9 @@ def unwrap(text: str, wanted: Mapping[str, frozenset[str]]) -> str:
             key = mark
         elif depth == 1 and (allowed := wanted.get(json.loads(key, strict=False))):
             value = json.loads(mark, strict=False)
-            if parameters.from_string(value, allowed) is not value:
-                parts += [text[at : match.start()], value]
+            read = parameters.from_string(value, allowed)
+            if read is not value:
+                parts += [text[at : match.start()], json.dumps(read, ensure_ascii=False)]
                 at = match.end()
     return "".join([*parts, text[at:]])
 
@@ -203,37 +185,3 @@ def _strict(text: str) -> Any:
             raise BrokenCallError("The arguments are nested too deeply.")
     # Not strict about line breaks in strings, as LangChain's own parser is not.
     return json.loads(text, strict=False, **READ)
-
-
-def _token(match: re.Match[str]) -> str:
-    if match["gap"]:
-        return ""
-    if match["word"]:
-        return _WORDS[match["word"]]
-    if match["string"] is not None:
-        return _with_json_escapes(match["string"])
-    return f'"{_IN_QUOTES.sub(_escape, match["quoted"])}"'
-
-
-def _with_json_escapes(string: str) -> str:
-    r"""A string in quotes, with backslashes that are no escapes doubled, as in `"\d+"`.
-
-    Where others are escapes, as the second one in `"C:\dir\new"`, the string could be read in two
-    ways and stays as it is: invalid.
-    """
-    escapes = {match[0] for match in _ESCAPE.finditer(string)} - {'\\"', "\\'"}
-    if any(_JSON_ESCAPE.fullmatch(escape) for escape in escapes):
-        return string
-    return _ESCAPE.sub(_double, string)
-
-
-def _double(match: re.Match[str]) -> str:
-    if match[0] == "\\'":
-        return "'"
-    return match[0] if match[0] == '\\"' else f"\\{match[0]}"
-
-
-def _escape(match: re.Match[str]) -> str:
-    if match[0] == '"':
-        return '\\"'
-    return "'" if match[1] == "'" else match[0]

@@ -6,8 +6,8 @@
     </parameter>
     </function>
 
-A value is everything between its tags but one line break on either side: further line breaks, JSON
-and other tags belong to it. `</parameter>` ends it only where `<parameter=`, `</function>` or
+A value is everything between its tags but one line break on either side, which is CR LF at its end
+only if it is at its beginning: further line breaks, JSON and other tags belong to it. `</parameter>` ends it only where `<parameter=`, `</function>` or
 `</tool_call>` follows. Where that tag is missing, the value ends before a line that begins with
 `<parameter=` and a parameter that the tool has and that was not given yet, or with `</function>`
 and the end of the call. What type a value has is said by the tool's schema.
@@ -58,9 +58,11 @@ class XMLCall:
         self._types: frozenset[str] = frozenset()
         self._value: list[str] = []
         self._fresh = False  # nothing of the value has been read, not even the first line break
+        self._crlf = False  # lines end with CR LF
         self._at_line = False  # what comes next begins a line
         self._streams = False
         self._closing_inside = False  # the value holds a `</parameter>`
+        self._end_inside = False  # a value holds a `</function>`
         self._debris: list[str] = []
 
     def scan(self, text: str, start: int) -> int:
@@ -127,7 +129,9 @@ class XMLCall:
             self.whole = True
             return at + len(_END)
         if text.startswith(_TAG_END, at):
-            self.whole = True
+            if self._end_inside:  # unless it was to end the call
+                self.error = f'It cannot be said where the parameter "{self._key}" ends.'
+            self.whole = self.error is None
             return at
         rest = text[at : at + len(_CLOSE)]
         if not (_PART_OF_HEAD.match(text, at) or any(tag.startswith(rest) for tag in _AFTER_VALUE)):
@@ -136,16 +140,19 @@ class XMLCall:
 
     def _in_value(self, text: str, start: int) -> int:
         if self._fresh:
+            if text[start:] == "\r" and not self._ended:
+                return start
             self._fresh = False
-            if text[start] == "\n":
+            self._crlf = text.startswith("\r\n", start)
+            if self._crlf or text[start] == "\n":
                 self._at_line = True
-                return start + 1
+                return start + 1 + self._crlf
         at = text.find("<", start)
         if at < 0:
-            stop = len(text) - text.endswith("\n", start)
+            stop = self._before_break(text, start, len(text))
             self._add(text[start:stop])
             return stop
-        stop = at - text.endswith("\n", start, at)
+        stop = self._before_break(text, start, at)
         self._add(text[start:stop])
         begins_line = stop < at or (self._at_line and stop == start)
         end = self._end_of_value(text, at, begins_line=begins_line)
@@ -154,6 +161,7 @@ class XMLCall:
         if end < at:
             self._add(text[stop : at + 1])
             self._closing_inside = self._closing_inside or text.startswith(_CLOSE, at)
+            self._end_inside = self._end_inside or text.startswith(_END, at)
             return at + 1
         if self._closing_inside and end == at:
             self.error = f'It cannot be said where the parameter "{self._key}" ends.'
@@ -161,6 +169,13 @@ class XMLCall:
         return end
 
     # What the steps share.
+
+    def _before_break(self, text: str, start: int, end: int) -> int:
+        """Returns where a line break at the end of a part of a value begins, half of one included."""
+        at = end - text.endswith("\n", start, end)
+        if self._crlf and (at < end or end == len(text)):
+            at -= text.endswith("\r", start, at)
+        return at
 
     def _end_of_value(self, text: str, at: int, *, begins_line: bool) -> int | None:
         """Returns where reading continues after a value that ends here; -1 if it does not end.

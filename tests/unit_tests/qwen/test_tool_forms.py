@@ -22,6 +22,7 @@ SCHEMA = {
         "note": {"anyOf": [{"type": "string"}, {"type": "null"}]},
         "one": {"type": ["integer", "string"]},
         "what": {},
+        "maybe": {"type": "integer", "nullable": True},
         "level": {"enum": [1, 2]},
     },
     "$defs": {"Place": {"type": "object", "properties": {"x": {"type": "number"}}}},
@@ -152,6 +153,7 @@ def test_a_string_that_can_be_read_in_two_ways_makes_the_call_invalid(string):
         ({"tags": "a, b"}, {"tags": "a, b"}),
         ({"tags": "[NaN]"}, {"tags": "[NaN]"}),
         ({"tags": '{"x": 1}', "what": "[1]"}, {"tags": {"x": 1}, "what": "[1]"}),
+        ({"tags": "['a', True]", "city": "['c']"}, {"tags": ["a", True], "city": "['c']"}),
         ({"tags": "[[1], {}]", "where": "{}"}, {"tags": [[1], {}], "where": {}}),
     ],
 )
@@ -200,10 +202,16 @@ def test_arguments_stream_up_to_what_needs_repair():
         ("share", "1e999", "1e999"),
         ("sure", "true", True),
         ("sure", "False", False),
+        ("sure", "TRUE", True),
         ("sure", "maybe", "maybe"),
         ("tags", '["a"]', ["a"]),
         ("tags", "a", "a"),
         ("tags", "[NaN]", "[NaN]"),
+        ("tags", "['a', 'it\\'s',]", ["a", "it's"]),
+        ("tags", "['a'", "['a'"),
+        ("where", "{'x': None}", {"x": None}),
+        ("maybe", "null", None),
+        ("maybe", "2", 2),
         ("tags", '[{"a": 1, "a": 2}]', '[{"a": 1, "a": 2}]'),
         ("where", '{"x": 1}', {"x": 1}),
         ("where", "None", None),
@@ -223,6 +231,30 @@ def test_the_type_of_a_value_in_xml_is_that_of_the_schema(name, text, value):
     assert read_all(again)[1][0][1][name] == value
 
 
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("\nParis\r\n", "Paris\r"),
+        ("\r\nParis\r\n", "Paris"),
+        ("\r\na\r\n\nb\r\r\n", "a\r\n\nb\r"),
+        ("\r\nParis\n", "Paris"),
+        ("\r\nParis\r", "Paris\r"),
+        ("\r\n\r\n", ""),
+        ("\r\n", ""),
+        ("\r", "\r"),
+        ("\rParis", "\rParis"),
+    ],
+)
+def test_a_line_break_around_a_value_may_be_cr_lf(text, value):
+    before, after = "<tool_call>\r\n<function=weather>\r\n", "</function>\r\n</tool_call>"
+    for end in ("</parameter>\r\n", ""):
+        call = f"{before}<parameter=city>{text}{end}{after}"
+        if end or text.endswith("\n"):
+            assert read_all(call) == ("", [("weather", {"city": value})], [])
+    days = "<parameter=days>\r\n2\r\n</parameter>\r\n"
+    assert read_all(before + days + after)[1] == [("weather", {"days": 2})]
+
+
 def test_text_in_xml_streams():
     parser = ToolCallParser(TOOLS)
     assert parser.feed("<tool_call>\n<function=weather>\n<parameter=") == []
@@ -240,6 +272,8 @@ BROKEN_XML = {
     "a call inside a value": xml(parameter("city", SHOWN)),
     "the end of a call inside a value": xml(parameter("city", "a\n</parameter>\n</function>")),
     "a parameter twice": xml(parameter("city", "a"), parameter("city", "b")),
+    "closing tags in the wrong order": "<tool_call>\n<function=weather>\n<parameter=city>\nParis\n"
+    "</function>\n</parameter>\n</tool_call>",
     "text between": xml(parameter("city", "a"), "and\n", parameter("days", "2")),
     "text before": "<tool_call>\n<function=f>\nf it is\n</function>\n</tool_call>",
     "no name": "<tool_call>\n<function=>\n</function>\n</tool_call>",
