@@ -3,6 +3,7 @@
 The model behind them is the one of `shapes`.
 """
 
+import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -10,7 +11,7 @@ import gradio as gr
 
 from .chatbots import make_chatbot, messages_of, with_turn
 from .forms import Form
-from .shapes import _answered, _question, model
+from .shapes import OWN_PROMPT, _answered, _question, model
 
 
 def _said(history: Any, question: str) -> list[Any]:
@@ -124,6 +125,65 @@ def asks_again(form: Form) -> Any:
     return blocks
 
 
+def knows_its_visitor(form: Form) -> Any:
+    """A hidden box without a label, which the page fills with the id of a visit when it is opened."""
+    with gr.Blocks() as blocks:
+        chatbot, box = make_chatbot(form, label="Chatbot"), gr.Textbox(label="Ask")
+        visit = gr.Textbox(visible=False)
+
+        def answer(question: str, history: Any, visit: str) -> Any:
+            *_, text = model(_said(history, question), known=visit.startswith("visit-"))
+            return with_turn(form, history, question, [text]), ""
+
+        blocks.load(lambda: f"visit-{uuid.uuid4()}", None, visit)
+        box.submit(answer, [box, chatbot, visit], [chatbot, box])
+    return blocks
+
+
+def fills_its_settings(form: Form) -> Any:
+    """The page's own system prompt and temperature are read when it is opened."""
+    with gr.Blocks() as blocks:
+        chatbot, box = make_chatbot(form, label="Chatbot"), gr.Textbox(label="Ask")
+        system = gr.Textbox(label="System prompt")
+        heat = gr.Slider(0, 2, 1, step=0.05, label="Temperature")
+
+        def answer(question: str, history: Any, system: str, heat: float) -> Any:
+            *_, text = model(_said(history, question), system=system, temperature=heat)
+            return with_turn(form, history, question, [text]), ""
+
+        blocks.load(lambda: (OWN_PROMPT, 0.25), None, [system, heat])
+        box.submit(answer, [box, chatbot, system, heat], [chatbot, box])
+    return blocks
+
+
+def greets(form: Form) -> Any:
+    """The chatbot begins with a greeting, which the app leaves out of what it gives the model."""
+    return _greets(form, when_opened=False)
+
+
+def greets_when_opened(form: Form) -> Any:
+    """The same, where the greeting comes when the page is opened."""
+    return _greets(form, when_opened=True)
+
+
+def _greets(form: Form, *, when_opened: bool) -> Any:
+    greeting: list[Any] = [[None, "How can I help?"]]
+    if form.chatbot == "messages":
+        greeting = [{"role": "assistant", "content": "How can I help?"}]
+    with gr.Blocks() as blocks:
+        chatbot = make_chatbot(form, label="Chatbot", value=None if when_opened else greeting)
+        box = gr.Textbox(label="Ask")
+
+        def answer(question: str, history: Any) -> Any:
+            *_, text = model(_said(history[1:], question))
+            return with_turn(form, history, question, [text]), ""
+
+        if when_opened:
+            blocks.load(lambda: greeting, None, chatbot)
+        box.submit(answer, [box, chatbot], [chatbot, box])
+    return blocks
+
+
 MISLEADING_PAGES: dict[str, Callable[[Form], Any]] = {
     page.__name__: page
     for page in (
@@ -133,5 +193,9 @@ MISLEADING_PAGES: dict[str, Callable[[Form], Any]] = {
         asks_for_a_key,
         limits_much,
         asks_again,
+        knows_its_visitor,
+        fills_its_settings,
+        greets,
+        greets_when_opened,
     )
 }

@@ -15,6 +15,7 @@ from .misleading_pages import MISLEADING_PAGES
 from .public_apps import PUBLIC_APPS
 from .public_pages import PUBLIC_PAGES
 from .servers import Server, kept
+from .shapes import OWN_PROMPT
 
 pytestmark = pytest.mark.timeout(60, func_only=True)
 
@@ -44,6 +45,8 @@ OWN: dict[str, dict[str, Any]] = {
     "asks_for_a_key": {"key": ""},
     "limits_much": {"turns": 5, "size": 4096, "limit": 512},
     "asks_again": {"tone": "friendly"},
+    "knows_its_visitor": {"known": True},
+    "fills_its_settings": {"system": OWN_PROMPT, "temperature": 0.25},
 }
 """What reaches the models besides the messages, where the caller gives nothing."""
 GIVEN: dict[str, dict[str, Any]] = {
@@ -101,7 +104,7 @@ async def test_a_question_alone(server: Server, form: Form, app: str) -> None:
 async def test_earlier_turns_and_a_system_prompt(server: Server, form: Form, app: str) -> None:
     got = await reached(server, app, [("system", "Be brief."), *EARLIER])
     said = [message["content"] for message in got["messages"]]
-    told = "\n".join(said)
+    told = "\n".join([*said, got.get("system", "")])
     assert "Be brief." in told
     places = [told.index(text) for _, text in EARLIER]
     assert places == sorted(places)

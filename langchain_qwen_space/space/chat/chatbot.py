@@ -141,6 +141,20 @@ class Form(Enum):
         return answer if known or questions > turns else None
 
 
+def greeting(value: object) -> list[Any]:
+    """What stands in a chatbot's value before anybody has asked anything, in the chatbot's own form."""
+    first = []
+    for item in value if isinstance(value, list) else ():
+        if isinstance(item, dict):
+            asks = item.get("role") == "user"
+        else:
+            asks = not isinstance(item, list) or not item or item[0] is not None
+        if asks:
+            break
+        first.append(item)
+    return first
+
+
 def form_of(kind: str, props_type: object, version: tuple[int, ...]) -> Form:
     """The form of a chatbot component by its type, its `props.type` and Gradio's version."""
     if kind in ("modelscopechatbot", "modelscopelegacychatbot") or props_type == "tuples":

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from langchain_qwen_space.attachments import Attachment
 from langchain_qwen_space.errors import InvalidInputError
-from langchain_qwen_space.space.chat.chatbot import Form, History
+from langchain_qwen_space.space.chat.chatbot import Form, History, greeting
 from langchain_qwen_space.space.chat.files import MULTIMODAL, FileInput, kinds, lay_out, slots
 from langchain_qwen_space.space.chat.inputs import check, clamp, describe
 from langchain_qwen_space.space.chat.kept import KeptConversations
@@ -129,6 +129,16 @@ class Endpoint:
         """What those take: `image`, `audio`, `video`, `pdf`."""
         return kinds(self.inputs, self.roles["query"])
 
+    def history_before(
+        self, history: History, files: Sequence[Sequence[Attachment]]
+    ) -> tuple[int, list[Any]] | None:
+        """The function that sets a `gr.ChatInterface`'s history, and its arguments, if it is to be called."""
+        step = next((item for item in self.config.dependencies if item.id == self.history_fn), None)
+        if step is None or not history:
+            return None
+        first = greeting(self.config.component(step.inputs[0]).default)
+        return step.id, [[*first, *self.history_form.write(history, files)]]
+
     @property
     def own_system(self) -> str:
         """The Space's own system prompt; empty where it has none, or no input for one."""
@@ -245,8 +255,29 @@ class Endpoint:
             values.update(lay_out(self.inputs, box, query, files, self.config))
         if "history" in self.roles and (self.turns or len(self.steps) == 1):
             studio = self.inputs[self.roles["history"]].type.startswith("modelscope")
-            values[self.roles["history"]] = self.form.write(history, files[:-1], studio=studio)
+            values[self.roles["history"]] = [
+                *greeting(self.inputs[self.roles["history"]].default),
+                *self.form.write(history, files[:-1], studio=studio),
+            ]
         return values, notes
+
+    def opened_values(
+        self, values: Mapping[int, Any], loaded: Mapping[int, Any], changed: Mapping[int, Any]
+    ) -> dict[int, Any]:
+        """The page's values once it was opened, with what the caller set on top.
+
+        Args:
+            values: The values of the page, by id, with the prompt laid out on it.
+            loaded: What the functions gave that were called when the page was opened, by id.
+            changed: The inputs that were set, by index.
+        """
+        given = {self.inputs[index].id for index in changed}
+        opened = {**values, **{n: value for n, value in loaded.items() if n not in given}}
+        number = self.inputs[self.roles["history"]].id if "history" in self.roles else None
+        if number in loaded and number in given:  # the conversation follows the page's greeting
+            before = len(greeting(self.config.component(number).default))
+            opened[number] = [*greeting(loaded[number]), *values[number][before:]]
+        return opened
 
     def takes(self, role: str) -> bool:
         """Whether the page has an input, a button, or a choice of its own, for a role."""

@@ -81,7 +81,7 @@ def read_chat(
     if "query" not in roles:
         return None
     answering = steps[-1]
-    loads = loads_of(config, steps)
+    loads = loads_of(config, steps, inputs[roles["query"]])
     read = frozenset(item.id for item in inputs)
     kept = find_kept(config, answer.id, inputs)
     model = inputs[roles["model"]] if "model" in roles else None

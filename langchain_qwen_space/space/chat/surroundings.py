@@ -11,14 +11,12 @@ _BUTTONS = ("button", "antdbutton")
 _CHOOSING = ("change", "input", "select")  # the events of a choice
 
 
-def loads_of(config: SpaceConfig, steps: Sequence[Dependency]) -> list[Dependency]:
-    """What the page calls when it is opened, where it fills what the chain reads."""
-    filled = {
-        item.id
-        for item in (config.component(number) for step in steps for number in step.inputs)
-        if item.type == "state" or item.filled_on_load
-    }
-    return [item for item in config.on_load if filled & set(item.outputs)]
+def loads_of(
+    config: SpaceConfig, steps: Sequence[Dependency], query: Component
+) -> list[Dependency]:
+    """What the page calls when it is opened, where it fills what the chain reads beside the question."""
+    read = {number for step in steps for number in step.inputs} - {query.id}
+    return [item for item in config.on_load if read & set(item.outputs)]
 
 
 def remembers(config: SpaceConfig, steps: Sequence[Dependency], answer: Component) -> bool:

@@ -318,13 +318,14 @@ class SpaceConfig(_Wire):
         return self._with_components(components)
 
     def with_loaded(self, step: Dependency, data: object) -> "SpaceConfig":
-        """This page with the choices, and values of them, that a function gave when it was opened."""
+        """This page with the choices and values that a function gave when it was opened."""
         outputs = data if isinstance(data, list) else ()
-        changed = {
-            number: update
-            for number, update in zip(step.outputs, outputs, strict=False)
-            if isinstance(update, dict) and isinstance(update.get("choices"), list)
-        }
+        changed: dict[int, dict[str, Any]] = {}
+        for number, value in zip(step.outputs, outputs, strict=False):
+            if isinstance(value, dict) and value.get("__type__") == "update":
+                changed[number] = value
+            elif self.component(number).type != "state":
+                changed[number] = {"value": value}
         components = [
             item.model_copy(
                 update={"props": {**item.props, **changed[item.id]}, "loaded": item.filled_on_load}

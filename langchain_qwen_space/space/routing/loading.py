@@ -42,14 +42,6 @@ class OpenedPage:
     endpoint: Endpoint
     values: Mapping[int, Any]
 
-    def values_with(
-        self, own: Mapping[int, Any], endpoint: Endpoint, changed: Mapping[int, Any]
-    ) -> dict[int, Any]:
-        """The page's values, with what was set on it by the caller on top."""
-        set_by_caller = {endpoint.inputs[index].id for index in changed}
-        given = {number: value for number, value in own.items() if number in set_by_caller}
-        return {**own, **self.values, **given}
-
 
 async def load_page(
     visitor: Visitor,
@@ -101,7 +93,9 @@ async def find_chat(visitor: Visitor, options: SpaceOptions, config: SpaceConfig
     if found.has_nameless:
         config = await _with_parameters(visitor, options, config)
         found = find_endpoint(config, where, wanted)
-    if found.loads and any(item.filled_on_load for item in found.inputs):
+    filled = {number for step in found.loads for number in step.outputs}
+    own = [found.inputs[index].id for role, index in found.roles.items() if role != "history"]
+    if filled & {*own} or (found.loads and any(item.filled_on_load for item in found.inputs)):
         session_hash = secrets.token_hex(8)
         for step in found.loads:
             data = [config.component(number).initial for number in step.inputs]

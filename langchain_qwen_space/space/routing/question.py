@@ -83,10 +83,8 @@ class Question:
                     page.endpoint, self._prepare(self._client.access.space, page.endpoint)
                 )
                 endpoint, ask = self.endpoint, self._ask
-            self._values = page.values_with(self._values, endpoint, self._changed)
-        if endpoint.history_fn is not None and ask.history:
-            earlier = endpoint.history_form.write(ask.history, ask.files[:-1])
-            self._before = (endpoint.history_fn, [earlier])
+            self._values = endpoint.opened_values(self._values, page.values, self._changed)
+        self._before = endpoint.history_before(ask.history, ask.files[:-1])
         self.steps = list(endpoint.steps)
         return Reply(
             endpoint.form,

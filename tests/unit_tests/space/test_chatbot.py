@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from langchain_qwen_space.space.chat.chatbot import Form, Segment, form_of, join
+from langchain_qwen_space.space.chat.chatbot import Form, Segment, form_of, greeting, join
 from tests import replay
 from tests.unit_tests.space.gradio_wire import Chat, Said
 
@@ -153,6 +153,22 @@ def test_a_question_in_several_messages_is_one_question():
         assert read(Form.MESSAGES, value, 1, "a picture and a question") == "a"
         assert read(Form.MESSAGES, value, 1, "another question") is None
     assert read(Form.PAIRS, [[["a picture ", "and a question"], "a"]], 1, "and a question") == "a"
+
+
+@pytest.mark.parametrize(
+    ("value", "count"),
+    [
+        (None, 0),
+        ([], 0),
+        (["text"], 0),
+        ([[None, "Hi."], [None, "Ask."], ["q", "a"], [None, "b"]], 2),
+        ([["q", "a"]], 0),
+        ([{"role": "system", "content": "s"}, {"role": "assistant", "content": "Hi."}], 2),
+        ([{"role": "assistant", "content": "Hi."}, {"role": "user", "content": "q"}], 1),
+    ],
+)
+def test_a_greeting_is_what_stands_before_the_first_question(value, count):
+    assert greeting(value) == (value or [])[:count]
 
 
 def test_a_greeting_and_a_system_message_are_no_answer():

@@ -169,6 +169,38 @@ def test_a_step_for_a_failure_is_not_in_the_chain():
     assert [step.api_name for step in find(page).steps] == ["ask", "enrich"]
 
 
+def test_what_the_page_fills_when_it_is_opened_is_filled_first():
+    page = Page()
+    query, note = page.add("textbox", "Message"), page.add("markdown")
+    first = [{"role": "assistant", "content": "Hi."}]
+    chatbot = page.add("chatbot", "Chat", first, type="messages")
+    visit = page.add("textbox", None, "", visible=False)
+    opened = {"on": (None, "load"), "generator": False}
+    page.call("notice", [], [note, query], **opened)
+    page.call("enter", [], [visit], **opened)
+    page.call("greet", [], [chatbot], **opened)
+    page.call("chat", [query, chatbot, visit], [chatbot], on=(query, "submit"))
+    endpoint = find(page)
+    assert [step.api_name for step in endpoint.loads] == ["enter", "greet"]
+    changed, _ = endpoint.lay_out(query="q", history=[("a", "b")], given={}, extra={})
+    values = endpoint.values(changed)
+    turns = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
+    assert values == {query: "q", chatbot: [*first, *turns], visit: ""}
+    greeted = [{"role": "assistant", "content": "Welcome."}]
+    opened_values = endpoint.opened_values(values, {visit: "v", chatbot: greeted}, changed)
+    assert opened_values == {query: "q", chatbot: [*greeted, *turns], visit: "v"}
+
+
+def test_the_greeting_of_a_chat_interface_stays_before_earlier_turns():
+    page = pages.chat_interface("5.50.0")
+    page.config["components"][0]["props"]["value"] = [{"role": "assistant", "content": "Hi."}]
+    endpoint = find(page)
+    number, (value,) = endpoint.history_before([("a", "b")], [(), ()])
+    assert number == endpoint.history_fn
+    assert [message["content"] for message in value] == ["Hi.", "a", "b"]
+    assert endpoint.history_before([], []) is None
+
+
 def test_of_two_chats_the_first_is_taken_and_the_log_says_so(caplog):
     with caplog.at_level(logging.INFO):
         assert find(pages.two_chats()).title == "/chat_left"
