@@ -1,7 +1,8 @@
 """Answers of a `ChatQwenSpace` in the form of OpenAI's chat completions, whole and as SSE frames.
 
 The forms: https://platform.openai.com/docs/api-reference/chat/object and …/chat/streaming.
-Thoughts are `reasoning_content` beside `content`, as DeepSeek's API and vLLM give them.
+Thoughts are `reasoning_content` beside `content`, as DeepSeek's API and vLLM give them; `files`, which is
+not of OpenAI's API, lists the files of an answer.
 """
 
 import json
@@ -36,6 +37,8 @@ def completion(message: AIMessage, model: str) -> bytes:
     answer: dict[str, Any] = {"role": "assistant", "content": message.text, "refusal": None}
     if thoughts := message.additional_kwargs.get("reasoning_content"):
         answer["reasoning_content"] = thoughts
+    if files := message.additional_kwargs.get("files"):
+        answer["files"] = files
     calls = [
         _call(call["id"], call["name"], _arguments(call["args"])) for call in message.tool_calls
     ] + [_call(call["id"], call["name"], call["args"]) for call in message.invalid_tool_calls]
@@ -102,6 +105,8 @@ class Frames:
             thoughts := chunk.additional_kwargs.get("reasoning_content")
         ):
             frames = self._frame({"reasoning_content": thoughts}) + frames
+        if files := chunk.additional_kwargs.get("files"):
+            frames += self._frame({"files": files})
         if chunk.usage_metadata is not None:
             frames += self._last(chunk)
         return frames

@@ -26,7 +26,7 @@ def app(
     *,
     api_key: str | Sequence[str] | None = None,
     cors: Sequence[str] = (),
-    max_body_bytes: int = 8 * 2**20,
+    max_body_bytes: int = 64 * 2**20,
     heartbeat: float = 5.0,
 ) -> Starlette:
     """Returns an ASGI application that answers OpenAI's chat completions API with a Space.

@@ -111,11 +111,12 @@ def chat(
 
     If the output is not a terminal, it is the answer's text and a newline. A file gets the exact text. A
     pipe gets each chunk as it arrives, but a Space may later change whitespace that it has already sent:
-    use `--no-stream` if a pipe needs the exact indentation, for instance of code.
+    use `--no-stream` if a pipe needs the exact indentation, for instance of code. The addresses of files in
+    the answer go to standard error.
 
     `--json` prints one object with these keys: `text`; `usage`, the token counts of LangChain's
-    `usage_metadata`, with `source`, "tokenizer" or "estimate"; `tool_calls`; `space`; `model`;
-    `finish_reason`; `event_id`, the Space's id of the call; `id`, the message's id; `conversation`, its
+    `usage_metadata`, with `source`, "tokenizer" or "estimate"; `tool_calls`; `files`, each with
+    `name` and `url`; `space`; `model`; `finish_reason`; `event_id`, the Space's id of the call; `id`, the message's id; `conversation`, its
     number in the log; `seconds`, the time in the `queue`, until the `first` chunk, and for the `whole`
     answer. If the call fails, the object has `error` (`type`, `message`, `retryable`, `status`,
     `retry_after`) and the `text` received so far, and the exit status is still 1 or 2.

@@ -96,6 +96,7 @@ class OneAnswer:
                 "text": self._reply.text,
                 "usage": {**(message.usage_metadata or {}), "source": about.get("usage_source")},
                 "tool_calls": message.tool_calls,
+                "files": self._reply.files,
                 "space": about.get("space"),
                 "model": about.get("model_name"),
                 "finish_reason": about.get("finish_reason"),
@@ -143,6 +144,8 @@ class OneAnswer:
         text = self._reply.text
         if text:
             print_text("\n" if self._streams else f"{text}\n")
+        for file in self._reply.files:
+            error_console().print(printable(f"{file['name']}: {file['url']}"))
         if self._streams and text != self._reply.streamed:
             error_console().print(
                 "The Space revised blank space that was already printed. `--no-stream` prints the "

@@ -163,3 +163,5 @@ async def show(
         display.wait("Looking for the Space")
         await reply.read(model, messages, display.add, show_event, settings)
         display.finish(reply.text)
+    for file in reply.files:
+        console.print(printable(f"{file['name']}: {file['url']}"), style="dim")

@@ -98,6 +98,11 @@ class TimedReply:
         """The text that was handed on so far."""
         return "".join(chunk.text for chunk in self.chunks)
 
+    @property
+    def files(self) -> list[dict[str, str]]:
+        """The files in the answer, each with its `name` and `url`; they are not downloaded."""
+        return self.chunks[-1].additional_kwargs.get("files", []) if self.chunks else []
+
     def exchange(self, question: str, error: str | None) -> "Exchange":
         """What goes into the log; `error` is why the answer is missing or incomplete."""
         from langchain_qwen_space.cli.conversation_log import Exchange

@@ -15,9 +15,11 @@ import gradio
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 from PIL import Image
+from typer.testing import CliRunner
 from yarl import URL
 
 from langchain_qwen_space import ChatQwenSpace, fetching, file_block
+from langchain_qwen_space.cli.app import app
 from langchain_qwen_space.errors import GenerationError, InvalidInputError, SpaceTimeoutError
 from langchain_qwen_space.events import UploadEvent
 from langchain_qwen_space.qwen import tokens
@@ -402,6 +404,18 @@ async def test_a_local_space_takes_files_of_64_mebibytes_at_most(picture_space_u
         session.post(f"{picture_space_url}/gradio_api/upload", data=form) as response,
     ):
         assert response.status == 413
+
+
+def test_files_of_an_answer_are_shown_in_a_terminal(server, tmp_path):
+    photo = tmp_path / "photo.png"
+    photo.write_bytes(RED)
+    space = server.base_url("pictures-draws")
+    asked = ["chat", "--no-log", "--space", space, "-i", str(photo), "Draw only."]
+    shown = CliRunner().invoke(app, asked)
+    assert shown.stdout == ""
+    assert shown.stderr.replace("\n", "").startswith(f"photo.png: {space}/gradio_api/file=")
+    (file,) = json.loads(CliRunner().invoke(app, [*asked, "--json"]).stdout)["files"]
+    assert (file["name"], file["mime_type"]) == ("photo.png", "image/png")
 
 
 class Stuck:

@@ -53,6 +53,15 @@ def test_half_a_character_is_replaced_whole_and_streamed(text, sent):
     assert ending["qwen_space"] == {"revised": True, "final_text": sent}
 
 
+def test_files_of_an_answer_are_listed_whole_and_streamed():
+    files = [{"name": "a.png", "url": "https://e.org/a.png", "mime_type": "image/png"}]
+    whole = orjson.loads(completion(AIMessage("", additional_kwargs={"files": files}), "72B"))
+    assert whole["choices"][0]["message"]["files"] == files
+    last = AIMessageChunk("", additional_kwargs={"files": files}, usage_metadata=USAGE)
+    first, *_ = Frames("72B", include_usage=False).of(last).split(b"\n\n")
+    assert delta(first) == {"files": files}
+
+
 @pytest.mark.parametrize(
     "arguments", [{"city": f"P{HALF}"}, {"n": 2**70}, {"n": 1.5, "deep": [{"x": None}]}, {}]
 )
