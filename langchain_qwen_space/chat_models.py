@@ -683,9 +683,14 @@ class ChatQwenSpace(BaseChatModel):
             known = models.profile(default_model)
         if file_kinds and not (known and models.reads_text_only(str(known.get("name")))):
             name = models.canonical_name(self.model or default_model or self._spaces[0])
-            known = {"name": name, **(known or {})}
-            for kind in ("image", "pdf", "audio", "video"):
-                known[f"{kind}_inputs"] = kind in file_kinds  # type: ignore[literal-required]
+            known = {
+                "name": name,
+                **(known or {}),
+                "image_inputs": "image" in file_kinds,
+                "pdf_inputs": "pdf" in file_kinds,
+                "audio_inputs": "audio" in file_kinds,
+                "video_inputs": "video" in file_kinds,
+            }
         self.profile = known
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:

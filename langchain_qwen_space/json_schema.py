@@ -43,7 +43,8 @@ def json_schema(schema: Schema, strict: bool | None) -> dict[str, Any]:
     _check_class(schema)
     if isinstance(schema, dict):
         if "schema" in schema:
-            return schema["schema"]  # type: ignore[no-any-return]
+            inner: dict[str, Any] = schema["schema"]
+            return inner
         if not schema.keys() & {"name", "function"} and not schema.keys() >= {
             "title",
             "properties",
@@ -138,8 +139,8 @@ def checked(schema: Any, *, patterns: bool = True) -> dict[str, Any]:
             of another language.
 
     Raises:
-        InvalidInputError: It is not a JSON schema, is not of an object, holds what is not JSON, or refers to what it does
-            not hold or to itself without end. The message says where.
+        InvalidInputError: It is not a JSON schema, is not of an object, holds what is not JSON, or
+            refers to what it does not hold or to itself without end. The message says where.
     """
     if not isinstance(schema, Mapping):
         raise InvalidInputError(f"The schema is not an object but {schema!r:.100}.")

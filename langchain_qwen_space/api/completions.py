@@ -11,7 +11,7 @@ reads slowly thus keeps the Space's slot no longer than others, and one that sto
 import asyncio
 import logging
 import uuid
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing, suppress
 from typing import Any, cast
 
@@ -127,13 +127,13 @@ class CompletionResponse(Response):
         request = self._request
         frames: Frames | None = None
         try:
-            chunks = cast("Any", self._model.astream(request.messages, **request.keywords))
-            async with aclosing(chunks):
+            stream = self._model.astream(request.messages, **request.keywords)
+            async with aclosing(cast("AsyncGenerator[AIMessageChunk]", stream)) as chunks:
                 async for chunk in chunks:
                     if frames is None:
                         frames = Frames(self._name, include_usage=request.include_usage)
                         self._pending += frames.first()
-                    self._pending += frames.of(cast("AIMessageChunk", chunk))
+                    self._pending += frames.of(chunk)
                     self._news.set()
                     while len(self._pending) > _AHEAD:
                         await self._wait_for_room()

@@ -145,9 +145,8 @@ def _run_on_ray(
 ) -> Progress:
     from langchain_qwen_space.jobs.ray_engine import call_all
 
-    make_caller(
-        model, job, None, 0
-    )  # a schema that is not one is better refused before the cluster
+    # A schema that is not one is better refused before the cluster.
+    make_caller(model, job, None, 0)
     with _open(model, job, options, on_progress) as state:
         if state.progress.left:
             call_all(model, state, options, concurrency_of(model, options))

@@ -67,7 +67,7 @@ def _as_text(value: Any) -> Any:
     try:
         return value.decode() if isinstance(value, bytes) else value
     except UnicodeDecodeError:
-        return list(value)  # which is no question, and reported as the row's own fault
+        return list(value)  # which is not a question, and reported as the row's own fault
 
 
 def read_columns(path: Path) -> Iterator[dict[str, Any]]:

@@ -151,7 +151,9 @@ class JobState:
     def _entry(self, row: Row) -> StoredAnswer | None:
         entry = self._store.find(row.key)
         if entry is not None and entry.digest != row.digest:
-            what = f"row {row.key + 1}" if self.job.id is None else f"the row {row.key!r}"  # type: ignore[operator]
+            what = f"the row {row.key!r}"
+            if self.job.id is None and isinstance(row.key, int):  # its position
+                what = f"row {row.key + 1}"
             msg = (
                 f"{self.job.source} has changed: {what} asks something else than when it was "
                 "answered. Put it back, or choose another output. Rows may be added at the end, "

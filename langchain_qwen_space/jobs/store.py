@@ -207,9 +207,7 @@ class AnswerStore:
 
     def close(self) -> None:
         """Let go of the file."""
-        with suppress(
-            sqlite3.Error
-        ):  # each answer is on disk already; a full disk only keeps the WAL
+        with suppress(sqlite3.Error):  # each answer is on disk; a full disk only keeps the WAL
             self._db.close()
 
     def discard(self) -> None:

@@ -1,6 +1,6 @@
-"""A Space on this machine: a real Gradio server with the endpoint of ``Qwen/Qwen2.5``.
+"""A Space on this machine: a real Gradio server with the endpoint of `Qwen/Qwen2.5`.
 
-Gradio comes with the extra ``local`` and is loaded in the server's own process only.
+Gradio comes with the extra `local` and is loaded in the server's own process only.
 """
 
 from langchain_qwen_space.local.demo import demo

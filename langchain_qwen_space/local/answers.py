@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from typing import Any
 
 Answer = Callable[..., Iterable[str]]
-"""``(system, history, query, model)`` -> the text so far, again and again; see `LocalSpace`.
+"""`(system, history, query, model)` -> the text so far, again and again; see `LocalSpace`.
 
 One that has a parameter `files` as well gets the paths of each user turn's files there, the question's
 last. Its attribute `file_types` says which files it takes, as Gradio's components do (`image`, `.pdf`);

@@ -1,7 +1,7 @@
 """`export`: the folder that a person pushes to Hugging Face to get a Space of their own.
 
 The folder needs this package neither there nor here: it holds copies of the few modules that
-`LocalSpace` and `qwen-space serve` run themselves, and an ``app.py`` that puts them together.
+`LocalSpace` and `qwen-space serve` run themselves, and an `app.py` that puts them together.
 The header of its README is described on https://huggingface.co/docs/hub/spaces-config-reference.
 """
 

@@ -1,4 +1,4 @@
-"""`LocalSpace`: a Space on this machine, for tests, demos and one's own models."""
+"""`LocalSpace`: a Space on this machine, for tests, demos and your own models."""
 
 import asyncio
 import importlib
@@ -16,7 +16,7 @@ from langchain_qwen_space.local.serving import MAX_FILE_SIZE
 
 
 class LocalSpace:
-    """A real Gradio server on this machine with the layout of ``Qwen/Qwen2.5``.
+    """A real Gradio server on this machine with the layout of `Qwen/Qwen2.5`.
 
     It runs in a process of its own and listens on the loopback interface only. It stops at the end
     of the block that it was started for, and at the latest when this object is collected or this
@@ -28,15 +28,16 @@ class LocalSpace:
     ```
 
     Args:
-        answer: What answers: a function ``(system, history, query, model)`` that yields the text
-            so far, again and again, as Gradio's functions do. `system` is the system prompt,
-            `history` the earlier turns as (user, assistant) pairs of text, `query` what is asked
-            now, `model` the model's name, such as "qwen2.5-72b-instruct". With a parameter `files` it
-            gets a list for each user turn, the question's last, of the paths of the files in it, and
-            the page takes files; its attribute `file_types` limits them, as `["image", ".pdf"]`. It may also be given as "module:function". It runs in the server's process, in several threads at a time. It is
-            carried there by cloudpickle, so a lambda or a function of a notebook will do; where
-            cloudpickle is missing, it must be importable. When a caller leaves, its generator is
-            closed at the next ``yield``.
+        answer: What answers: a function `(system, history, query, model)` that yields the text so
+            far, again and again, as Gradio's functions do. `system` is the system prompt, `history`
+            the earlier turns as (user, assistant) pairs of text, `query` what is asked now, `model`
+            the model's name, such as "qwen2.5-72b-instruct". With a parameter `files` it gets a
+            list for each user turn, the question's last, of the paths of the files in it, and the
+            page takes files; its attribute `file_types` limits them, as `["image", ".pdf"]`. It may
+            also be given as "module:function". It runs in the server's process, in several threads
+            at a time. It is carried there by cloudpickle, so a lambda or a function of a notebook
+            will do; where cloudpickle is missing, it must be importable. When a caller leaves, its
+            generator is closed at the next `yield`.
         port: The port to listen on; by default a free one.
         concurrency: How many answers may be written at a time. Other callers wait in the queue.
         max_queue: How many callers may wait before more are turned away; by default any number.

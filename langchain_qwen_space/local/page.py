@@ -1,6 +1,6 @@
-"""The page of ``Qwen/Qwen2.5`` in today's Gradio: its layout, its functions, their order.
+"""The page of `Qwen/Qwen2.5` in today's Gradio: its layout, its functions, their order.
 
-Clients read the endpoint off the page's ``/config``, so labels, the order of inputs and the order
+Clients read the endpoint off the page's `/config`, so labels, the order of inputs and the order
 in which things are made (it numbers them) are the ones that the public Space has.
 """
 

@@ -23,7 +23,7 @@ class Relay:
         base_url: Where the server's API begins, such as "http://localhost:11434/v1".
         model: The name that the server has for the model.
         key_env: The environment variable that holds the server's API key. Where it is not set,
-            none is sent that means anything: servers on one's own machine ask for none.
+            none is sent that means anything: servers on the same machine ask for none.
         max_tokens: The most tokens of an answer; by default what the server thinks right.
         files: The kinds of files that the model reads, of `image`, `audio`, `video` and `pdf`.
 

@@ -22,7 +22,7 @@ _PARENT_CHECK_INTERVAL = 1.0
 
 @dataclass(frozen=True)
 class Settings:
-    """What a `LocalSpace` tells its process. `answer` is pickled, or "module:function"."""
+    """What a `LocalSpace` sends to its process. `answer` is pickled, or "module:function"."""
 
     answer: bytes | str
     port: int

@@ -19,7 +19,7 @@ class Weights:
     A model that sees, such as Qwen3-VL, is asked with the pictures of the conversation.
 
     It runs on a GPU where PyTorch finds one. How it samples is what the model's own
-    ``generation_config.json`` says. One answer is written at a time; callers share nothing but the
+    `generation_config.json` says. One answer is written at a time; callers share nothing but the
     weights, so several at a time work too, each the slower.
 
     Args:

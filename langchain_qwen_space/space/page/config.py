@@ -390,8 +390,9 @@ def read_config(body: object, base: URL, where: str) -> SpaceConfig:
     if protocol not in _READABLE:
         version = reprlib.repr(body.get("version", "of an unknown version")).strip("'")
         msg = (
-            f"{where} runs Gradio {version}, which speaks the protocol {reprlib.repr(protocol)}. This package reads {_READABLE[0]} to {_READABLE[-1]} (Gradio "
-            "4.9 and later): ask the Space's owner to upgrade, or duplicate the Space and do so."
+            f"{where} runs Gradio {version}, which speaks the protocol {reprlib.repr(protocol)}. "
+            f"This package reads {_READABLE[0]} to {_READABLE[-1]} (Gradio 4.9 and later): ask the "
+            "Space's owner to upgrade, or duplicate the Space and do so."
         )
         raise UnsupportedSpaceError(msg)
     dependencies = [
