@@ -77,7 +77,7 @@ def api(
         application = app(chat_model, api_key=api_key or None, cors=cors or ())
 
         async def served(scope: "Scope", receive: "Receive", send: "Send") -> None:
-            # When the server stops, what still runs is cancelled, which is no fault to be logged.
+            # What still runs when the server stops is cancelled; uvicorn would log that as an error.
             with suppress(asyncio.CancelledError):
                 await application(scope, receive, send)
 

@@ -1,6 +1,8 @@
 """The API server on a real port in front of a real local Space, asked by real clients."""
 
 import asyncio
+import base64
+import json
 import socket
 import threading
 import time
@@ -16,6 +18,7 @@ from pydantic import BaseModel
 from langchain_qwen_space import ChatQwenSpace
 from langchain_qwen_space.api import app
 from langchain_qwen_space.local import LocalSpace
+from tests.pictures import RED
 
 KEY = "a-key-for-tests"
 WEATHER = {
@@ -133,6 +136,81 @@ def test_the_clients_parse_helper_gives_an_object(client):
         response_format=City,
     )
     assert isinstance(answer.choices[0].message.parsed, City)
+
+
+def test_an_object_streamed_through_the_clients_own_helper(client):
+    class City(BaseModel):
+        name: str
+
+    with client.chat.completions.stream(
+        model="72B",
+        messages=[{"role": "user", "content": "Paris"}],
+        response_format=City,
+    ) as stream:
+        kinds = {event.type for event in stream}
+        final = stream.get_final_completion()
+    assert isinstance(final.choices[0].message.parsed, City)
+    assert "content.delta" in kinds
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_strict_tool_is_parsed_into_the_clients_own_class(client, stream):
+    class Weather(BaseModel):
+        """The weather of a city"""
+
+        city: str
+
+    asked = {
+        "model": "72B",
+        "messages": [{"role": "user", "content": "What is the weather in Paris?"}],
+        "tools": [openai.pydantic_function_tool(Weather)],
+        "tool_choice": "required",
+    }
+    if stream:
+        with client.chat.completions.stream(**asked) as helper:
+            final = helper.get_final_completion()
+    else:
+        final = client.chat.completions.parse(**asked)
+    (call,) = final.choices[0].message.tool_calls
+    assert isinstance(call.function.parsed_arguments, Weather)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_json_object_and_the_async_client(url, stream):
+    async with openai.AsyncOpenAI(base_url=f"{url}/v1", api_key=KEY, max_retries=0) as client:
+        answer = await client.chat.completions.create(
+            model="72B",
+            messages=[{"role": "user", "content": "Give 'name' as JSON"}],
+            response_format={"type": "json_object"},
+            stream=stream,
+        )
+        if stream:
+            deltas = [chunk.choices[0].delta.content or "" async for chunk in answer]
+            text = "".join(deltas)
+        else:
+            text = answer.choices[0].message.content
+    assert json.loads(text).keys() == {"name"}
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_picture_is_seen(picture_space_url, stream):
+    pixel = base64.b64encode(RED).decode()
+    parts = [
+        {"type": "text", "text": "What is this?"},
+        {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{pixel}"}},
+    ]
+    with (
+        served(app(ChatQwenSpace(space=picture_space_url))) as url,
+        openai.OpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0) as client,
+    ):
+        answer = client.chat.completions.create(
+            model="72B", messages=[{"role": "user", "content": parts}], stream=stream
+        )
+        if stream:
+            text = "".join(chunk.choices[0].delta.content or "" for chunk in answer)
+        else:
+            text = answer.choices[0].message.content
+    assert "8 x 8 pixels" in text
 
 
 @pytest.mark.parametrize("stream", [False, True])

@@ -106,8 +106,8 @@ def test_a_host_that_is_none_is_not_said_to_be_a_port_in_use():
 
 def test_with_a_key_it_listens_on_all_addresses_and_serves_several_spaces(space_url):
     other = space_url.replace("127.0.0.1", "localhost")
-    given = ("--host", "0.0.0.0", "--space", space_url, "--space", other)
-    with running(*given, QWEN_SPACE_API_KEY=KEY) as (_, address, _lines):
+    given = ("--host", "0.0.0.0", "--space", space_url, "--space", other, "--api-key", KEY)
+    with running(*given) as (_, address, _lines):
         answer = ask(address, "echo: hello", {"authorization": f"Bearer {KEY}"})
         assert answer.json()["choices"][0]["message"]["content"] == "hello"
 
