@@ -12,7 +12,7 @@ from langchain_qwen_space.cli.timed_reply import TimedReply
 from langchain_qwen_space.errors import ProtocolError, QwenSpaceError
 from langchain_qwen_space.events import QueueEvent, SpaceEvent, WarningEvent
 from langchain_qwen_space.qwen import tokens
-from langchain_qwen_space.space.chat.description import SpaceDescription, describe_endpoint
+from langchain_qwen_space.space.chat.description import SpaceDescription
 from langchain_qwen_space.space.chat.endpoint import Endpoint
 from langchain_qwen_space.space.routing.client import SpaceClient
 from langchain_qwen_space.space.wire.pool import current_pool
@@ -86,7 +86,7 @@ class Examination:
         observed = _ObservedClient(client, self._found)
         endpoint, _ = await observed.endpoint(await current_pool())
         self.endpoint = endpoint
-        self.detected = client.access.redacted(describe_endpoint(self.space, endpoint))
+        self.detected = await self._model.adescribe()
         self._over(str(self.detected))
 
     def _found(self, url: URL) -> None:

@@ -29,7 +29,13 @@ def test_a_space_that_is_well_is_reported_step_by_step(space_url):
     assert [line.split(", ")[0] for line in done.stdout.splitlines() if line[:2] == "ok"] == [
         f"ok   {step}" for step in STEPS
     ]
-    for told in ("Gradio", "/model_chat (fn_index 3)", "messages of typed parts", "72B (default)"):
+    for told in (
+        "Gradio",
+        "/model_chat (fn_index 3)",
+        "messages of typed parts",
+        "72B (default)",
+        "hermes",
+    ):
         assert told in done.stdout
     assert done.stdout.endswith("All is well.\n")
 
@@ -41,6 +47,7 @@ def test_json_tells_steps_understanding_and_answer(space_url):
     assert all(step["ok"] and step["seconds"] >= 0 for step in told["steps"])
     assert told["detected"]["function"] == "model_chat"
     assert "72B" in told["detected"]["models"]
+    assert told["detected"]["dialect"] == "hermes"
     assert told["answer"].startswith("You said: Say hello")
 
 
