@@ -91,6 +91,8 @@ _QUANTIZED = re.compile(
     r"-(?:(?:awq|gptq|gguf|fp8|int[48]|nvfp4|bnb|mlx|4bit|8bit|q\d[\w-]*|fp16|bf16|latest)(?:-|$))+$"
 )
 _HYPHEN = re.compile(r"\Aqwen-(?=\d(?:\.\d)?(?:-|\Z))")
+_POINT = re.compile(r"(qwen[-_]?\d)[_p](?=\d(?![\d.]*b))")
+_VL = re.compile(r"(qwen\d(?:\.\d)?)(?=vl(?![a-z]))")
 _FAMILY = re.compile(
     r"qwq|qwen-?(?P<version>\d(?:\.\d)?)(?:-(?P<kind>coder|vl|math|next))?(?![\d.]|b\b)"
 )
@@ -118,14 +120,14 @@ def canonical_name(name: str, family: str | None = None) -> str:
 
     All of `72B`, `Qwen2.5-72B`, `qwen2.5-72b-instruct` and `Qwen/Qwen2.5-72B-Instruct` are
     `qwen2.5-72b-instruct`; `Coder-7B` is `qwen2.5-coder-7b-instruct`. Ollama's `qwen2.5:72b` and
-    `qwen3:30b`, and the spelling `qwen-2.5-72b` are read too. A Space may offer anything: a
+    `qwen3:30b`, and the spellings `qwen-2.5-72b` and `Qwen3_5-9B` are read too. A Space may offer anything: a
     name that is not a known model's is returned without its owner, in lower case.
 
     Args:
         name: The name.
         family: The family that a short name (`32B`) belongs to (`family_of`); by default Qwen2.5.
     """
-    bare = name.strip().rpartition("/")[2].lower().replace(":", "-").removesuffix("-latest")
+    bare = _respelled(name.strip().rpartition("/")[2]).removesuffix("-latest")
     bare = _HYPHEN.sub("qwen", bare)
     for full in (bare, f"{family or 'qwen2.5'}-{bare}"):
         for known in (full, full.removesuffix("-instruct")):
@@ -291,16 +293,22 @@ def profile(name: str, family: str | None = None) -> ModelProfile | None:
 
 def _known(name: str, family: str | None = None) -> tuple[str, _Model] | None:
     model = canonical_name(name, family)
-    model = canonical_name(_QUANTIZED.sub("", model.replace("_", "-")), family)
+    model = model.replace("_", "-").removesuffix(".gguf")
+    model = canonical_name(_QUANTIZED.sub("", model), family)
     return (model, _MODELS[model]) if model in _MODELS else None
 
 
 def _family(name: str) -> str | None:
-    match = _FAMILY.search(name.lower().replace(":", "-"))
+    match = _FAMILY.search(_respelled(name).replace("_", "-"))
     if match is None:
         return None
     kind = f"-{match['kind']}" if match["kind"] else ""
     return f"qwen{match['version']}{kind}" if match["version"] else "qwq"
+
+
+def _respelled(name: str) -> str:
+    """The name in lower case, with the marks between its parts that Qwen's own names have."""
+    return _VL.sub(r"\1-", _POINT.sub(r"\1.", name.lower().replace(":", "-")))
 
 
 def reads_text_only(name: str) -> bool:

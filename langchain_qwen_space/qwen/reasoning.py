@@ -1,8 +1,8 @@
 """A stream of answer text -> the answer and the thoughts that stand before it.
 
-A model's thoughts are the block `<think>…</think>` that opens its answer. Where the model's template
-opens the block itself (QwQ, the Thinking models), only `</think>` is seen: then everything before it
-was thought. A tag anywhere else is text, as in a sentence or in a string of a tool call.
+A model's thoughts are the block `<think>…</think>` that opens its answer, with those that follow right
+after it. Where the model's template opens the block itself (QwQ, the Thinking models), only `</think>`
+is seen: then everything before it was thought. A tag anywhere else is text, as in a sentence or in a string of a tool call.
 """
 
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ class ThoughtsEnd:
 
 
 class _State(Enum):
-    START = 1  # nothing but blank space so far
+    START = 1  # nothing but blank space so far, or since the last block
     THINKING = 2
     ANSWERING = 3  # a `</think>` may still say that this is thinking
     ANSWERED = 4  # the rest is text
@@ -47,13 +47,14 @@ class ThoughtSplitter:
 
     def __init__(self) -> None:
         self._state = _State.START
+        self._thought = False  # a block has ended
         self._trim = False  # blank space right after a tag belongs to neither side
         self._held = ""
 
     @property
     def settled(self) -> bool:
         """Whether nothing that was given out as text can still turn out to be thought."""
-        return self._state is _State.ANSWERED
+        return self._thought or self._state is _State.ANSWERED
 
     def feed(self, text: str) -> list[str | Reasoning | ThoughtsEnd]:
         """Return what can be decided now that this text has arrived."""
@@ -62,10 +63,14 @@ class ThoughtSplitter:
         while text:
             if self._state is _State.START:
                 solid = text.lstrip()
+                if self._thought and solid != text:
+                    out.append(Reasoning("", text[: len(text) - len(solid)]))
+                    text = solid
+                    continue
                 if not solid.startswith(_OPEN):
                     if _OPEN.startswith(solid):
                         break
-                    self._state = _State.ANSWERING
+                    self._state = _State.ANSWERED if self._thought else _State.ANSWERING
                     continue
                 size = len(text) - len(solid) + len(_OPEN)
                 out.append(Reasoning("", text[:size]))
@@ -78,7 +83,7 @@ class ThoughtSplitter:
                 if end < 0:
                     break
                 out.append(Reasoning("", _CLOSE))
-                self._state, self._trim, text = _State.ANSWERED, True, text[len(_CLOSE) :]
+                self._state, self._thought, text = _State.START, True, text[len(_CLOSE) :]
             elif self._state is _State.ANSWERING:
                 if "<" not in text:  # as nearly every piece of an answer
                     out.append(text)
@@ -95,9 +100,9 @@ class ThoughtSplitter:
                 if end < 0:
                     break
                 out.append(ThoughtsEnd())
-                self._state, self._trim, text = _State.ANSWERED, True, text[len(_CLOSE) :]
+                self._state, self._thought, text = _State.START, True, text[len(_CLOSE) :]
             else:
-                self._answer(text, out)
+                out.append(text)
                 text = ""
         self._held = text
         return out
@@ -117,15 +122,6 @@ class ThoughtSplitter:
         self._trim = self._trim and not shown
         if text:
             out.append(Reasoning(shown, text))
-
-    def _answer(self, text: str, out: list[str | Reasoning | ThoughtsEnd]) -> None:
-        if self._trim:
-            shown = text.lstrip()
-            if blank := text[: len(text) - len(shown)]:
-                out.append(Reasoning("", blank))
-            self._trim, text = not shown, shown
-        if text:
-            out.append(text)
 
 
 def without_thoughts(text: str) -> str:

@@ -95,14 +95,13 @@ def read(fragments: list[str], shape: Shape, *, whole: bool) -> tuple[Message, s
 
 def parted(answer: str) -> tuple[str, str, bool]:
     """The thoughts, the rest, and whether nothing said before their end that they were thoughts."""
-    solid = answer.lstrip()
-    if solid.startswith("<think>"):
-        thoughts, _, rest = solid.removeprefix("<think>").partition("</think>")
-        return thoughts.lstrip(), rest.lstrip(), False
     before, close, after = answer.partition("</think>")
-    if close and "<think>" not in before:
-        return before, after.lstrip(), True
-    return "", answer, False
+    untagged = bool(close) and "<think>" not in before
+    thoughts, rest = [before] if untagged else [], after if untagged else answer
+    while rest.lstrip().startswith("<think>"):
+        thought, _, rest = rest.lstrip().removeprefix("<think>").partition("</think>")
+        thoughts.append(thought.lstrip())
+    return "".join(thoughts), rest.lstrip() if thoughts else rest, untagged
 
 
 def split(text: str, one: int, other: int) -> list[str]:

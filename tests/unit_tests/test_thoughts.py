@@ -52,6 +52,28 @@ def test_a_call_in_a_thought_is_not_made(text, whole, reasoning, single):
 
 
 @pytest.mark.parametrize("reasoning", [None, True, False])
+@pytest.mark.parametrize("whole", [True, False])
+@pytest.mark.parametrize("first", ["<think>\n\n</think>\n\n", "<think>a</think>", "a</think> "])
+def test_a_block_right_after_thoughts_is_one_of_them(first, whole, reasoning):
+    message = answer(list(first + TAGGED), whole=whole, reasoning=reasoning, tools=TOOLS)
+    assert message.tool_calls == []
+    assert message.response_metadata.get("final_text", message.text).endswith("Are you sure?")
+    if reasoning and whole:
+        assert message.text == "Are you sure?"
+    message = answer(
+        list(f"{first}{TAGGED}\n{DELETE}"), whole=whole, reasoning=reasoning, tools=TOOLS
+    )
+    assert [call["name"] for call in message.tool_calls] == ["delete_all"]
+
+
+def test_half_a_tag_after_thoughts_is_text():
+    assert answer(list("<think>a</think>\n <thin"), reasoning=False).content == "<thin"
+    assert (
+        answer(list("<think>a</think>\n <thin <think>"), reasoning=False).content == "<thin <think>"
+    )
+
+
+@pytest.mark.parametrize("reasoning", [None, True, False])
 def test_a_call_after_thoughts_is_made(reasoning):
     for text in (TAGGED + DELETE, UNTAGGED + DELETE):
         message = answer(list(text), whole=True, reasoning=reasoning, tools=TOOLS)
