@@ -25,8 +25,8 @@ _ADVICE: tuple[tuple[type[QwenSpaceError], str], ...] = (
     (
         errors.UnsupportedSpaceError,
         (
-            "Check that the id or URL is that of a Gradio Space with a chat. If it is, its function "
-            "and inputs can be named in Python: ChatQwenSpace(start=…, inputs=…)."
+            "Check that the id or URL is that of a Gradio Space with a chat. If it is, name its function "
+            "and inputs: ChatQwenSpace(start=…, inputs=…) in Python, --start and --input of doctor."
         ),
     ),
     (

@@ -162,10 +162,30 @@ def chat_model(
         raise InvalidInputError("\n".join(map(_explain, error.errors()))) from None
 
 
+def name_or_number(text: str) -> str | int:
+    """A function of a page, or an input, as an option names it: digits are its number."""
+    return int(text) if text.isascii() and text.isdigit() else text
+
+
+def inputs_named(given: Sequence[str] | None) -> dict[str, str | int] | None:
+    """`--input ROLE=NAME` as `ChatQwenSpace(inputs=…)` takes it; None where there is none.
+
+    Raises:
+        InvalidInputError: One has no `=`.
+    """
+    inputs = {}
+    for text in given or ():
+        role, equals, name = text.partition("=")
+        if not equals:
+            raise InvalidInputError(f"--input is ROLE=NAME, with a = between them, not {text!r}.")
+        inputs[role.strip()] = name_or_number(name.strip())
+    return inputs or None
+
+
 def _explain(problem: Any) -> str:
     """A problem of pydantic's, by the option that it is about."""
     name = str(problem["loc"][0]) if problem["loc"] else "settings"
-    option = {"hf_token": "token"}.get(name, name).replace("_", "-")
+    option = {"hf_token": "token", "inputs": "input"}.get(name, name).replace("_", "-")
     return f"--{option}: {problem['msg'].removeprefix('Value error, ')}"
 
 

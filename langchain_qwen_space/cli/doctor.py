@@ -15,16 +15,21 @@ from langchain_qwen_space.cli.common import (
     console,
     exit_code,
     exit_codes,
+    inputs_named,
+    name_or_number,
     print_json,
     printable,
     wrapped,
 )
 from langchain_qwen_space.cli.parameters import (
     AuthOption,
+    HistoryOption,
+    InputOption,
     JsonOption,
     ModelOption,
     ProxyOption,
     SpaceOption,
+    StartOption,
     TimeoutOption,
     TokenOption,
 )
@@ -41,6 +46,9 @@ _QUESTION = "Say hello, in one word."
 def doctor(
     space: SpaceOption = None,
     model: ModelOption = None,
+    start: StartOption = None,
+    inputs: InputOption = None,
+    history: HistoryOption = None,
     token: TokenOption = None,
     proxy: ProxyOption = None,
     auth: AuthOption = None,
@@ -68,6 +76,7 @@ def doctor(
         qwen-space doctor
         qwen-space doctor --space my-name/my-space --json
         qwen-space doctor --probe
+        qwen-space doctor --probe --history text --input system=Persona
 
     Exit status: 0 if all is well, 1 if a step failed or something did not reach the model, 2 for
     wrong usage.
@@ -87,6 +96,9 @@ def doctor(
                 token,
                 proxy,
                 auth,
+                start=None if start is None else name_or_number(start),
+                inputs=inputs_named(inputs),
+                history=history,
                 timeout=timeout,
                 total_timeout=total_timeout,
                 max_retries=0,

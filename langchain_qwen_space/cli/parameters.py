@@ -87,4 +87,30 @@ AuthOption = Annotated[
         "set the variable instead.",
     ),
 ]
+StartOption = Annotated[
+    str | None,
+    typer.Option(
+        "--start",
+        metavar="NAME|NUMBER",
+        help="The function that the page calls first. Default: the one that is detected.",
+    ),
+]
+InputOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--input",
+        metavar="ROLE=NAME",
+        help="Which input of the page is what: `system=Persona`, `max_tokens=4`. An input is named "
+        "by its label or number. Can be repeated.",
+    ),
+]
+HistoryOption = Annotated[
+    str | None,
+    typer.Option(
+        "--history",
+        metavar="turns|text",
+        help="Send earlier turns as turns, or written into the question. Default: as the page takes "
+        "them.",
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]

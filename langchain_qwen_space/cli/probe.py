@@ -27,16 +27,15 @@ _UNCLEAR_ADVICE = (
     "again."
 )
 _HISTORY_ADVICE = (
-    "Set history='text': earlier turns are then written into the question. If the page has a component "
-    "that holds the conversation and describe() shows another, name it by inputs={'history': …}."
+    "Set history='text' (--history text): earlier turns are then written into the question. If the page "
+    "has a component that holds the conversation and describe() shows another, name it by "
+    "inputs={'history': …} (--input history=…)."
 )
 _SYSTEM_ADVICE = (
-    "Name the input for the system prompt by inputs={'system': …} (label or index). If the Space has "
-    "none, put the rule into the question."
+    "Name the input for the system prompt by inputs={'system': …} (--input system=…), by label or index. "
+    "If the Space has none, put the rule into the question."
 )
-_LIMIT_ADVICE = (
-    "Name the input by inputs={'max_tokens': …}. max_tokens=… is kept client-side in any case."
-)
+_LIMIT_ADVICE = "Name the input by inputs={'max_tokens': …} (--input max_tokens=…). max_tokens=… is kept client-side in any case."
 
 
 @dataclass(frozen=True, slots=True)
