@@ -139,6 +139,17 @@ def test_the_map_of_tests_covers_the_package_and_names_what_is_there():
     assert there - {"__init__.py", "__pycache__", "py.typed"} <= listed
 
 
+def test_the_map_of_tests_names_every_unit_test():
+    table = read("tests/README.md").split("## Where a module is tested")[1]
+    named = set(re.findall(r"`([\w/.]+)`", table))
+    files = (
+        path.relative_to(Path(ROOT, "tests"))
+        for path in Path(ROOT).glob("tests/unit_tests/**/test_*.py")
+    )
+    unnamed = [str(f) for f in files if named.isdisjoint({str(f), *map(str, f.parents)})]
+    assert not unnamed
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_every_link_to_a_file_leads_to_one(page):
     links = re.findall(r"\]\((?!https?:|#)([^)#]+)[^)]*\)", read(page))
