@@ -181,11 +181,15 @@ def doubtful(files: Iterable[Attachment]) -> str:
 
 
 def listed(file: Mapping[str, Any], config: SpaceConfig) -> dict[str, str]:
-    """A file of an answer, for callers: its `name`, its `url`, and its `mime_type` where known."""
+    """A file of an answer, for callers: its `name`, its `url`, and its `mime_type` where known.
+
+    The name leads into no folder, whatever the Space calls the file.
+    """
     url, path = file.get("url"), str(file.get("path") or "")
-    if not (isinstance(url, str) and url.startswith(("http://", "https://"))):
+    if not (isinstance(url, str) and url.startswith(("http://", "https://", "data:"))):
         url = path if path.startswith(("http://", "https://")) else _file_url(path, config)
-    name = str(file.get("orig_name") or path.replace("\\", "/").rpartition("/")[2])
+    name = str(file.get("orig_name") or path).replace("\\", "/").rpartition("/")[2]
+    name = "file" if name in ("", ".", "..") else name
     mime_type = file.get("mime_type") or type_of(name)
     described = {"name": name, "url": url}
     if isinstance(mime_type, str) and mime_type:

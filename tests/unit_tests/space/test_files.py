@@ -153,6 +153,23 @@ def test_a_file_of_an_answer_is_listed_with_a_whole_url_that_leads_back_to_it():
     assert elsewhere["url"] == "https://example.org/a.png"
 
 
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [
+        ({"path": "/tmp/1/a.png", "orig_name": "../../.profile"}, ".profile"),
+        ({"path": "/tmp/1/a.png", "orig_name": "C:\\Windows\\a.png"}, "a.png"),
+        ({"path": "/tmp/1/a.png", "orig_name": ".."}, "file"),
+        ({"path": "/tmp/1/"}, "file"),
+        ({"path": None, "url": "data:image/png;base64,aGk="}, "file"),
+    ],
+)
+def test_a_file_of_an_answer_has_a_name_that_leads_into_no_folder(file, name):
+    _, config = page()
+    told = listed(file, config)
+    assert told["name"] == name
+    assert told["url"].startswith(("http://127.0.0.1:7860/file=/tmp/1/", "data:image/png"))
+
+
 def test_the_box_of_the_question_is_filled_first():
     inputs, _ = page(("image", {}), ("multimodaltextbox", {}))
     assert [slot.index for slot in slots(inputs, 1)] == [1, 0]
