@@ -168,6 +168,7 @@ def with_data(file: Attachment, data: bytes, mime_type: str) -> Attachment:
         InvalidInputError: It is empty, or of another kind than its block says.
     """
     kind, stated = "file", file.mime_type
+    mime_type = mime_type if _MIME_TYPE.fullmatch(mime_type) else ""
     if stated == _UNKNOWN:
         stated = mime_type
     elif stated.endswith("/*"):

@@ -194,6 +194,7 @@ PAGE = {"Content-Type": "text/html; charset=utf-8"}
         ("/picture", "image", "picture.png", "image/png"),
         ("/moved", "image", "moved.png", "image/png"),
         ("/a", "file", "a.csv", "text/csv"),
+        ("/odd", "file", "odd", "application/octet-stream"),
     ],
 )
 async def test_a_file_is_fetched_with_its_type(path, kind, name, mime_type):
@@ -201,6 +202,7 @@ async def test_a_file_is_fetched_with_its_type(path, kind, name, mime_type):
         **dict.fromkeys(("/a.png", "/a.jpg", "/picture"), (200, IMAGE, RED)),
         "/moved": (302, {"Location": "/a.png"}, b""),
         "/a": (200, {"Content-Type": "text/csv"}, b"a,b"),
+        "/odd": (200, {"Content-Type": 'text/"odd\x01'}, b"a,b"),
     }
     async with serving(answers) as (port, _):
         file = await fetch(f"http://localhost:{port}{path}", kind)
