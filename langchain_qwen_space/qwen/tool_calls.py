@@ -29,6 +29,7 @@ from langchain_qwen_space.qwen.tool_tags import (
     CLOSE,
     FUNCTION,
     OPEN,
+    InlineCode,
     Tag,
     is_begun,
     is_cut_off_call,
@@ -74,7 +75,7 @@ _Out: TypeAlias = list[str | ToolCallPiece]
 class ToolCallParser:
     """Turns a stream of answer text into text and tool-call pieces, incrementally.
 
-    Where a tag is a tag, and where it is a word of the text, is said by `tool_tags.tag_in_text`.
+    Where a tag is a tag, and where it is a word of the text, is said by `tool_tags`.
     A tag is never part of the text. Neither is one newline right before it, which Qwen's template
     puts there, nor blank space after a call, unless more text follows it and some came before. So
     text and calls, rendered by a dialect, are what the model wrote.
@@ -113,6 +114,7 @@ class ToolCallParser:
         self._withheld: list[str] = []
         self._wrote = False  # some text was given out
         self._at_line = True  # what comes next begins a line
+        self._code = InlineCode()
         self._gap: list[str] | None = (
             None  # blank space since the last call; None where text follows
         )
@@ -205,12 +207,15 @@ class ToolCallParser:
         return start
 
     def _in_text(self, text: str, start: int, out: _Out) -> int:
-        at = text.find("<", start)
+        at, seen = text.find("<", start), start
         while at >= 0:
+            self._code.take(text[seen:at])
+            seen = at
             stop = at - text.endswith("\n", start, at)
             in_gap = self._gap is not None and (at == start or text[start:at].isspace())
             begins_line = stop < at or in_gap or (at == start and self._at_line)
-            tag = tag_in_text(text, at, begins_line=begins_line)
+            shown = not begins_line and self._code.is_open
+            tag = Tag.NONE if shown else tag_in_text(text, at, begins_line=begins_line)
             if tag is Tag.NONE:
                 at = text.find("<", at + 1)
                 continue
@@ -230,6 +235,7 @@ class ToolCallParser:
             self._open_xml()
             return at
         end = len(text) - text.endswith("\n", start)
+        self._code.take(text[seen:end])
         self._write(text[start:end], out)
         return end
 
@@ -377,6 +383,7 @@ class ToolCallParser:
     def _close_tag(self) -> None:
         self._gap = []
         self._at_line = True
+        self._code = InlineCode()
         self._step = self._in_text
 
     def _write(self, text: str, out: _Out) -> None:

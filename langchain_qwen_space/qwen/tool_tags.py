@@ -15,6 +15,7 @@ _PARAMETERS = re.compile(r"\s{0,64}(?:<parameter=|</function>)")
 _PARAMETERS_BEGUN = re.compile(r"\s{0,64}(?:</?[a-z]*)?\Z")
 _NAME = re.compile(r"<function=[^<>\s]{1,256}>")
 _NAME_BEGUN = re.compile(r"<function=[^<>\s]{0,256}\Z")
+_MARKS = re.compile(r"`++|\n")
 
 
 class Tag(Enum):
@@ -45,6 +46,40 @@ def tag_in_text(text: str, at: int, *, begins_line: bool) -> Tag:
         return _opens(text, name.end(), _PARAMETERS, _PARAMETERS_BEGUN, Tag.FUNCTION, begins_line)
     begun = is_begun(text, at) or _NAME_BEGUN.match(text, at)
     return Tag.UNDECIDED if begun else Tag.NONE
+
+
+class InlineCode:
+    """Follows a text, and knows where inline code of Markdown is open, in which tags are only shown.
+
+    One or two backticks open it, as many close it, and so does the end of the line.
+    """
+
+    def __init__(self) -> None:
+        self._opened = 0  # by how many backticks
+        self._run = 0  # of backticks that may still continue
+
+    def take(self, text: str) -> None:
+        """Takes text in."""
+        if text and text[0] != "`":
+            self._end_run()
+        for match in _MARKS.finditer(text):
+            if match[0] == "\n":
+                self._opened = 0
+            else:
+                self._run += len(match[0])
+                if match.end() < len(text):
+                    self._end_run()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is open before what comes next, which is not a backtick."""
+        self._end_run()
+        return self._opened > 0
+
+    def _end_run(self) -> None:
+        if 0 < self._run < 3 and self._opened in (0, self._run):  # three make a fence
+            self._opened = self._run - self._opened
+        self._run = 0
 
 
 def is_begun(text: str, at: int) -> bool:

@@ -307,6 +307,16 @@ def test_any_text_comes_through_xml_as_it_is(arguments, where):
     assert [call["args"] for call in message.tool_calls] == [arguments]
 
 
+@pytest.mark.parametrize(
+    "before",
+    ["I call `weather`", "It`s\n", "```", "A `` ` ``", "```xml\n", "`a` `b`: ", f"`x`\n{XML}`\n"],
+)
+def test_after_inline_code_a_call_is_one(before):
+    text, valid, invalid = read_all(f"{before}<tool_call>{JSON}</tool_call>")
+    assert (valid[-1], invalid) == (PARIS, [])
+    assert "tool_call" not in text
+
+
 # What is text
 
 
@@ -319,6 +329,8 @@ TEXTS = [
     "See <function=name> there.",
     "<function=name> is how a call begins.",
     "`<tool_call>`",
+    f"Write `<tool_call>{JSON}</tool_call>` to call, or ``<tool_call>{JSON}`` or `{XML.partition('<p')[0]}`.",
+    f"The line `x <tool_call>{JSON}</tool_call>",
     "see <tool_call>",
     f"The call is {JSON}.",
     f"```json\n{JSON}\n```\nis what I would write.",
