@@ -10,7 +10,7 @@ import ctypes
 import os
 import threading
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import aclosing, suppress
 from queue import SimpleQueue
 from typing import Any, TypeVar
@@ -23,11 +23,33 @@ _FEW = 4  # items at which a waiting source continues
 _STOP_WAIT = 5.0  # seconds that the interpreter's exit waits for the thread
 
 
+class _Threads(ThreadPoolExecutor):
+    """Runs each job in a thread of its own, until the interpreter exits.
+
+    The standard executors refuse jobs as soon as the main thread has ended, when other threads of
+    a script may still make calls: they look up hosts, and load the vocabulary.
+    """
+
+    def submit(self, function: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
+        done: Future[T] = Future()
+
+        def work() -> None:
+            if done.set_running_or_notify_cancel():
+                try:
+                    done.set_result(function(*args, **kwargs))
+                except BaseException as error:  # for what waits for the result
+                    done.set_exception(error)
+
+        threading.Thread(target=work, name="langchain-qwen-space", daemon=True).start()
+        return done
+
+
 class _LoopThread:
     """A thread that runs an event loop until the interpreter exits."""
 
     def __init__(self) -> None:
         self.loop = asyncio.new_event_loop()
+        self.loop.set_default_executor(_Threads())
         self._thread = threading.Thread(target=self._run, name="langchain-qwen-space", daemon=True)
         self._thread.start()
 

@@ -7,6 +7,7 @@ from copy import deepcopy
 from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
+from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, cast
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
@@ -299,6 +300,20 @@ class ChatQwenSpace(BaseChatModel):
         if proxy is not None:
             parse_proxy(proxy.get_secret_value())
         return proxy
+
+    @field_validator("on_event")
+    @classmethod
+    def _check_on_event(cls, listener: Any) -> Any:
+        if iscoroutinefunction(listener) or iscoroutinefunction(type(listener).__call__):
+            raise ValueError("on_event is a plain function; nothing would await an async one.")
+        return listener
+
+    @field_validator("output_version")
+    @classmethod
+    def _check_output_version(cls, name: str | None) -> str | None:
+        if name not in (None, "v0", "v1"):
+            raise ValueError("output_version is 'v0' (a text) or 'v1' (standard content blocks).")
+        return name
 
     @field_validator("stop", mode="before")
     @classmethod

@@ -434,7 +434,7 @@ _CHOICES = {"auto": "auto", "none": "none", "any": "any", "required": "any"}
 def _did_you_mean(names: Sequence[str], known: AbstractSet[str]) -> str:
     """A question after misspelt names, with a space before it; "" if none is close."""
     listed = sorted(known)
-    close = [match for name in names for match in get_close_matches(name, listed, 1)]
+    close = [match for name in names for match in get_close_matches(name, listed, 1, 0.7)]
     return f" Did you mean {', '.join(close)}?" if close else ""
 
 

@@ -538,3 +538,8 @@ def test_a_function_for_a_key_is_refused_in_words(name):
         ChatQwenSpace(space="https://chat.example", **{name: lambda: "hf_x"})
     with pytest.raises(InvalidInputError, match="give what the function returns"):
         model.model_copy(update={name: lambda: "hf_x"})
+
+
+def test_a_setting_that_is_not_of_calls_is_not_taken_for_another():
+    with pytest.raises(InvalidInputError, match=r"not take hf_token in a call\. It takes"):
+        options(hf_token="hf_x")

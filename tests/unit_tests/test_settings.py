@@ -361,3 +361,21 @@ def test_tokens_are_counted_of_messages_in_every_form(message):
     model = ChatQwenSpace()
     expected = model.get_num_tokens_from_messages([HumanMessage("Hello")])
     assert model.get_num_tokens_from_messages([message]) == expected
+
+
+class Listening:
+    async def __call__(self, event):
+        """Hear an event."""
+
+
+@pytest.mark.parametrize("listener", [Listening().__call__, Listening()])
+def test_an_async_listener_is_refused_as_nothing_awaits_it(listener):
+    with pytest.raises(ValidationError, match="plain function"):
+        ChatQwenSpace(on_event=listener)
+
+
+def test_the_content_of_another_providers_answers_is_refused():
+    for name in (None, "v0", "v1"):
+        assert ChatQwenSpace(output_version=name).output_version == name
+    with pytest.raises(ValidationError, match="standard content blocks"):
+        ChatQwenSpace(output_version="responses/v1")

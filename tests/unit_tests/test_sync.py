@@ -244,6 +244,23 @@ async def source():
 class TestExit:
     """The interpreter ends while something is running."""
 
+    def test_a_thread_that_outlives_the_main_thread_may_still_call(self):
+        body = """
+import concurrent.futures.thread, time
+
+def late():
+    while not concurrent.futures.thread._shutdown:
+        time.sleep(0.001)
+    print(_sync.run(_sync.in_thread(lambda: 42)), flush=True)
+    print(_sync.run(looked_up()), flush=True)
+
+async def looked_up():
+    return len(await asyncio.get_running_loop().getaddrinfo("127.0.0.1", 80)) > 0
+
+threading.Thread(target=late).start()
+"""
+        assert script(body) == ["42", "True"]
+
     def test_nothing_is_left_of_work_that_is_done(self):
         assert script("print(_sync.run(double(21)))") == ["42"]
 

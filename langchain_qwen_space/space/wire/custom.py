@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Mapping
 from contextlib import suppress
 from http.cookies import CookieError, SimpleCookie
+from inspect import isawaitable
 from typing import Any, Self
 from urllib.parse import urlencode
 
@@ -159,4 +160,9 @@ class CustomSession:
         asked = Request(
             method, str(url), CIMultiDictProxy(known), data, str(proxy) if proxy else None
         )
-        return CustomResponse(url, await self._transport(asked))
+        answer = self._transport(asked)
+        if not isawaitable(answer):
+            raise TypeError("transport= is an async function that returns a Response.")
+        if not isinstance(response := await answer, Response):
+            raise TypeError(f"transport= returned {response!r:.100}, which is not a Response.")
+        return CustomResponse(url, response)

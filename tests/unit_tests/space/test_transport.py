@@ -311,3 +311,16 @@ async def test_a_body_that_yields_no_bytes_is_named(piece):
     model = ChatQwenSpace(space=URL, hf_token=None, max_retries=0, transport=answer)
     with pytest.raises(TypeError, match=f"yields {type(piece).__name__}; give bytes"):
         await model.ainvoke("Hello?")
+
+
+async def nothing(request):
+    return None
+
+
+@pytest.mark.parametrize(
+    ("transport", "what"),
+    [(lambda request: Response(), "is an async function"), (nothing, "returned None")],
+)
+async def test_a_transport_of_another_kind_is_named(transport, what):
+    with pytest.raises(TypeError, match=what):
+        await ChatQwenSpace(space=URL, hf_token=None, transport=transport).ainvoke("q")
