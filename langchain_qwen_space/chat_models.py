@@ -24,13 +24,14 @@ from langchain_core.messages import (
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_core.outputs.chat_generation import merge_chat_generation_chunks
 from langchain_core.rate_limiters import InMemoryRateLimiter
-from langchain_core.runnables import Runnable, RunnableSerializable
+from langchain_core.runnables import Runnable
 from langchain_core.runnables.utils import AnyConfigurableField
 from langchain_core.tools import BaseTool, StructuredTool
 from pydantic import ConfigDict, Field, PrivateAttr, SecretStr, field_validator, model_validator
 
 from langchain_qwen_space import _sync, environment, structured
 from langchain_qwen_space.callbacks import adispatch, dispatch, warn
+from langchain_qwen_space.configurable import ConfigurableModel
 from langchain_qwen_space.events import SpaceEvent, WarningEvent
 from langchain_qwen_space.messages import answerable
 from langchain_qwen_space.options import (
@@ -725,11 +726,11 @@ class ChatQwenSpace(BaseChatModel):
             copy.profile = self._given_profile() or copy._resolve_model_profile()  # noqa: SLF001
         return copy
 
-    def configurable_fields(
-        self, **kwargs: AnyConfigurableField
-    ) -> RunnableSerializable[LanguageModelInput, AIMessage]:
-        """As LangChain's; other names of settings are known."""
-        return super().configurable_fields(**with_own_names(kwargs, type(self).model_fields.keys()))
+    def configurable_fields(self, **kwargs: AnyConfigurableField) -> ConfigurableModel:
+        """As LangChain's; other names of settings are known, and tools and schemas can be bound."""
+        fields = with_own_names(kwargs, type(self).model_fields.keys())
+        super().configurable_fields(**fields)  # checks the names
+        return ConfigurableModel(default=self, fields=fields)
 
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
         """A copy of the settings. What works for the model is shared: functions, handlers, caches."""

@@ -30,6 +30,7 @@ from langchain_core.runnables import (
     RunnableLambda,
     RunnablePassthrough,
 )
+from langchain_core.runnables.configurable import RunnableConfigurableFields
 from langchain_core.tools import tool
 
 from langchain_qwen_space import ChatQwenSpace
@@ -200,6 +201,30 @@ async def test_configurable_fields(model):
     short = await chosen.ainvoke("count to 100", {"configurable": {"most": 3}})
     assert short.response_metadata["finish_reason"] == "length"
     assert len(list(chosen.stream("echo: one two three", config))) > 1
+
+
+@pytest.mark.filterwarnings("ignore::langchain_core._api.LangChainBetaWarning")
+async def test_what_is_bound_to_a_configurable_model_leaves_it_configurable(model):
+    chosen = model.configurable_fields(model_name=ConfigurableField("model"))
+    config = {"configurable": {"model": "7B"}}
+    schema = {"title": "Answer", "type": "object", "properties": {"n": {"type": "integer"}}}
+    tools = chosen.bind_tools([{"name": "weather"}])
+    objects = chosen.with_structured_output(schema, include_raw=True)
+    saved = loads(
+        dumps(chosen),
+        allowed_objects=[ChatQwenSpace, RunnableConfigurableFields],
+        valid_namespaces=["langchain_qwen_space"],
+    )
+    agent = create_agent(chosen, [{"name": "weather"}])
+    for used in (chosen, tools, objects, saved, pickle.loads(pickle.dumps(tools))):
+        for bound in (used.with_config(config), used):
+            results = [bound.invoke("How many?", config), await bound.ainvoke("How many?", config)]
+            for answer in (each["raw"] if isinstance(each, dict) else each for each in results):
+                assert answer.response_metadata["model_name"] == "qwen2.5-7b-instruct"
+        assert used.with_config(config).invoke("How many?")
+    asked = {"messages": [("human", "How many?")]}
+    for result in (agent.invoke(asked, config), agent.with_config(config).invoke(asked)):
+        assert result["messages"][-1].response_metadata["model_name"] == "qwen2.5-7b-instruct"
 
 
 def test_configurable_alternatives(model):

@@ -1,0 +1,31 @@
+"""A model with settings that the config of a call may change."""
+
+from typing import Any, cast
+
+from langchain_core.language_models import LanguageModelInput
+from langchain_core.messages import AIMessage
+from langchain_core.runnables import Runnable
+from langchain_core.runnables.configurable import RunnableConfigurableFields
+
+
+class ConfigurableModel(RunnableConfigurableFields):  # type: ignore[type-arg]
+    """What `ChatQwenSpace.configurable_fields` returns.
+
+    LangChain's own class binds tools and schemas to the model as it was made, and the config of a
+    call then changes nothing. Here they are bound to what the config changes.
+    """
+
+    def bind_tools(self, *args: Any, **kwargs: Any) -> Runnable[LanguageModelInput, AIMessage]:
+        """As `ChatQwenSpace.bind_tools`."""
+        return cast("Any", type(self.default)).bind_tools(self, *args, **kwargs)  # type: ignore[no-any-return]
+
+    def with_structured_output(
+        self, *args: Any, **kwargs: Any
+    ) -> Runnable[LanguageModelInput, Any]:
+        """As `ChatQwenSpace.with_structured_output`."""
+        return cast("Any", type(self.default)).with_structured_output(self, *args, **kwargs)  # type: ignore[no-any-return]
+
+    @classmethod
+    def lc_id(cls) -> list[str]:
+        """`dumps` saves it as LangChain's own class, which `loads` knows."""
+        return RunnableConfigurableFields.lc_id()
