@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 from langchain_qwen_space.qwen.strict_json import READ, as_json
 
-Tools: TypeAlias = Mapping[str, Mapping[str, Any]]
+ToolSchemas: TypeAlias = Mapping[str, Mapping[str, Any]]
 """The schemas of the parameters of the tools on offer, by the tools' names."""
 
 _INTEGER = re.compile(r"[-+]?\d{1,4000}")

@@ -3,7 +3,7 @@
 import re
 
 from langchain_qwen_space.qwen import parameters
-from langchain_qwen_space.qwen.parameters import Tools
+from langchain_qwen_space.qwen.parameters import ToolSchemas
 from langchain_qwen_space.qwen.strict_json import as_json
 from langchain_qwen_space.qwen.tool_repair import NESTING_LIMIT, give_up, unwrap
 
@@ -39,7 +39,7 @@ class JSONCall:
         may_stream: Whether arguments may be given out before the call is whole.
     """
 
-    def __init__(self, tools: Tools, *, may_stream: bool) -> None:
+    def __init__(self, tools: ToolSchemas, *, may_stream: bool) -> None:
         self.name: str | None = None
         """The call's name, once its arguments stream."""
         self.whole = False

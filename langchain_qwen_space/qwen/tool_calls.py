@@ -21,7 +21,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from langchain_qwen_space.qwen.parameters import Tools
+from langchain_qwen_space.qwen.parameters import ToolSchemas
 from langchain_qwen_space.qwen.strict_json import BrokenCallError
 from langchain_qwen_space.qwen.tool_body import JSONCall, skip
 from langchain_qwen_space.qwen.tool_repair import give_up, read_broken, read_calls
@@ -98,7 +98,11 @@ class ToolCallParser:
     """
 
     def __init__(
-        self, tools: Tools | None = None, *, withhold_prose: bool = False, single: bool = False
+        self,
+        tools: ToolSchemas | None = None,
+        *,
+        withhold_prose: bool = False,
+        single: bool = False,
     ) -> None:
         self.started = False
         """A call has begun."""

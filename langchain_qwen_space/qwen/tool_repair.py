@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from langchain_qwen_space.qwen import parameters
-from langchain_qwen_space.qwen.parameters import Tools
+from langchain_qwen_space.qwen.parameters import ToolSchemas
 from langchain_qwen_space.qwen.strict_json import READ, BrokenCallError, as_json, listed
 
 NESTING_LIMIT = 100
@@ -29,7 +29,7 @@ _STRING_OR_BRACKET = re.compile(
 _MEMBER = re.compile(r'"(?:[^"\\]++|\\.)*+"|[{}\[\],]', re.DOTALL)
 
 
-def read_calls(body: str, tools: Tools) -> list[tuple[str, dict[str, Any]]]:
+def read_calls(body: str, tools: ToolSchemas) -> list[tuple[str, dict[str, Any]]]:
     """Returns the calls, names with arguments, that a JSON text stands for.
 
     It is one call or a list of calls. Read besides strict JSON: OpenAI's wrapper
@@ -104,7 +104,7 @@ def give_up(args: str) -> str:
     return tail + ("}" if brackets[-1] == "[" else "]")
 
 
-def _call(item: Any, tools: Tools) -> tuple[str, dict[str, Any]]:
+def _call(item: Any, tools: ToolSchemas) -> tuple[str, dict[str, Any]]:
     if isinstance(item, dict) and isinstance(item.get("function"), dict) and "name" not in item:
         if others := item.keys() - _LABELS - {"function"}:
             raise BrokenCallError(f'{listed(others)} cannot stand beside "function".')

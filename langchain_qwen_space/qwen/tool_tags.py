@@ -3,7 +3,7 @@
 import re
 from enum import Enum
 
-from langchain_qwen_space.qwen.parameters import Tools
+from langchain_qwen_space.qwen.parameters import ToolSchemas
 
 OPEN, CLOSE, FUNCTION = "<tool_call>", "</tool_call>", "<function="
 
@@ -130,7 +130,7 @@ _LEAD_LIMIT = 256
 _OTHER_KEYS = frozenset({"arguments", "parameters", "args", "type", "id", "function"})
 
 
-def may_be_untagged_call(text: str, tools: Tools) -> bool | None:
+def may_be_untagged_call(text: str, tools: ToolSchemas) -> bool | None:
     """Whether an answer that begins so may be a call in JSON without its tags; None: undecided."""
     lead = _LEAD.match(text)
     if lead is None:

@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from langchain_qwen_space.qwen.parameters import Tools
+from langchain_qwen_space.qwen.parameters import ToolSchemas
 from langchain_qwen_space.qwen.tool_body import JSONCall, skip
 from langchain_qwen_space.qwen.tool_repair import read_calls
 
@@ -24,7 +24,7 @@ class UntaggedCalls:
         refuted: The answer is something else.
     """
 
-    def __init__(self, tools: Tools) -> None:
+    def __init__(self, tools: ToolSchemas) -> None:
         self.refuted = False
         self._tools = tools
         self._parts: list[str] = []

@@ -18,7 +18,7 @@ import re
 from typing import Any
 
 from langchain_qwen_space.qwen import parameters
-from langchain_qwen_space.qwen.parameters import Tools
+from langchain_qwen_space.qwen.parameters import ToolSchemas
 from langchain_qwen_space.qwen.tool_repair import give_up
 
 FUNCTION = "<function="
@@ -43,7 +43,7 @@ class XMLCall:
         error: What is wrong with it, in words for the model; None if nothing is.
     """
 
-    def __init__(self, tools: Tools) -> None:
+    def __init__(self, tools: ToolSchemas) -> None:
         self.name: str | None = None
         self.whole = False
         self.error: str | None = None

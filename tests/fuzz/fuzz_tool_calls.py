@@ -16,7 +16,7 @@ with atheris.instrument_imports(include=["langchain_qwen_space"]):
 
 from langchain_core.utils.json import parse_partial_json
 
-from langchain_qwen_space.qwen.parameters import Tools
+from langchain_qwen_space.qwen.parameters import ToolSchemas
 from tests.fuzz.runner import fuzz
 
 TAGS = ("<tool_call>", "</tool_call>")
@@ -55,7 +55,7 @@ SCRAPS = (
     "\u2028",
     "\u00a0",
 )
-TOOLS: Tools = {"f": {"properties": {"a": {"type": "array"}, "b": {"type": "integer"}}}}
+TOOLS: ToolSchemas = {"f": {"properties": {"a": {"type": "array"}, "b": {"type": "integer"}}}}
 # What may be no text, or begins a call without tags.
 MARKS = re.compile(r"<tool_|</tool_|<function=|\A\s*(?:<tools>\s*)?(?:`|\[|\{)")
 ASCII = 128
@@ -69,7 +69,7 @@ def text_of(data: bytes) -> str:
 
 
 def parse(
-    fragments: list[str], *, withhold: bool, single: bool, tools: Tools = TOOLS
+    fragments: list[str], *, withhold: bool, single: bool, tools: ToolSchemas = TOOLS
 ) -> tuple[str, str, CALLS]:
     """The text, the text withheld and the calls that the pieces add up to."""
     parser = ToolCallParser(tools, withhold_prose=withhold, single=single)
