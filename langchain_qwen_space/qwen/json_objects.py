@@ -8,7 +8,7 @@ from typing import Any
 
 from langchain_core.utils.json import parse_partial_json
 
-from langchain_qwen_space.qwen.strict_json import READ, BrokenCallError, as_json
+from langchain_qwen_space.qwen.strict_json import READ, BrokenCallError, with_json_spelling
 
 # A brace that begins an object. One without a name in quotes behind it is part of the prose.
 _OBJECT = re.compile(
@@ -86,7 +86,7 @@ def _read(text: str) -> tuple[dict[str, Any], str]:
     except BrokenCallError as error:
         raise BrokenJSONError(str(error)) from error
     except (ValueError, RecursionError) as error:
-        text = as_json(text)
+        text = with_json_spelling(text)
         try:
             value, end = _DECODER.raw_decode(text)
         except (ValueError, RecursionError) as second:

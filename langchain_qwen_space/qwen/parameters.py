@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, TypeAlias
 
-from langchain_qwen_space.qwen.strict_json import READ, as_json
+from langchain_qwen_space.qwen.strict_json import READ, with_json_spelling
 
 ToolSchemas: TypeAlias = Mapping[str, Mapping[str, Any]]
 """The schemas of the parameters of the tools on offer, by the tools' names."""
@@ -38,10 +38,10 @@ def structured(schema: Mapping[str, Any] | None) -> dict[str, frozenset[str]]:
 def from_string(value: str, allowed: frozenset[str]) -> Any:
     """Returns the list or object that a JSON string holds, where nothing else is allowed.
 
-    It may be spelled as `strict_json.as_json` reads it.
+    It may be spelled as `strict_json.with_json_spelling` reads it.
     """
     if _is_structured(allowed):
-        for text in (value, as_json(value)):
+        for text in (value, with_json_spelling(value)):
             with suppress(ValueError, RecursionError):
                 read = json.loads(text, strict=False, **READ)
                 if any(isinstance(read, _TYPES[name]) for name in allowed & _TYPES.keys()):

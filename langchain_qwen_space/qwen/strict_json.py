@@ -61,7 +61,7 @@ READ: Mapping[str, Any] = {
 """Arguments for `json.loads`."""
 
 
-def as_json(text: str) -> str:
+def with_json_spelling(text: str) -> str:
     """Returns the text with what is spelled in another way than JSON's put as JSON.
 
     JSON stays as it is.

@@ -4,7 +4,7 @@ import re
 
 from langchain_qwen_space.qwen import parameters
 from langchain_qwen_space.qwen.parameters import ToolSchemas
-from langchain_qwen_space.qwen.strict_json import as_json
+from langchain_qwen_space.qwen.strict_json import with_json_spelling
 from langchain_qwen_space.qwen.tool_repair import NESTING_LIMIT, give_up, unwrap
 
 # What a call begins with if its arguments may stream, and within how many characters.
@@ -145,7 +145,7 @@ class JSONCall:
             return text[self._sent :] + give_up(text[self._args_start :])
         args = text[self._args_start : (self._args_end or 0) + 1]
         if self._repair_from is not None:
-            args = as_json(args)
+            args = with_json_spelling(args)
         if self._strings.keys() & self._structured.keys():
             args = unwrap(args, self._structured)
         return args[self._sent - self._args_start :]

@@ -10,7 +10,7 @@ from typing import Any
 
 from langchain_qwen_space.qwen import parameters
 from langchain_qwen_space.qwen.parameters import ToolSchemas
-from langchain_qwen_space.qwen.strict_json import READ, BrokenCallError, as_json, listed
+from langchain_qwen_space.qwen.strict_json import READ, BrokenCallError, listed, with_json_spelling
 
 NESTING_LIMIT = 100
 """Brackets within brackets; with more, the receiver of the call would meet a recursion limit."""
@@ -159,7 +159,7 @@ def _load(text: str) -> Any:
     except ValueError:
         pass
     try:
-        return _strict(as_json(text))
+        return _strict(with_json_spelling(text))
     except json.JSONDecodeError as error:
         raise BrokenCallError(_explain(error)) from error
     except BrokenCallError:
