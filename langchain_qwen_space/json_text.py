@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 from langchain_qwen_space.qwen import json_objects
-from langchain_qwen_space.qwen.parameters import Tools
+from langchain_qwen_space.qwen.parameters import ToolSchemas
 from langchain_qwen_space.qwen.tool_tags import may_be_untagged_call
 
 _BEGUN = re.compile(r'\s*+(?:`{3,}+\w*+\s*+)?(?=\{\s*+["}])')
@@ -75,7 +75,7 @@ class JSONText:
         if not key["end"]:
             return any(name.startswith(key["name"]) for name in _KEYS_OF_CALLS)
         if key["name"] in self._fields:
-            known: Tools = {self._name: {}}
+            known: ToolSchemas = {self._name: {}}
             return key["name"] == "name" and may_be_untagged_call(text, known) is not False
         return key["name"] in _KEYS_OF_CALLS
 
