@@ -218,6 +218,10 @@ def _question(prompt: str | None, files: Sequence[Path]) -> str | None:
     question = "\n\n".join(parts)
     if parts and not question.strip():
         raise InvalidInputError("The prompt is empty.")
+    try:
+        question.encode()
+    except UnicodeEncodeError:  # how Python keeps bytes that are not text
+        raise InvalidInputError("The prompt is not text: its bytes are not UTF-8.") from None
     return question if parts else None
 
 

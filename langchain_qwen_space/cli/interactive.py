@@ -282,7 +282,8 @@ class _Chat:
 
     async def _system(self, text: str) -> None:
         if text:
-            self._now = replace(self._now, system=text)
+            quoted = block(text)
+            self._now = replace(self._now, system=text if quoted is None else quoted)
         self._say(f"System prompt: {_default(self._now.system)}")
 
     async def _choose(self, name: str) -> None:

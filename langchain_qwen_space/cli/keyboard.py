@@ -1,6 +1,7 @@
 """What a person types in a conversation: the prompt and its keys, questions, an editor."""
 
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -56,6 +57,7 @@ def prompt_session(commands: Sequence[str], questions: Sequence[str]) -> PromptS
         ),
         complete_while_typing=False,
         enable_open_in_editor=True,
+        enable_suspend=True,  # by Ctrl-Z
     )
 
 
@@ -68,8 +70,8 @@ def block(text: str) -> str | None:
 
 
 def is_open_block(text: str) -> bool:
-    '''Whether the text begins with `"""` and does not end with another one.'''
-    text = text.strip()
+    '''Whether the text, or what a command gets, begins with `"""` and does not end with another one.'''
+    text = re.sub(r'^/\w+ +(system +)?(?=""")', "", text.strip())
     return text.startswith(_QUOTES) and not (len(text) >= 6 and text.endswith(_QUOTES))
 
 

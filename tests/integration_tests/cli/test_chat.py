@@ -243,6 +243,12 @@ def test_a_prompt_and_piped_text_are_asked_together():
     assert chat("say this:", piped="text\n").stdout == "this:\n\ntext\n"
 
 
+def test_bytes_that_are_no_text_are_refused():
+    done = chat("say \udcff")  # which Python makes of the byte
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "its bytes are not UTF-8" in done.stderr
+
+
 def test_system_prompt_and_model_reach_the_space():
     done = chat("show", "--system", "", "--model", "qwen2.5-coder-7b-instruct")
     assert json.loads(done.stdout) == ["", [], "show", "qwen2.5-coder-7b-instruct"]

@@ -142,6 +142,8 @@ def test_settings_are_set_shown_and_checked():
         says(term, "/set max_tokens lots", "not a number")
         says(term, "/set max_tokens 0", "max_tokens")
         says(term, "/set seed 1", "Settings: temperature")
+        term.type(f'/system """Be kind.{ENTER}Be brief."""{ENTER}')
+        term.sees(r"^System prompt: Be kind\.\nBe brief\.$")
         says(term, "/set max_tokens", r"Settings: timeout 60.0, verbose off")
         says(term, "/show", r"Log: .*conversation 1")
 

@@ -1,7 +1,11 @@
 import os
+import signal
 import sys
 
 import pytest
+from prompt_toolkit.application import Application, create_app_session
+from prompt_toolkit.input import create_pipe_input
+from prompt_toolkit.output import DummyOutput
 
 from langchain_qwen_space.cli import keyboard
 from langchain_qwen_space.errors import InvalidInputError
@@ -19,6 +23,10 @@ from langchain_qwen_space.errors import InvalidInputError
         ('"""a"""', False, "a"),
         ('  """\n  def f():\n\n    pass\n"""  ', False, "  def f():\n\n    pass"),
         ('"""/bye"""', False, "/bye"),
+        ('/system """a', True, None),
+        ('/system """a\nb"""', False, None),
+        ('/set system """a', True, None),
+        ('/system say """', False, None),
         ('""""""', False, ""),
     ],
 )
@@ -44,6 +52,16 @@ def editor(tmp_path, program: str) -> str:
     script = tmp_path / "my editor.py"
     script.write_text(f"import sys, pathlib\npath = pathlib.Path(sys.argv[-1])\n{program}\n")
     return f"'{sys.executable}' '{script}' --wait"
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGTSTP"), reason="there is no job control")
+def test_ctrl_z_leaves_the_conversation_to_the_shell_and_sends_nothing(monkeypatch):
+    stopped = []
+    monkeypatch.setattr(Application, "suspend_to_background", lambda *_: stopped.append(True))
+    with create_pipe_input() as keys, create_app_session(input=keys, output=DummyOutput()):
+        keys.send_text("a\x1ab\r")
+        assert keyboard.prompt_session([], []).prompt() == "ab"
+    assert stopped == [True]
 
 
 def test_a_message_is_what_the_editor_leaves(tmp_path, monkeypatch, no_terminal):
