@@ -184,6 +184,34 @@ def _greets(form: Form, *, when_opened: bool) -> Any:
     return blocks
 
 
+def shows_no_question(form: Form) -> Any:
+    """The chatbot shows the answer alone; the app knows no earlier turns."""
+    with gr.Blocks() as blocks:
+        chatbot, box = make_chatbot(form, label="Chatbot"), gr.Textbox(label="Ask")
+
+        def answer(question: str) -> Any:
+            *_, text = model([{"role": "user", "content": question}])
+            if form.chatbot == "messages":
+                return [{"role": "assistant", "content": text}]
+            return [[None, text]]
+
+        box.submit(answer, [box], [chatbot])
+    return blocks
+
+
+def is_too_busy(form: Form) -> Any:
+    """The app says that it is too busy, and gives the conversation back as it was."""
+    with gr.Blocks() as blocks:
+        chatbot, box = make_chatbot(form, label="Chatbot"), gr.Textbox(label="Ask")
+
+        def answer(question: str, history: Any) -> Any:
+            gr.Warning("Too many people are here.")
+            return history, question
+
+        box.submit(answer, [box, chatbot], [chatbot, box])
+    return blocks
+
+
 MISLEADING_PAGES: dict[str, Callable[[Form], Any]] = {
     page.__name__: page
     for page in (
@@ -197,5 +225,7 @@ MISLEADING_PAGES: dict[str, Callable[[Form], Any]] = {
         fills_its_settings,
         greets,
         greets_when_opened,
+        shows_no_question,
+        is_too_busy,
     )
 }

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from langchain_qwen_space import ChatQwenSpace
-from langchain_qwen_space.errors import UnsupportedSpaceError
+from langchain_qwen_space.errors import ProtocolError, UnsupportedSpaceError
 
 from .forms import FORMS, Form
 from .misleading_pages import MISLEADING_PAGES
@@ -60,7 +60,9 @@ GIVEN: dict[str, dict[str, Any]] = {
     "deepseek": {"temperature": 0.25, "max_tokens": 3000, "top_p": 0.5},
 }
 
-each_app = pytest.mark.parametrize("app", [*PUBLIC_APPS, *PUBLIC_PAGES, *MISLEADING_PAGES])
+WITH_ANSWER = [app for app in MISLEADING_PAGES if app != "is_too_busy"]
+
+each_app = pytest.mark.parametrize("app", [*PUBLIC_APPS, *PUBLIC_PAGES, *WITH_ANSWER])
 each_form = pytest.mark.parametrize("form", FORMS, ids=lambda form: form.name)
 
 
@@ -127,13 +129,24 @@ async def test_a_limit_of_what_goes_in_is_left_alone(server: Server, form: Form)
 
 
 @each_form
-@pytest.mark.parametrize("app", MISLEADING_PAGES)
+@pytest.mark.parametrize("app", [app for app in WITH_ANSWER if app != "shows_no_question"])
 async def test_what_a_page_has_beside_its_chat_does_not_keep_earlier_turns_from_the_model(
     server: Server, form: Form, app: str
 ) -> None:
     got = await reached(server, app, EARLIER)
     assert not got["warned"]
     assert [message["content"] for message in got["messages"]] == [text for _, text in EARLIER]
+
+
+@each_form
+async def test_what_the_app_says_in_place_of_an_answer_stands_in_the_error(
+    server: Server, form: Form
+) -> None:
+    model = ChatQwenSpace(space=server.base_url("is_too_busy"), max_retries=0)
+    with pytest.raises(
+        ProtocolError, match=r"does not hold the question.*Too many people are here"
+    ):
+        await model.ainvoke("Hello")
 
 
 @each_form

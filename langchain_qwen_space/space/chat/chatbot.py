@@ -6,7 +6,7 @@ The table "The chatbot's forms" of `docs/developers/protocol.md` says which comp
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import Any, NamedTuple
 
 _DEEPEST = 16  # keys from a chatbot's value to a text; no form has more than five
 
@@ -28,6 +28,21 @@ class Segment:
     text: str
     message: int
     thought: bool
+
+
+class Shown(NamedTuple):
+    """What a chatbot shows when a question is asked, without blank space.
+
+    Attributes:
+        greeting: The texts before the first question.
+        oldest: The first question; None where there is none.
+    """
+
+    greeting: tuple[str, ...] = ()
+    oldest: str | None = None
+
+
+_NOTHING_SHOWN = Shown()
 
 
 class Form(Enum):
@@ -82,13 +97,30 @@ class Form(Enum):
         if text or not files:
             yield text
 
-    def read(self, value: object, turns: int, query: str) -> list[Segment] | None:
+    def shown(self, value: object) -> Shown:
+        """What a chatbot of this form shows that has this value."""
+        first: list[str] = []
+        for role, node, path in self._sides(value) if isinstance(value, list) else ():
+            said = solid("".join(text for _, text, _ in _texts(node, path)))
+            if role == "user":
+                return Shown(tuple(first), said)
+            if role != "system":
+                first.append(said)
+        return Shown(tuple(first))
+
+    def _sides(self, value: list[Any]) -> Iterator[tuple[str, object, Path]]:
+        return _sides(value) if self is Form.PAIRS else _messages(value)
+
+    def read(
+        self, value: object, turns: int, query: str, shown: Shown = _NOTHING_SHOWN
+    ) -> list[Segment] | None:
         """The answer's pieces in a chatbot's `value`, in order.
 
         Args:
             value: The output as it stands now.
             turns: How many turns of history were sent.
             query: The question, which tells a trimmed history from one without an answer yet.
+            shown: What the chatbot showed before.
 
         Returns:
             The pieces, which may be none; None where the value does not hold the question yet, so
@@ -97,7 +129,7 @@ class Form(Enum):
         Raises:
             ValueError: The value has not this form.
         """
-        sides = self._answer(value, turns, query)
+        sides = self._answer(value, turns, query, shown)
         if sides is None:
             return None
         return [
@@ -106,39 +138,61 @@ class Form(Enum):
             for at, text, part_is_thought in _texts(node, path)
         ]
 
-    def files(self, value: object, turns: int, query: str) -> list[Mapping[str, Any]]:
+    def files(
+        self, value: object, turns: int, query: str, shown: Shown = _NOTHING_SHOWN
+    ) -> list[Mapping[str, Any]]:
         """The files in the answer, each as Gradio names one (`path`, `url`, `orig_name`, …).
 
         Raises:
             ValueError: The value has not this form.
         """
-        sides = self._answer(value, turns, query) or ()
+        sides = self._answer(value, turns, query, shown) or ()
         return [file for _, node, _ in sides for file in _files(node)]
 
     def _answer(
-        self, value: object, turns: int, query: str
+        self, value: object, turns: int, query: str, shown: Shown
     ) -> list[tuple[int, object, Path]] | None:
         """The messages of the answer, each with its number and place; None as `read`."""
         if self is Form.REPLY:
             return list(_reply(value, query))
         if not isinstance(value, list):
             raise ValueError("no list")
-        sides = list(_sides(value) if self is Form.PAIRS else _messages(value))
+        sides = list(self._sides(value))
         if value and not sides:
             raise ValueError("no turns")
+        asked_for = solid(query)
         questions, answered = 0, True
         asked, answer = [""], list[tuple[int, object, Path]]()
+        newest: list[tuple[int, object, Path]] | None = None  # where the newest turn is on top
         for number, (role, node, path) in enumerate(sides):
             if role == "user":
+                if node == "" and asked_for:
+                    continue  # the app shows no question
                 if answered:  # else it is one question in several messages
+                    if questions == 1 and solid("".join(asked)) == asked_for:
+                        newest = answer
                     questions += 1
                     asked, answer, answered = [], [], False
                 asked.append("".join(text for _, text, _ in _texts(node, path)))
             elif role != "system":
                 answered = True
                 answer.append((number, node, path))
-        known = solid(query) in (solid("".join(asked)), solid(asked[-1]))
-        return answer if known or questions > turns else None
+        said = solid("".join(asked))
+        if asked_for in (said, solid(asked[-1])):
+            return answer
+        if newest is not None and said == shown.oldest:
+            return newest
+        if not questions and not turns:
+            return _after(shown.greeting, answer) or None
+        return answer if questions > turns else None
+
+
+def _after(
+    greeting: Sequence[str], sides: list[tuple[int, object, Path]]
+) -> list[tuple[int, object, Path]]:
+    """The sides behind a greeting, where they begin with it."""
+    said = [solid("".join(text for _, text, _ in _texts(node, path))) for _, node, path in sides]
+    return sides[len(greeting) :] if said[: len(greeting)] == list(greeting) else sides
 
 
 def greeting(value: object) -> list[Any]:

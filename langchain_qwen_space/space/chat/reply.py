@@ -113,6 +113,7 @@ class Reply:
         whole: Whether every event holds the whole value (protocol `sse_v1`).
         max_chars: The most that the value may hold as JSON before the call is given up.
         placeholders: What the app was seen to replace; None where nothing is known of it.
+        before: The chatbot's value when the question is asked.
 
     Attributes:
         answered: Whether the value holds an answer, if only an empty one.
@@ -129,8 +130,10 @@ class Reply:
         whole: bool,
         max_chars: int,
         placeholders: Placeholders | None = None,
+        before: object = None,
     ) -> None:
         self._form, self._turns, self._query = form, turns, query
+        self._before = form.shown(before)
         self._whole = whole
         self._max = max_chars
         self._size = 0  # roughly what the value holds, or more
@@ -204,7 +207,7 @@ class Reply:
         try:
             fragments = self._replace(output, last=last)
             if fragments is not None and (value := self._value_shown()[0]) is not None:
-                self.files = self._form.files(value, self._turns, self._query)
+                self.files = self._form.files(value, self._turns, self._query, self._before)
         except (TypeError, ValueError):
             what = "has not the form that the Space's /config promised"
         else:
@@ -242,7 +245,7 @@ class Reply:
         value, base = self._value_shown()
         if value is None:
             return self._release() if last else []
-        segments = self._form.read(value, self._turns, self._query)
+        segments = self._form.read(value, self._turns, self._query, self._before)
         if segments is None:
             return None
         self.answered = bool(segments)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from langchain_qwen_space.errors import GenerationError, ProtocolError, StreamInterruptedError
-from langchain_qwen_space.events import SpaceEvent
+from langchain_qwen_space.events import NoticeEvent, SpaceEvent
 from langchain_qwen_space.space.chat.appends import Appends
 from langchain_qwen_space.space.chat.endpoint import Endpoint
 from langchain_qwen_space.space.chat.reply import Fragment, Reply
@@ -53,6 +53,7 @@ class AnswerReader:
         self._options = client.options
         self._handed_out = 0  # characters
         self._undecodable = False  # an event
+        self._notice = ""  # what the app showed its users last
         self._step: Dependency
         self._session: Session
         self._decoder: SSEDecoder
@@ -126,7 +127,10 @@ class AnswerReader:
         elif message.msg in ("process_completed", "process_generating"):
             self._complete(message.body, items)
         else:
-            items += map(self._redacted, space_events(message))
+            for event in map(self._redacted, space_events(message)):
+                items.append(event)
+                if isinstance(event, NoticeEvent):
+                    self._notice = f" The app said: {event.message:.300}"
 
     def _complete(self, body: Any, items: list[Item]) -> None:
         self._session.complete = True
@@ -149,7 +153,12 @@ class AnswerReader:
             raise self.interrupted("The call was cancelled on the Space by somebody else.")
         value = self._output(body)
         if value is not _NOTHING:
-            self._hand_out(reply.completed(value, last=not question.steps), items)
+            try:
+                fragments = reply.completed(value, last=not question.steps)
+            except ProtocolError as error:
+                error.args = (f"{error}{self._notice}",)
+                raise
+            self._hand_out(fragments, items)
         if question.steps:
             question.take_values(self._step, output["data"])
             return
@@ -159,6 +168,7 @@ class AnswerReader:
                 f"{where} completed the call, but {_where_looked(question.endpoint)} "
                 f"holds no answer: {shown}. If another part of the page holds it, "
                 "name the function that answers by start=…; describe() shows what was called."
+                f"{self._notice}"
             )
             raise GenerationError(msg, partial=reply.answer.text)
         items.append(Finished())

@@ -86,6 +86,7 @@ class Question:
             self._values = endpoint.opened_values(self._values, page.values, self._changed)
         self._before = endpoint.history_before(ask.history, ask.files[:-1])
         self.steps = list(endpoint.steps)
+        own = endpoint.config.component(endpoint.answer).default
         return Reply(
             endpoint.form,
             len(ask.history),
@@ -93,6 +94,7 @@ class Question:
             whole=endpoint.config.protocol == "sse_v1",
             max_chars=options.max_reply_bytes,
             placeholders=endpoint.placeholders,
+            before=self._values.get(endpoint.answer, own),
         )
 
     def upload(self) -> Upload:

@@ -171,6 +171,47 @@ def test_a_greeting_is_what_stands_before_the_first_question(value, count):
     assert greeting(value) == (value or [])[:count]
 
 
+def said(*texts):
+    """A conversation that begins with the assistant's text; None is no text."""
+    roles = ("assistant", "user") * len(texts)
+    return [
+        {"role": role, "content": text}
+        for role, text in zip(roles, texts, strict=False)
+        if text is not None
+    ]
+
+
+@pytest.mark.parametrize(
+    ("before", "value", "answer"),
+    [
+        ([], said("new"), "new"),
+        ([], [], None),
+        (said("Hi."), said("new"), "new"),
+        (said("Hi."), said("Hi."), None),
+        (said("Hi."), [*said("Hi."), *said("new")], "new"),
+    ],
+)
+def test_an_answer_whose_question_the_app_does_not_show_follows_the_greeting(before, value, answer):
+    segments = Form.MESSAGES.read(value, 0, "q", Form.MESSAGES.shown(before))
+    assert (None if segments is None else join(segments)) == answer
+
+
+@pytest.mark.parametrize("shown", [None, ""])
+def test_a_pair_without_a_question_is_an_answer(shown):
+    assert read(Form.PAIRS, [[shown, "new"]]) == "new"
+    assert read(Form.PAIRS, [["first", "a"], ["", "b"]], 1, "") == "b"
+
+
+@pytest.mark.parametrize("form", [Form.PAIRS, Form.MESSAGES])
+def test_the_newest_turn_may_stand_on_top(form):
+    before = form.shown(form.write(HISTORY))
+    value = form.write([("q", "new"), *HISTORY[::-1]])
+    assert join(form.read(value, 2, "q", before)) == "new"
+    # A question that was asked before and is shown in other words now is not the one on top.
+    value = form.write([("q", "old"), HISTORY[1], ("You: q", "new")])
+    assert join(form.read(value, 2, "q", form.shown(value[:-1]))) == "new"
+
+
 def test_a_greeting_and_a_system_message_are_no_answer():
     answer = {"role": "assistant", "content": "a"}
     system, greeting = {"role": "system", "content": "s"}, {"role": "assistant", "content": "Hi"}
@@ -178,7 +219,8 @@ def test_a_greeting_and_a_system_message_are_no_answer():
     assert read(Form.MESSAGES, [system, greeting, user, answer]) == "a"
     assert read(Form.MESSAGES, [user, system, answer]) == "a"
     assert read(Form.PAIRS, [[None, "Hi"], ["q", "a"]]) == "a"
-    assert read(Form.PAIRS, [[None, "Hi"]]) is None
+    greeted = [[None, "Hi"]]
+    assert Form.PAIRS.read(greeted, 0, "q", Form.PAIRS.shown(greeted)) is None
 
 
 @pytest.mark.parametrize(
