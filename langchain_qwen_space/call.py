@@ -437,7 +437,7 @@ def _switched(messages: Sequence[BaseMessage], *, thinking: bool) -> list[BaseMe
     word = " /think" if thinking else " /no_think"
     for place in reversed(range(len(changed))):
         message = changed[place]
-        if isinstance(message, HumanMessage):
+        if turns.is_user(message):
             content = message.content
             said = content + word if isinstance(content, str) else [*content, word]
             changed[place] = message.model_copy(update={"content": said})

@@ -5,8 +5,9 @@ conversation (`dialects`).
 Where the form of a Space cannot hold that, `from_messages` states what happens instead.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any, Literal
 
 from langchain_core.messages import (
@@ -86,7 +87,8 @@ def from_messages(
 
     - System messages, wherever they stand, are joined with a newline. Without any, the system
       prompt is the Space's own or the dialect's; an empty one stays empty.
-    - Tool results become user turns; those in a row share one.
+    - Tool results become user turns; those in a row share one, in the order of their calls, as the
+      model has nothing else to tell them apart by.
     - Other neighbours of one role (two human messages, two of the AI, a human message next to a
       tool result) become one turn, joined with an empty line; empty texts are left out there.
     - If the AI speaks first, an empty user turn goes before it.
@@ -119,7 +121,7 @@ def from_messages(
     turns: list[tuple[_Kind, str, list[Attachment]]] = []
     last_query = _last_query(messages, dialect)
     unmade = _unmade_calls(messages)
-    for position, message in enumerate(messages):
+    for position, message in _in_order_of_calls(messages):
         if isinstance(message, ToolMessage) and message.tool_call_id in unmade:
             continue
         where = f"messages[{position}] ({type(message).__name__})"
@@ -169,14 +171,35 @@ def from_messages(
     )
 
 
+def _in_order_of_calls(messages: Sequence[BaseMessage]) -> Iterator[tuple[int, BaseMessage]]:
+    """The messages with their places, results in a row in the order of the calls before them."""
+    order: dict[str | None, int] = {}
+    for is_result, group in groupby(
+        enumerate(messages), lambda one: isinstance(one[1], ToolMessage)
+    ):
+        run = [*group]
+        ids = [one.tool_call_id for _, one in run if isinstance(one, ToolMessage)]
+        if is_result and len({*ids}) == len(ids) and order.keys() >= {*ids}:
+            run = [run[ids.index(known)] for known in sorted(ids, key=order.__getitem__)]
+        yield from run
+        called = run[-1][1]
+        if isinstance(called, AIMessage):
+            calls = [*called.tool_calls, *called.invalid_tool_calls]
+            order = {call["id"]: place for place, call in enumerate(calls)}
+
+
+def is_user(message: BaseMessage) -> bool:
+    """Whether a person said it."""
+    return isinstance(message, HumanMessage) or (
+        isinstance(message, ChatMessage) and _CHAT_ROLES.get(message.role) == "user"
+    )
+
+
 def _last_query(messages: Sequence[BaseMessage], dialect: Dialect) -> int:
     """The place of the last question; past the end if there is none."""
     for position in range(len(messages) - 1, -1, -1):
         message = messages[position]
-        is_user = isinstance(message, HumanMessage) or (
-            isinstance(message, ChatMessage) and _CHAT_ROLES.get(message.role) == "user"
-        )
-        if is_user and dialect.is_query(message.text):
+        if is_user(message) and dialect.is_query(message.text):
             return position
     return len(messages)
 

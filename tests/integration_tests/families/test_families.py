@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from langchain.agents import create_agent
-from langchain_core.messages import AIMessage, AIMessageChunk
+from langchain_core.messages import AIMessage, AIMessageChunk, ChatMessage
 from langchain_core.tools import tool
 from pydantic import BaseModel
 
@@ -179,6 +179,8 @@ def test_a_space_with_a_switch_is_switched(spaces, thinking):
 def test_the_question_switches_the_first_qwen3_models(spaces, thinking, word):
     model = ChatQwenSpace(space=spaces[0], model="Qwen3-8B", thinking=thinking)
     assert heard(model)[1] == [f"tell me {word}"]
+    as_chat = model.invoke([ChatMessage("tell me", role="user")])
+    assert json.loads(as_chat.text)[1] == [f"tell me {word}"]
     assert heard(model.bind(thinking=None))[1] == ["tell me"]
 
 

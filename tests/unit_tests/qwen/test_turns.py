@@ -241,6 +241,22 @@ def test_a_tool_result_after_a_human_message_joins_its_turn():
     assert from_messages(messages).query == "a\n\n<tool_response>\n1\n</tool_response>"
 
 
+@pytest.mark.parametrize(
+    ("answered", "stand"),
+    [("ba", "ab"), ("cba", "abc"), ("ab", "ab"), ("ca", "ac"), ("bb", "bb"), ("xa", "xa")],
+)
+def test_results_stand_in_the_order_of_their_calls(answered, stand):
+    calls = [{"name": "f", "args": {}, "id": name} for name in "ab"]
+    broken = [{"name": "f", "args": "{", "id": "c", "error": None, "type": "invalid_tool_call"}]
+    asked = [HumanMessage("q"), AIMessage("", tool_calls=calls, invalid_tool_calls=broken)]
+    results = [ToolMessage(name, tool_call_id=name) for name in answered]
+    prompt = from_messages([*asked, *results])
+    written = [f"<tool_response>\n{name}\n</tool_response>" for name in stand]
+    assert prompt.query == "\n".join(written)
+    split = from_messages([*asked, results[0], HumanMessage("m"), *results[1:]])
+    assert split.query.startswith(f"<tool_response>\n{answered[0]}\n</tool_response>\n\nm")
+
+
 def test_an_empty_message_is_an_empty_turn():
     messages = [HumanMessage(""), AIMessage(""), HumanMessage("")]
     assert from_messages(messages) == Prompt(DEFAULT_SYSTEM, (("", ""),), "")
