@@ -5,7 +5,8 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
 from fractions import Fraction
 from functools import lru_cache
@@ -16,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 from langchain_core.tools import Tool
 from langchain_core.utils.function_calling import convert_to_json_schema, convert_to_openai_tool
 from pydantic import BaseModel
+from pydantic_core import SchemaError as PatternError
+from pydantic_core import SchemaValidator, core_schema
 
 from langchain_qwen_space.errors import InvalidInputError
 
@@ -31,6 +34,7 @@ _REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
 _SAME_VALUE = ("not", "if", "then", "else")
 _LISTS = ("allOf", "anyOf", "oneOf")
 _BY_NAME = ("dependentSchemas", "dependencies")
+_LONGEST_CHECK = 1.0  # seconds for which a value is checked
 _MULTIPLE = frozenset(["multipleOf", "divisibleBy"])
 
 
@@ -234,6 +238,9 @@ def mistakes(value: Any, schema: dict[str, Any]) -> Iterator[str]:
         value: The value.
         schema: A schema that was `checked`.
 
+    A value that takes longer than a second to check does not fit: schemas may come from anybody, and
+    choices within choices take time without bound.
+
     Raises:
         InvalidInputError: The schema has a pattern that is not one of Python's.
     """
@@ -242,15 +249,21 @@ def mistakes(value: Any, schema: dict[str, Any]) -> Iterator[str]:
 
     base = _validator(schema)
     nothing_else: Registry[Any] = Registry()
+    clock = _Clock()
+    checks = {
+        **base.VALIDATORS,
+        "type": _unless_nullable(base.VALIDATORS["type"]),
+        "enum": _unless_nullable(base.VALIDATORS["enum"]),
+        "properties": _unless_left_out(base.VALIDATORS["properties"]),
+        # The third draft's name for it is the other one.
+        **dict.fromkeys(_MULTIPLE & base.VALIDATORS.keys(), _multiple_of),
+        "pattern": _pattern,
+        "patternProperties": _pattern_properties,
+        "additionalProperties": _apart_from_patterns(base.VALIDATORS["additionalProperties"]),
+    }
     validator = extend(  # type: ignore[no-untyped-call]
         base,
-        {
-            "type": _unless_nullable(base.VALIDATORS["type"]),
-            "enum": _unless_nullable(base.VALIDATORS["enum"]),
-            "properties": _unless_left_out(base.VALIDATORS["properties"]),
-            # The third draft's name for it is the other one.
-            **dict.fromkeys(_MULTIPLE & base.VALIDATORS.keys(), _multiple_of),
-        },
+        {name: clock.timed(check) for name, check in checks.items()},
         type_checker=base.TYPE_CHECKER.redefine("number", _is_number),
     )
     # With its draft named, the schema would be judged by that draft's own rules wherever it refers
@@ -261,8 +274,72 @@ def mistakes(value: Any, schema: dict[str, Any]) -> Iterator[str]:
             yield f"{'it' + error.json_path[1:]}: {error.message:.300}."
     except RecursionError:
         yield "it: It is nested too deeply."
+    except TimeoutError:
+        yield "it: It takes too long to check by this schema."
     except re.error as error:
         raise InvalidInputError(f"The schema has an unknown pattern: {error!s:.200}.") from error
+
+
+class _Clock:
+    """Lets the keywords of a schema give up, with a TimeoutError, when the time of a check is up."""
+
+    def __init__(self) -> None:
+        self._end = time.monotonic() + _LONGEST_CHECK
+
+    def timed(self, check: Any) -> Any:
+        def checked(*given: Any) -> Iterator["ValidationError"]:
+            if time.monotonic() > self._end:
+                raise TimeoutError
+            yield from check(*given) or ()
+
+        return checked
+
+
+def _pattern(validator: Any, pattern: str, value: Any, _: Any) -> Iterator["ValidationError"]:
+    from jsonschema import ValidationError
+
+    if validator.is_type(value, "string") and not _search(pattern)(value):
+        yield ValidationError(f"{value!r} does not match {pattern!r}")
+
+
+def _pattern_properties(
+    validator: Any, rules: Any, value: Any, _: Any
+) -> Iterator["ValidationError"]:
+    if validator.is_type(value, "object"):
+        for pattern, rule in rules.items():
+            for name, item in value.items():
+                if _search(pattern)(name):
+                    yield from validator.descend(item, rule, path=name, schema_path=pattern)
+
+
+def _apart_from_patterns(check: Any) -> Any:
+    def checked(validator: Any, rule: Any, value: Any, schema: Any) -> Iterator["ValidationError"]:
+        if validator.is_type(value, "object"):
+            searches = [_search(pattern) for pattern in schema.get("patternProperties", ())]
+            rest = {
+                name: item
+                for name, item in value.items()
+                if not any(search(name) for search in searches)
+            }
+            known = {"properties": schema.get("properties", {})}
+            yield from check(validator, rule, rest, known) or ()
+
+    return checked
+
+
+@lru_cache(maxsize=1024)
+def _search(pattern: str) -> Callable[[str], bool]:
+    """What finds a pattern in a text.
+
+    The regular expressions of pydantic take linear time, where Python's may take for ever. They know
+    neither look-around nor references to groups, for which Python's are used.
+    """
+    try:
+        found = SchemaValidator(core_schema.str_schema(pattern=pattern)).isinstance_python
+    except PatternError:
+        return lambda text: re.search(pattern, text) is not None
+    # They take no half characters.
+    return lambda text: found(text.encode(errors="replace").decode())
 
 
 def _validator(schema: dict[str, Any]) -> Any:

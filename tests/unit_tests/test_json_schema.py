@@ -1,5 +1,7 @@
 """Values against JSON schemas, and schemas that are not."""
 
+import time
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -217,3 +219,67 @@ def test_a_schema_that_is_not_one_is_refused_before_any_call(method):
     wrong = {"title": "Cat", "type": "object", "properties": {"age": {"type": "int"}}}
     with pytest.raises(InvalidInputError, match=r"properties.*age.*'int'"):
         ChatQwenSpace().with_structured_output(wrong, method=method)
+
+
+def _of(pattern):
+    return {"type": "object", "properties": {"a": {"type": "string", "pattern": pattern}}}
+
+
+_CHOICES = {f"n{i}": {"anyOf": [{"$ref": f"#/$defs/n{i + 1}"}] * 4} for i in range(15)}
+
+
+@pytest.mark.parametrize(
+    ("schema", "value"),
+    [
+        (_of("^(a+)+$"), {"a": "a" * 60 + "!"}),
+        ({"type": "object", "patternProperties": {"^(a+)+$": False}}, {"a" * 60 + "!": 1}),
+        (
+            {
+                "type": "object",
+                "patternProperties": {"^(a+)+$": {}},
+                "additionalProperties": {"type": "integer"},
+            },
+            {"a" * 60 + "!": 1},
+        ),
+        (
+            {
+                "type": "object",
+                "properties": {"a": {"$ref": "#/$defs/n0"}},
+                "$defs": {**_CHOICES, "n15": {"const": "z"}},
+            },
+            {"a": "q"},
+        ),
+    ],
+)
+def test_no_schema_makes_a_check_last(schema, value):
+    """Whoever calls an API server chooses the schema, and often the text too."""
+    began = time.monotonic()
+    list(mistakes(value, checked(schema)))
+    assert time.monotonic() - began < 30  # a second, on a machine that is not busy; else for ever
+
+
+@pytest.mark.parametrize(
+    ("pattern", "fitting", "other"),
+    [
+        ("b$", "ab", "ba"),
+        (r"^(?=.*\d)x", "x1", "xy"),  # pydantic's expressions cannot look around
+        (r"^(.)\1$", "aa", "ab"),
+        ("é", "café", "cafe"),
+        ("b$", "\ud800b", "\ud800"),
+    ],
+)
+def test_a_pattern_is_searched_for(pattern, fitting, other):
+    assert not list(mistakes({"a": fitting}, _of(pattern)))
+    assert len(list(mistakes({"a": other}, _of(pattern)))) == 1
+
+
+def test_properties_that_a_pattern_names_are_not_additional():
+    schema = {
+        "type": "object",
+        "properties": {"a": {}},
+        "patternProperties": {"^b": {"type": "integer"}},
+        "additionalProperties": False,
+    }
+    assert not list(mistakes({"a": 1, "b1": 2}, schema))
+    assert len(list(mistakes({"b1": "x"}, schema))) == 1
+    assert len(list(mistakes({"c": 1}, schema))) == 1
