@@ -21,7 +21,7 @@ from . import demo_tools
 PACE = 0.025
 
 HELP = """\
-Words that this demo knows:
+This demo knows these words:
 
 - `code`, `list`, `markdown`: an answer that shows how such things stream
 - `count to 100`: a long answer
@@ -29,7 +29,7 @@ Words that this demo knows:
 - a question that suits a tool, where your prompt offers tools: a call of that tool"""
 
 CODE = """\
-This was written by a demo, no language model. Python indents with spaces:
+A demo wrote this, not a language model. Python indents with spaces:
 
 ```python
 def fibonacci(count: int) -> list[int]:
@@ -53,7 +53,7 @@ func main() {
 ```"""
 
 LIST = """\
-This was written by a demo, no language model. A list in a list:
+A demo wrote this, not a language model. A list in a list:
 
 1. **Fruit**
    - apples
@@ -67,7 +67,7 @@ This was written by a demo, no language model. A list in a list:
 MARKDOWN = """\
 # A heading
 
-This was written by a demo, no language model. Some words are **bold**, some are *slanted*, some \
+A demo wrote this, not a language model. Some words are **bold**, some are *slanted*, some \
 are `code`.
 
 | planet | moons |
@@ -117,7 +117,9 @@ def reply(system: str, history: list[tuple[str, str]], query: str, model: str) -
     if (wanted := demo_tools.wanted_object(system, said)) is not None:
         return wanted
     if results:
-        return "This demo, no language model, read what the tools said:\n\n" + "\n\n".join(results)
+        return "This demo, not a language model, read the results of the tools:\n\n" + "\n\n".join(
+            results
+        )
     if count := re.search(r"\bcount to (\d{1,6})\b", query, re.IGNORECASE):
         return "\n".join(str(number) for number in range(1, int(count[1]) + 1))
     for word, text in (("code", CODE), ("list", LIST), ("markdown", MARKDOWN)):
@@ -131,6 +133,7 @@ def introduction(history: list[tuple[str, str]], query: str, model: str) -> str:
     said = "\n".join(f"> {line}" for line in query.splitlines())
     before = f" Before, you said: “{history[-1][0]}”" if history else ""
     return (
-        f"I am a demo, no language model: no {model} is behind this page. You said:\n\n{said}\n\n"
+        f"I am a demo, not a language model: there is no {model} behind this page. You said:\n\n"
+        f"{said}\n\n"
         f"This is turn {len(history) + 1} of our conversation.{before}\n\n{HELP}"
     )

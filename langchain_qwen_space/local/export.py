@@ -181,7 +181,7 @@ def _readme(backend: Backend, gradio: str) -> str:
 
 def _title(backend: Backend) -> str:
     return (
-        "a demo, no language model"
+        "a demo, not a language model"
         if backend.model is None
         else f"{backend.model} ({backend.name})"
     )

@@ -25,7 +25,7 @@ def test_the_line_of_python_that_is_printed_runs_as_it_is(tmp_path):
         ran = subprocess.run(
             [sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE
         )
-        assert "I am a demo, no language model" in ran.stdout, ran.stderr
+        assert "I am a demo, not a language model" in ran.stdout, ran.stderr
         text = "  1. a\n\t  b\n"
         chat = ChatQwenSpace(space=served.url)
         assert chat.invoke(f"echo:x{text}y").content == f"x{text}y"

@@ -84,13 +84,13 @@ def test_each_text_begins_with_the_one_before_it():
 
 @pytest.mark.parametrize("query", ["hello", "code", "a list", "markdown, please"])
 def test_it_says_that_it_is_not_a_language_model(query):
-    assert "no language model" in texts(query)[-1]
+    assert "not a language model" in texts(query)[-1]
 
 
 def test_it_repeats_the_question_and_names_the_model_and_the_turn_before():
     answer = texts("Two\nlines?", history=[("Earlier?", "Yes.")])[-1]
     assert "> Two\n> lines?" in answer
-    assert "no qwen2.5-7b-instruct is behind" in answer
+    assert "there is no qwen2.5-7b-instruct behind" in answer
     assert "turn 2" in answer
     assert "“Earlier?”" in answer
 
@@ -179,7 +179,7 @@ def test_a_tool_without_parameters_is_called_without_arguments():
 
 
 def test_it_calls_no_tool_where_none_suits_the_question():
-    assert "no language model" in texts("Hello there", offering(get_weather, add))[-1]
+    assert "not a language model" in texts("Hello there", offering(get_weather, add))[-1]
 
 
 def test_it_reads_out_what_the_tools_said():
@@ -187,7 +187,7 @@ def test_it_reads_out_what_the_tools_said():
         "<tool_response>\n18 °C\nand sunny\n</tool_response>\n<tool_response>\n42\n</tool_response>"
     )
     answer = texts(query, offering(get_weather, add))[-1]
-    assert answer.startswith("This demo, no language model")
+    assert answer.startswith("This demo, not a language model")
     assert answer.endswith("18 °C\nand sunny\n\n42")
 
 
