@@ -7,7 +7,13 @@ from langchain_qwen_space.space.chat.endpoint import Endpoint
 from langchain_qwen_space.space.chat.files import MULTIMODAL
 from langchain_qwen_space.space.chat.inputs import describe
 from langchain_qwen_space.space.chat.kept import find_kept
-from langchain_qwen_space.space.chat.roles import ROLES, models, place, score
+from langchain_qwen_space.space.chat.roles import (
+    ROLES,
+    calls_itself_answer,
+    models,
+    place,
+    score,
+)
 from langchain_qwen_space.space.chat.surroundings import (
     in_the_browser,
     loads_of,
@@ -53,7 +59,7 @@ def read_chat(
         setter = _history_function(config, written[1].id)
         answers = [written[0]]
     elif named:
-        answers = [item for item in written if item.type in TEXT_ANSWERS]
+        answers = _texts(config, chain, written, settled.get("query"))
     if not answers:
         return None
     answer = _answer(config, chain, answers, settled.get("history"))
@@ -118,6 +124,27 @@ def read_chat(
         doubts=(*doubts, *in_the_browser(config, start, steps, loads)),
         config=config,
     )
+
+
+def _texts(
+    config: SpaceConfig,
+    chain: Sequence[Dependency],
+    written: Sequence[Component],
+    query: str | int | None,
+) -> list[Component]:
+    """The text that holds the answer of a function that the user named, if it writes any.
+
+    It is not the question's own box, where there is another; and rather one that a person sees, and
+    that is called an answer, than one for thoughts.
+    """
+    inputs = inputs_of(config, chain)
+    index = None if query is None else place(inputs, query)
+    asked = None if index is None else inputs[index].id
+    texts = [item for item in written if item.type in TEXT_ANSWERS]
+    texts = [item for item in texts if item.id != asked] or texts
+    return sorted(texts, key=lambda item: (item.visible, calls_itself_answer(item)), reverse=True)[
+        :1
+    ]
 
 
 def _answer(

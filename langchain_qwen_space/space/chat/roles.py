@@ -211,6 +211,11 @@ def means(role: str, words: str) -> bool:
     return re.search(_WORDS[role], words, re.IGNORECASE) is not None
 
 
+def calls_itself_answer(item: Component) -> int:
+    """How much the words of a text say that it is the answer: 1 if so, -1 if it is for thoughts."""
+    return bool(_OUT.search(item.words)) - means("thinking", item.words)
+
+
 def place(inputs: Sequence[Component], named: str | int) -> int | None:
     """The index of the input that a caller named.
 

@@ -567,3 +567,34 @@ def test_a_conversation_that_no_chatbot_holds_is_written_as_the_chatbots_is(kind
     told = page.add("json", "Transcript", [])
     page.call("chat", [query, told], [query, chatbot])
     assert find(page, inputs={"history": "Transcript"}).form is form
+
+
+class TestTexts:
+    """Where the answer is, of a function that writes texts and that the user named."""
+
+    @staticmethod
+    def answer(*labels, asks=0):
+        page = Page()
+        texts = [page.add("textbox", label) for label in labels]
+        page.call("ask", texts, texts, on=(texts[asks], "submit"))
+        return find(page, start="ask", inputs={"query": labels[asks]}).answer
+
+    def test_the_questions_own_box_is_not_where_another_is_written(self):
+        assert self.answer("You", "Conversation") == 1
+        assert self.answer("Prompt") == 0
+
+    @pytest.mark.parametrize("label", ["Answer", "Model output", "回答", "응답"])
+    def test_a_label_says_which_of_several(self, label):
+        assert self.answer("You", "Status", label) == 2
+        assert self.answer("You", label, "Sources") == 1
+
+    def test_a_text_for_thoughts_comes_last(self):
+        assert self.answer("You", "Thinking", "Text") == 2
+        assert self.answer("You", "Thinking") == 1
+
+    def test_a_hidden_text_is_none(self):
+        page = Page()
+        box, hidden = page.add("textbox", "You"), page.add("textbox", None, visible=False)
+        shown = page.add("markdown")
+        page.call("ask", [box], [hidden, shown], on=(box, "submit"))
+        assert find(page, start="ask").answer == shown
