@@ -66,6 +66,18 @@ def test_a_block_right_after_thoughts_is_one_of_them(first, whole, reasoning):
     assert [call["name"] for call in message.tool_calls] == ["delete_all"]
 
 
+@pytest.mark.parametrize(
+    "thought", ["Use <tool_call>\n{ here", "<function=note>\nor", "```\n<tool_call>"]
+)
+@pytest.mark.parametrize("opening", ["<think>", ""])
+def test_a_tag_that_thoughts_name_takes_nothing_of_the_answer(opening, thought):
+    text = f"{opening}{thought}\n</think>\n\nHere you are.\n{IN_A_STRING}"
+    message = answer(list(text), whole=True, reasoning=True, tools=TOOLS)
+    assert message.content == "Here you are."
+    assert [call["name"] for call in message.tool_calls] == ["note"]
+    assert message.invalid_tool_calls == []
+
+
 def test_half_a_tag_after_thoughts_is_text():
     assert answer(list("<think>a</think>\n <thin"), reasoning=False).content == "<thin"
     assert (
