@@ -5,6 +5,7 @@ The form: https://platform.openai.com/docs/guides/error-codes/api-errors
 
 import logging
 import math
+import re
 from dataclasses import dataclass, field
 
 from starlette.responses import Response
@@ -31,6 +32,10 @@ logger = logging.getLogger(__name__)
 _HEEDED = 60
 _LONGEST = 365 * 24 * 3600
 
+_FIELD = re.compile(  # at the head of a message about a value: the field of the request
+    r"(messages|tools)\[\d+\]|temperature|top_p|max_tokens|max_completion_tokens|stop|tools"
+    r"|tool_choice|parallel_tool_calls|response_format"
+)
 _STATUSES: tuple[tuple[type[QwenSpaceError], int, str, str | None], ...] = (
     # The first class that fits counts.
     (ContextTooLongError, 400, "invalid_request_error", "context_length_exceeded"),
@@ -101,6 +106,8 @@ def problem_of(error: Exception) -> Problem:
                 headers["retry-after"] = str(math.ceil(after))
             if (status >= 500 and not error.is_retryable) or after > _HEEDED:
                 headers["x-should-retry"] = "false"  # OpenAI's clients heed it
-            return Problem(status, str(error), name, code, headers=headers)
+            field = _FIELD.match(str(error)) if kind is InvalidInputError else None
+            param = field[0] if field is not None else None
+            return Problem(status, str(error), name, code, param, headers)
     logger.error("A request failed with %s.", type(error).__qualname__)
     return Problem(500, "The server failed to process the request.", "server_error")

@@ -117,6 +117,26 @@ async def test_an_error_in_mid_stream_is_the_last_event_and_nothing_says_done(sp
     assert last["error"]["type"] == "server_error"
 
 
+@pytest.mark.parametrize(
+    ("wrong", "param"),
+    [
+        ({"temperature": -1}, "temperature"),
+        ({"top_p": 2}, "top_p"),
+        ({"max_tokens": 0}, "max_tokens"),
+        ({"stop": [""]}, "stop"),
+        ({"tools": [{"type": "web_search"}]}, "tools[0]"),
+        ({"tool_choice": "required"}, "tool_choice"),
+        ({"response_format": {"type": "grammar"}}, "response_format"),
+        ({"messages": [{"role": "user", "content": [{"type": "hologram"}]}]}, "messages[0]"),
+    ],
+)
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_a_value_that_the_call_refuses_is_named_by_its_field(space, wrong, param, streamed):
+    response = await post(server_for(space), {**question(stream=streamed), **wrong})
+    assert response.status_code == 400
+    assert response.json()["error"]["param"] == param
+
+
 @pytest.mark.parametrize("streamed", [False, True])
 async def test_a_gpu_quota_says_when_to_come_back(space, streamed):
     words = "You have exceeded your GPU quota (60s requested vs. 0s left). Try again in 0:10:32"
