@@ -104,11 +104,11 @@ class ChatQwenSpace(BaseChatModel):
     """
 
     dialect: DialectName | None = None
-    """How the model is spoken to: how tools, calls, results and thoughts are written in a prompt.
+    """How tools, calls, results and thoughts are written in a prompt for this model.
 
     "hermes" for Qwen2.5, Qwen3 and QwQ, "qwen3-coder" for Qwen3-Coder, "qwen3.5" for Qwen3.5 and
     later. By default the model's name decides, wherever it is known from: this setting, the call,
-    the Space's default, or the Space's id. A model that is not known is spoken to in "hermes".
+    the Space's default, or the Space's id. "hermes" is used for models that are not known.
     What a model writes is read in every form.
     """
 

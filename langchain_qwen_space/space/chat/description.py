@@ -38,7 +38,7 @@ class SpaceDescription:
         settings: The other inputs, by label, with the values that they accept.
         chain: The functions that a call runs, in order; those that load the page come first.
         files: The inputs that take files, and which.
-        dialect: How the model is spoken to; empty if that was not looked up.
+        dialect: How tools and thoughts are written for the model; empty if that was not looked up.
         doubts: Sentences on ambiguous roles, and on what could not be read.
     """
 
