@@ -15,8 +15,8 @@ from langchain_qwen_space.space.page.config import Dependency
 from langchain_qwen_space.space.routing.client import SpaceClient
 from langchain_qwen_space.space.routing.question import Question
 from langchain_qwen_space.space.wire.faults import from_output
+from langchain_qwen_space.space.wire.function_run import FunctionRun
 from langchain_qwen_space.space.wire.server_messages import parse, space_events
-from langchain_qwen_space.space.wire.session import Session
 from langchain_qwen_space.space.wire.sse import SSEDecoder
 
 logger = logging.getLogger(__name__)
@@ -55,17 +55,17 @@ class AnswerReader:
         self._undecodable = False  # an event
         self._notice = ""  # what the app showed its users last
         self._step: Dependency
-        self._session: Session
+        self._run: FunctionRun
         self._decoder: SSEDecoder
         self._appends: Appends
 
-    def begin(self, step: Dependency, session: Session) -> None:
+    def begin(self, step: Dependency, run: FunctionRun) -> None:
         """The events of this function follow."""
-        self._step, self._session = step, session
+        self._step, self._run = step, run
         self._decoder = SSEDecoder(self._options.max_reply_bytes)
         self._appends = Appends()
         self._reply.next_step()
-        self.event_id = session.event_id
+        self.event_id = run.event_id
 
     def read(self, chunk: bytes, items: list[Item]) -> None:
         """Read the events of some bytes and add what they bring to `items`.
@@ -77,7 +77,7 @@ class AnswerReader:
         grown: list[str] = []  # text that has arrived together, nothing between it
         try:
             for data in self._decoder.feed(chunk):
-                if self._session.complete:
+                if self._run.complete:
                     break
                 fragment = self._appends.fragment(data, reply.tail)
                 if fragment is None:
@@ -98,7 +98,7 @@ class AnswerReader:
 
     def _take(self, data: bytes, items: list[Item]) -> None:
         """Read one event and add what it brings to `items`."""
-        reply, session, where = self._reply, self._session, self._client.where
+        reply, run, where = self._reply, self._run, self._client.where
         try:
             message = parse(data)
         except ValueError:
@@ -107,16 +107,16 @@ class AnswerReader:
             self._undecodable = True
             return
         if message.msg == "unexpected_error":
-            session.complete = True
-            if session.lost is not None and self.event_id is None:
-                raise session.lost  # the Space does not know the call: the join never came there
+            run.complete = True
+            if run.lost is not None and self.event_id is None:
+                raise run.lost  # the Space does not know the call: the join never came there
             said = message.body.get("message")
             why = f" ({said:.300})" if isinstance(said, str) else ""
             raise self.interrupted(f"The Space gave the call up{why}.")
         if message.msg == "close_stream":
             raise self.interrupted("The Space closed the stream before the answer was complete.")
         if self.event_id is None:
-            self.event_id = session.event_id = message.event_id  # the answer to the join was lost
+            self.event_id = run.event_id = message.event_id  # the answer to the join was lost
         if message.event_id != self.event_id:
             return
         if message.msg == "process_generating" and message.body.get("success", True):
@@ -133,7 +133,7 @@ class AnswerReader:
                     self._notice = f" The app said: {event.message:.300}"
 
     def _complete(self, body: Any, items: list[Item]) -> None:
-        self._session.complete = True
+        self._run.complete = True
         question, reply, where = self._question, self._reply, self._client.where
         output = body.get("output")
         if not body.get("success", True) or (isinstance(output, dict) and output.get("error")):

@@ -16,12 +16,12 @@ from langchain_qwen_space.space.chat.reply import Reply, Thought
 from langchain_qwen_space.space.routing.answer import AnswerReader, Item, joined
 from langchain_qwen_space.space.routing.client import SpaceClient
 from langchain_qwen_space.space.routing.deadlines import Deadlines
-from langchain_qwen_space.space.routing.loading import session_for
+from langchain_qwen_space.space.routing.loading import run_of
 from langchain_qwen_space.space.routing.options import Prepare
 from langchain_qwen_space.space.routing.question import Question
 from langchain_qwen_space.space.routing.slots import Line, Slot
+from langchain_qwen_space.space.wire.function_run import FunctionRun
 from langchain_qwen_space.space.wire.pool import Pool
-from langchain_qwen_space.space.wire.session import Session
 from langchain_qwen_space.space.wire.upload import Upload
 from langchain_qwen_space.space.wire.visitor import AnyResponse, Visitor, connection_error
 
@@ -31,9 +31,9 @@ T = TypeVar("T")
 class Attempt:
     """One try. A context manager: whatever way it is left, it lets go of all that it holds.
 
-    It holds a slot, a session on the Space and the stream of its events, and is known to the pool,
-    which cancels it when the event loop ends. Once the Space has completed the answer, the slot is
-    released, whether or not anybody has read that yet.
+    It holds a slot, the run of a function on the Space and the stream of its events, and is known
+    to the pool, which cancels it when the event loop ends. Once the Space has completed the answer,
+    the slot is released, whether or not anybody has read that yet.
 
     Args:
         pool: The running loop's connections.
@@ -86,7 +86,7 @@ class Attempt:
         self._upload: Upload | None = None
         self._reply: Reply | None = None
         self._reader: AnswerReader
-        self._session: Session | None = None
+        self._run: FunctionRun | None = None
         self._failure: QwenSpaceError | None = None
         self._late: tuple[str, bool] | None = None  # why a read was given up
         self._reading = True  # somebody waits for the Space
@@ -112,9 +112,9 @@ class Attempt:
         self._deadlines.stop()
         if self._upload is not None:
             self._upload.end()
-        session, self._session = self._session, None
-        if session is not None:
-            session.end()
+        run, self._run = self._run, None
+        if run is not None:
+            run.end()
         self._pool.exit(self.leave)
 
     @property
@@ -153,19 +153,19 @@ class Attempt:
         Raises:
             QwenSpaceError: See `errors`.
         """
-        session = self._session
+        run = self._run
         if self._failure is not None:
             raise self._failure
-        if session is None:
+        if run is None:
             return await self._in_time(self._open())
-        if session.complete:
-            await session.drain()
+        if run.complete:
+            await run.drain()
             if not self._question.steps:
                 return None
             await self._in_time(self._start_step())
             return []
-        assert session.stream is not None  # noqa: S101
-        chunk = await self._read(session.stream)
+        assert run.stream is not None  # noqa: S101
+        chunk = await self._read(run.stream)
         items: list[Item] = []
         try:
             self._reader.read(chunk, items)
@@ -216,13 +216,13 @@ class Attempt:
         """Join the queue with the chain's next function, and open the stream of its events."""
         step, arguments, before = self._question.next_step()
         await self._take_slot()
-        session = self._session = session_for(
+        run = self._run = run_of(
             self.visitor, self._options, self._question.endpoint.config, step, self._hash
         )
-        await session.open(arguments, before)
-        self._reader.begin(step, session)
-        assert session.stream is not None  # noqa: S101
-        session.stream.content.on_eof(self._said_all)
+        await run.open(arguments, before)
+        self._reader.begin(step, run)
+        assert run.stream is not None  # noqa: S101
+        run.stream.content.on_eof(self._said_all)
 
     async def _take_slot(self) -> None:
         """Wait for a slot, also where it was released because nobody read the step before."""
@@ -267,8 +267,8 @@ class Attempt:
     def _expire(self) -> None:
         """Give the present read up: its reader finds the connection closed."""
         self._late = self._deadlines.reason()
-        if self._session is not None and self._session.stream is not None:
-            self._session.stream.close()
+        if self._run is not None and self._run.stream is not None:
+            self._run.stream.close()
 
     def _too_late(self, what: str) -> SpaceTimeoutError:
         return SpaceTimeoutError(f"{self.client.where} {what}", partial=self.text)

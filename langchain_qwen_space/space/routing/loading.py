@@ -24,8 +24,8 @@ from langchain_qwen_space.space.page.config import Dependency, SpaceConfig
 from langchain_qwen_space.space.page.values import new_values
 from langchain_qwen_space.space.routing.options import SpaceOptions
 from langchain_qwen_space.space.wire.faults import from_output
+from langchain_qwen_space.space.wire.function_run import FunctionRun
 from langchain_qwen_space.space.wire.server_messages import parse
-from langchain_qwen_space.space.wire.session import Session
 from langchain_qwen_space.space.wire.sse import SSEDecoder
 from langchain_qwen_space.space.wire.visitor import Visitor
 
@@ -154,16 +154,16 @@ def _rendered(
     return replace(found.with_history(options.history), loads=loads, rendered=True)
 
 
-def session_for(
+def run_of(
     visitor: Visitor,
     options: SpaceOptions,
     config: SpaceConfig,
     step: Dependency,
     session_hash: str,
     event_data: Any = None,
-) -> Session:
+) -> FunctionRun:
     """What calls a function of a page."""
-    return Session(
+    return FunctionRun(
         visitor,
         config.api,
         step.id,
@@ -186,22 +186,22 @@ async def _run(
 ) -> dict[str, Any]:
     """Call a function and return the `output` of its last event."""
     where = visitor.where
-    session = session_for(visitor, options, config, step, session_hash, event_data)
+    run = run_of(visitor, options, config, step, session_hash, event_data)
     decoder = SSEDecoder(options.max_config_bytes)
     try:
         async with asyncio.timeout(options.timeout):
-            await session.open(data)
-            assert session.stream is not None  # noqa: S101
-            while chunk := await session.stream.content.readany():
+            await run.open(data)
+            assert run.stream is not None  # noqa: S101
+            while chunk := await run.stream.content.readany():
                 for event in map(parse, decoder.feed(chunk)):
                     if event.msg != "process_completed":
                         continue
-                    session.complete = True
+                    run.complete = True
                     output = event.body.get("output")
                     if not event.body.get("success", True) or not isinstance(output, dict):
                         quoted = config.release < (5, 2)
                         raise from_output(output, event.body.get("title"), where, "", quoted=quoted)
-                    await session.drain()
+                    await run.drain()
                     return output
     except QwenSpaceError:
         raise
@@ -214,7 +214,7 @@ async def _run(
     except (aiohttp.ClientError, OSError, ValueError) as error:
         raise StreamInterruptedError(_broke_off(where, step)) from error
     finally:
-        session.end()
+        run.end()
     raise StreamInterruptedError(_broke_off(where, step))
 
 

@@ -18,7 +18,7 @@ from langchain_qwen_space.errors import (
 from langchain_qwen_space.space.routing.answer import Finished
 from langchain_qwen_space.space.routing.call import Call
 from langchain_qwen_space.space.routing.options import Ask
-from langchain_qwen_space.space.wire.session import Session
+from langchain_qwen_space.space.wire.function_run import FunctionRun
 from tests.replay import config, load
 from tests.unit_tests.faults.calls import ask, model_for
 from tests.unit_tests.faults.server import (
@@ -85,11 +85,11 @@ async def test_a_stream_cut_at_any_byte_gives_the_exact_text_or_says_that_it_bro
     turns = tuple(_turns(case.data[1]))
     ask = Ask(case.data[0], turns, {})
 
-    async def open_wire(session, arguments, history):
-        session.event_id = case.event_id
-        session.stream = wire
+    async def open_wire(run, arguments, history):
+        run.event_id = case.event_id
+        run.stream = wire
 
-    monkeypatch.setattr(Session, "open", open_wire)
+    monkeypatch.setattr(FunctionRun, "open", open_wire)
     whole = case.body.index(b"\n\n", case.body.index(b"process_completed")) + 2
     for cut in range(len(case.body)):
         wire = Wire(case.body[:cut], breaks=breaks)

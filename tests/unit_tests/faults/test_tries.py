@@ -16,7 +16,7 @@ from langchain_qwen_space.errors import (
     StreamInterruptedError,
 )
 from langchain_qwen_space.events import RetryEvent, WarningEvent
-from langchain_qwen_space.space.wire import pool, session
+from langchain_qwen_space.space.wire import function_run, pool
 from tests.unit_tests.faults.calls import ask, failure, model_for
 from tests.unit_tests.faults.server import (
     ANSWER,
@@ -209,7 +209,7 @@ async def test_a_join_that_is_never_answered_leaves_no_orphan(space):
 async def test_a_caller_who_leaves_a_join_that_is_never_answered_leaves_no_orphan(
     space, monkeypatch
 ):
-    monkeypatch.setattr(session, "_CANCELLING", 0.2)
+    monkeypatch.setattr(function_run, "_CANCELLING", 0.2)
     space.on("join", silence)
     task = asyncio.create_task(model_for(space, timeout=30).ainvoke("hi"))
     await _until(lambda: space.asked("join"))
@@ -223,7 +223,7 @@ async def test_a_caller_who_leaves_a_join_that_is_never_answered_leaves_no_orpha
 async def test_a_cancel_request_is_sent_even_if_the_stream_does_not_open(
     space, monkeypatch, answer
 ):
-    monkeypatch.setattr(session, "_CANCELLING", 0.2)
+    monkeypatch.setattr(function_run, "_CANCELLING", 0.2)
     space.on("join", silence)
     space.on("data", answer)
     await failure(model_for(space, timeout=0.1), SpaceTimeoutError)

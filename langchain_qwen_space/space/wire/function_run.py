@@ -33,7 +33,7 @@ _DRAIN = 1.0  # seconds that the end of a finished answer's body is waited for
 _CANCELLING = 5.0  # seconds that a Space has to answer each request of a call that is cancelled
 
 
-class Session:
+class FunctionRun:
     """One function's run, from the place in the queue to the end of its stream.
 
     Args:
