@@ -3,6 +3,7 @@
 import asyncio
 import secrets
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,6 +12,7 @@ import orjson
 from pydantic import ValidationError
 
 from langchain_qwen_space.errors import (
+    GenerationError,
     InvalidInputError,
     ProtocolError,
     QwenSpaceError,
@@ -37,10 +39,12 @@ class OpenedPage:
     Attributes:
         endpoint: The chat on it, which `gr.render` may only now have put there.
         values: What the functions gave, by the id of the component.
+        notes: A sentence for each function that failed, where the page goes on without it.
     """
 
     endpoint: Endpoint
     values: Mapping[int, Any]
+    notes: Sequence[str] = ()
 
 
 async def load_page(
@@ -57,17 +61,24 @@ async def load_page(
     """
     config = endpoint.config
     values: dict[int, Any] = {}
+    notes: list[str] = []
     for step, given, event_data in openings:
         known = {**values, **given}
         data = [known.get(number, config.component(number).initial) for number in step.inputs]
-        output = await _run(visitor, options, config, step, session_hash, data, event_data)
+        try:
+            output = await _run(visitor, options, config, step, session_hash, data, event_data)
+        except GenerationError as error:
+            if endpoint.rendered or step not in endpoint.loads or _is_needed(config, step):
+                raise
+            notes.append(f"did not fill its page when it was opened: {error}")
+            continue
         values.update(new_values(config, step, output.get("data")))
         if endpoint.rendered:
             config = _with_rendered(visitor.where, config, output)
     if endpoint.rendered:
         found = _rendered(visitor.where, config, endpoint.loads, options)
         endpoint = replace(found, placeholders=endpoint.placeholders)
-    return OpenedPage(endpoint, values)
+    return OpenedPage(endpoint, values, notes)
 
 
 async def find_chat(visitor: Visitor, options: SpaceOptions, config: SpaceConfig) -> Endpoint:
@@ -99,10 +110,17 @@ async def find_chat(visitor: Visitor, options: SpaceOptions, config: SpaceConfig
         session_hash = secrets.token_hex(8)
         for step in found.loads:
             data = [config.component(number).initial for number in step.inputs]
-            output = await _run(visitor, options, config, step, session_hash, data)
-            config = config.with_loaded(step, output.get("data"))
+            with suppress(*([] if _is_needed(config, step) else [GenerationError])):
+                output = await _run(visitor, options, config, step, session_hash, data)
+                config = config.with_loaded(step, output.get("data"))
         found = find_endpoint(config, where, wanted)
     return found
+
+
+def _is_needed(config: SpaceConfig, step: Dependency) -> bool:
+    """Whether a person could not ask either where this function failed: it makes a State, or choices."""
+    filled = map(config.component, step.outputs)
+    return any(item.type == "state" or item.filled_on_load for item in filled)
 
 
 async def _with_parameters(

@@ -84,6 +84,8 @@ class Question:
                 )
                 endpoint, ask = self.endpoint, self._ask
             self._values = endpoint.opened_values(self._values, page.values, self._changed)
+            where = self._client.where
+            self.events += [WarningEvent(f"{where} {note}") for note in page.notes]
         self._before = endpoint.history_before(ask.history, ask.files[:-1])
         self.steps = list(endpoint.steps)
         own = endpoint.config.component(endpoint.answer).default

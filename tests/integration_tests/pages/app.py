@@ -199,6 +199,24 @@ def slow_to_open() -> None:
     box.submit(ask, [box, chatbot, model], [box, chatbot])
 
 
+def fails_to_open() -> None:
+    """What fills the system prompt when the page is opened fails."""
+    chatbot, box = gr.Chatbot(), gr.Textbox(label="Message")
+    persona = gr.Textbox("Plain.", label="System prompt")
+
+    def fill() -> str:
+        raise gr.Error("Nobody is logged in.")
+
+    context = gr.context.Context.root_block
+    assert context is not None
+    context.load(fill, None, [persona])
+
+    def ask(question: str, history: list[Any], persona: str) -> Any:
+        return "", answer(history, question, persona=persona)
+
+    box.submit(ask, [box, chatbot, persona], [box, chatbot])
+
+
 def no_chatbot() -> None:
     """A text for a text."""
     box, said = gr.Textbox(label="Question"), gr.Textbox(label="Answer")
@@ -262,6 +280,7 @@ PAGES = (
     stoppable,
     transcript,
     slow_to_open,
+    fails_to_open,
     no_chatbot,
     no_text,
     album,

@@ -122,3 +122,9 @@ async def test_leaving_a_chain_frees_the_app_as_its_stop_button_would(url):
         assert chunk.text.startswith("tick")
         break
     assert (await reached(model, "ended?"))["ended"] == 1
+
+
+async def test_a_page_that_is_not_filled_when_it_is_opened_is_used_with_its_own_values(url):
+    with pytest.warns(UserWarning, match=r"did not fill its page .* Nobody is logged in\."):
+        got = await reached(model_of(url, "fails_to_open"), TURNS)
+    assert (got["persona"], got["turns"]) == ("Plain.", 2)
