@@ -331,7 +331,7 @@ def _apart_from_patterns(check: Any) -> Any:
 def _search(pattern: str) -> Callable[[str], bool]:
     """What finds a pattern in a text.
 
-    The regular expressions of pydantic take linear time, where Python's may take for ever. They know
+    The regular expressions of pydantic take linear time, where Python's may take forever. They know
     neither look-around nor references to groups, for which Python's are used.
     """
     try:

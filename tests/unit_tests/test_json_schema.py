@@ -252,10 +252,10 @@ _CHOICES = {f"n{i}": {"anyOf": [{"$ref": f"#/$defs/n{i + 1}"}] * 4} for i in ran
     ],
 )
 def test_no_schema_makes_a_check_last(schema, value):
-    """Whoever calls an API server chooses the schema, and often the text too."""
+    """The caller of an API server chooses the schema, and often the text too."""
     began = time.monotonic()
     list(mistakes(value, checked(schema)))
-    assert time.monotonic() - began < 30  # a second, on a machine that is not busy; else for ever
+    assert time.monotonic() - began < 30  # a second, on a machine that is not busy; else forever
 
 
 @pytest.mark.parametrize(
