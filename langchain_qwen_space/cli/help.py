@@ -134,7 +134,10 @@ class CommandGroup(TyperGroup):
                 print_text(f"{context.get_help()}\n")
             else:
                 path = self.name if context is None else context.command_path
-                print_error(told(), f"`{path} -h` shows its options.")
+                hint = f"`{path} -h` shows its options."
+                if context is None or context.parent is None:
+                    hint = f'`{path} -h` lists the commands; `{path} chat "..."` asks a question.'
+                print_error(told(), hint)
             sys.exit(USAGE)
         if standalone_mode:
             sys.exit(result or 0)

@@ -68,3 +68,8 @@ def test_wrong_usage_is_one_message_and_where_to_look(arguments, said, in_window
     assert done.stdout == ""
     assert done.stderr.startswith(said)
     assert len(done.stderr.splitlines()) <= 2
+
+
+def test_a_question_without_a_command_is_answered_with_the_one_that_asks(in_window):
+    done = in_window(80, "why is the sky blue?")
+    assert '`qwen-space chat "..."` asks a question' in " ".join(done.stderr.split())
