@@ -5,9 +5,8 @@ hold is put into that form here, by the rules of `answerable`.
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from itertools import groupby
 from typing import Any
 
 from langchain_core.messages import (
@@ -32,7 +31,6 @@ def answerable(messages: Sequence[BaseMessage]) -> list[BaseMessage]:
     - After a last message of the AI, and where there are system messages only, an empty user turn
       follows.
     - A `developer` message is a system message.
-    - Results of an AI's calls come in the order of the calls.
     - Of an AI's blocks, text and refusals are kept; other providers' notes (searches, code that
       ran, thoughts) are left out. Calls are taken from `tool_calls`.
     - Of a tool's result, blocks that are neither text nor files are written as JSON.
@@ -40,33 +38,11 @@ def answerable(messages: Sequence[BaseMessage]) -> list[BaseMessage]:
     Raises:
         InvalidInputError: A content is neither a text nor a list of texts and blocks.
     """
-    given = _as_called(_read(message, number) for number, message in enumerate(messages))
+    given = [_read(message, number) for number, message in enumerate(messages)]
     turns = [message for message in given if not _is_system(message)]
     if given and (not turns or _is_ai(turns[-1])):
         given.append(HumanMessage(""))
     return given
-
-
-def _as_called(messages: Iterable[BaseMessage]) -> list[BaseMessage]:
-    """The results of an answer's calls come in the order of these calls.
-
-    Tools that run at once finish in any order, and most models match calls and results by place.
-    """
-    ordered: list[BaseMessage] = []
-    places: dict[str | None, int] = {}
-    for are_results, group in groupby(messages, lambda message: isinstance(message, ToolMessage)):
-        several = list(group)
-        if are_results:
-            several.sort(key=lambda m: places.get(getattr(m, "tool_call_id", None), len(places)))
-        else:
-            last = several[-1]
-            # As they are written for the model: valid ones first.
-            calls = (
-                [*last.tool_calls, *last.invalid_tool_calls] if isinstance(last, AIMessage) else []
-            )
-            places = {call["id"]: place for place, call in enumerate(calls)}
-        ordered += several
-    return ordered
 
 
 def _read(message: BaseMessage, number: int) -> BaseMessage:

@@ -180,7 +180,8 @@ def _in_order_of_calls(messages: Sequence[BaseMessage]) -> Iterator[tuple[int, B
         run = [*group]
         ids = [one.tool_call_id for _, one in run if isinstance(one, ToolMessage)]
         if is_result and len({*ids}) == len(ids) and order.keys() >= {*ids}:
-            run = [run[ids.index(known)] for known in sorted(ids, key=order.__getitem__)]
+            found = dict(zip(ids, run, strict=True))
+            run = [found[known] for known in sorted(ids, key=order.__getitem__)]
         yield from run
         called = run[-1][1]
         if isinstance(called, AIMessage):

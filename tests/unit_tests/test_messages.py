@@ -6,7 +6,6 @@ from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, Tool
 from langchain_qwen_space import ChatQwenSpace
 from langchain_qwen_space.content_blocks import KINDS
 from langchain_qwen_space.errors import InvalidInputError
-from langchain_qwen_space.messages import answerable
 
 CYCLE = {"type": "image"}
 CYCLE["source"] = CYCLE
@@ -90,20 +89,3 @@ def test_notes_of_broken_calls_that_are_none_do_not_count(noted):
     assert count(HumanMessage("a"), noting, HumanMessage("b")) == count(
         HumanMessage("a"), plain, HumanMessage("b")
     )
-
-
-def test_results_go_out_in_the_order_of_their_calls():
-    """An agent's tools finish in any order; most models match a result with its call by place."""
-    calls = [{"name": "f", "args": {}, "id": str(number)} for number in (1, 2)]
-    invalid = [{"name": "f", "args": "{", "id": "0", "error": None, "type": "invalid_tool_call"}]
-    given = [
-        HumanMessage("a"),
-        AIMessage("", tool_calls=calls, invalid_tool_calls=invalid),
-        *(ToolMessage(f"of {of}", tool_call_id=of) for of in ("unknown", "0", "2", "1")),
-        HumanMessage("b"),
-        ToolMessage("late", tool_call_id="2"),
-        ToolMessage("later", tool_call_id="1"),
-    ]
-    texts = [message.text for message in answerable(given)]
-    assert texts[2:6] == ["of 1", "of 2", "of 0", "of unknown"]
-    assert texts[6:] == ["b", "late", "later"]
