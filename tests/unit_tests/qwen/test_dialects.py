@@ -166,6 +166,7 @@ def test_what_reaches_the_model_is_what_its_template_renders(family):
         assert lay_out(prompt) == rendered, (number, messages, tools)
 
 
+@pytest.mark.timeout(1200)  # qwen-agent parses JSON in plain Python
 def test_hermes_is_what_qwen_agent_writes():
     pytest.importorskip("qwen_agent")
     schema: Any = importlib.import_module("qwen_agent.llm.schema")
