@@ -542,6 +542,7 @@ class ChatQwenSpace(BaseChatModel):
             name: getattr(self, name) for name in CallOptions.model_fields if hasattr(self, name)
         }
         options = CallOptions.of(settings, stop, keywords)
+        options.check_tool_names()
         return ModelCall(
             messages,
             options,

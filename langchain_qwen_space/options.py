@@ -207,6 +207,19 @@ class CallOptions(BaseModel):
             return None
         return "" if isinstance(self.tool_choice, str) else self.tool_choice["function"]["name"]
 
+    def check_tool_names(self) -> None:
+        """Refuse tools that a call cannot tell apart. They may be bound, as LangChain's suite does.
+
+        Raises:
+            InvalidInputError: Two tools have one name.
+        """
+        places: dict[str, int] = {}
+        for number, tool in enumerate(self.tools):
+            name = tool["function"]["name"]
+            if (first := places.setdefault(name, number)) != number:
+                msg = f"tools[{number}] has the same name as tools[{first}], {name!r:.100}: rename one."
+                raise InvalidInputError(msg)
+
     @field_validator("stop", mode="before")
     @classmethod
     def _read_stop(cls, stop: object) -> object:
@@ -363,8 +376,8 @@ def as_tools(tools: Any, *, strict: bool | None = None) -> list[dict[str, Any]]:
     """Returns tools of any kind that LangChain knows, in OpenAI's form.
 
     Raises:
-        InvalidInputError: They are not a list, two have one name, or one is not a function that a
-            model can call: a Space cannot run a provider's own tools. The message says which.
+        InvalidInputError: They are not a list, or one is not a function that a model can call: a
+            Space cannot run a provider's own tools. The message says which.
     """
     if strict is not None and not isinstance(strict, bool):
         raise InvalidInputError(f"strict={strict!r:.100} is not True, False or None.")
@@ -373,7 +386,6 @@ def as_tools(tools: Any, *, strict: bool | None = None) -> list[dict[str, Any]]:
     if isinstance(tools, str | bytes | Mapping) or not isinstance(tools, Iterable):
         raise InvalidInputError(f"tools={tools!r:.100} is not a list of tools.")
     converted = []
-    places: dict[str, int] = {}
     for number, tool in enumerate(tools):
         where = f"tools[{number}]"
         try:
@@ -388,10 +400,6 @@ def as_tools(tools: Any, *, strict: bool | None = None) -> list[dict[str, Any]]:
         name = function.get("name")
         if not isinstance(name, str) or not _NAME.fullmatch(name):
             raise InvalidInputError(f"{where} has the name {name!r:.100}. {_NAME_RULE}")
-        if name in places:
-            msg = f"{where} has the same name as tools[{places[name]}], {name!r:.100}: rename one."
-            raise InvalidInputError(msg)
-        places[name] = number
         try:
             function["parameters"] = checked(function["parameters"], patterns=False)
         except InvalidInputError as error:

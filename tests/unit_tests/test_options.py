@@ -44,7 +44,6 @@ NOWHERE = {"type": "object", "properties": {"a": {"$ref": "#/$defs/missing"}}}
         {"temperature": False},
         {"top_p": True},
         {"timeout": True},
-        {"tools": [{"name": "weather"}, {"name": "weather", "parameters": {}}]},
         {"temperature": -1},
         {"temperature": float("nan")},
         {"top_p": 2},
@@ -525,10 +524,13 @@ def test_true_is_not_a_number(name):
 
 
 @pytest.mark.parametrize("strict", [None, True])
-def test_two_tools_of_one_name_are_refused_where_they_are_bound(strict):
+def test_two_tools_of_one_name_are_refused_before_a_call(strict):
     tools = [Tool("a", str, "x"), Tool("weather", str, "x"), weather]
+    bound = ChatQwenSpace(space="https://chat.example").bind_tools(tools, strict=strict)
     with pytest.raises(ValueError, match=r"tools\[2\] has the same name as tools\[1\], 'weather'"):
-        ChatQwenSpace(space="https://chat.example").bind_tools(tools, strict=strict)
+        bound.invoke("Well?")
+    with pytest.raises(ValueError, match=r"tools\[2\] has the same name as tools\[1\], 'weather'"):
+        next(bound.stream("Well?"))
 
 
 @pytest.mark.parametrize("name", ["api_key", "hf_token", "openai_api_key"])
