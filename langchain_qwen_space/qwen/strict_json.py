@@ -7,10 +7,13 @@ from typing import Any
 
 _WORDS = {"True": "true", "False": "false", "None": "null"}
 _COMMENT = r"(?<!:)//[^\n]*+"
+BLANKS = r"\v\f\x1c-\x1f\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
+"""The blank space that JSON does not have between its tokens, as in brackets of an expression."""
+
 _TOKEN = re.compile(
     r'(?P<string>"(?:[^"\\]++|\\.)*+")'
     rf"|'(?P<quoted>(?:[^'\\]++|\\.)*+)'|\b(?P<word>{'|'.join(_WORDS)})\b"
-    rf"|(?P<gap>{_COMMENT}|,(?=(?:\s++|{_COMMENT})*+[}}\]]))",
+    rf"|(?P<gap>{_COMMENT}|,(?=(?:\s++|{_COMMENT})*+[}}\]])|[{BLANKS}]++)",
     re.DOTALL,
 )
 _IN_QUOTES = re.compile(r'\\(.)|"', re.DOTALL)
@@ -71,7 +74,7 @@ def with_json_spelling(text: str) -> str:
 
 def _token(match: re.Match[str]) -> str:
     if match["gap"]:
-        return ""
+        return " "
     if match["word"]:
         return _WORDS[match["word"]]
     if match["string"] is not None:

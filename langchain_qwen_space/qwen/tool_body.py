@@ -4,7 +4,7 @@ import re
 
 from langchain_qwen_space.qwen import parameters
 from langchain_qwen_space.qwen.parameters import ToolSchemas
-from langchain_qwen_space.qwen.strict_json import with_json_spelling
+from langchain_qwen_space.qwen.strict_json import BLANKS, with_json_spelling
 from langchain_qwen_space.qwen.tool_repair import NESTING_LIMIT, give_up, unwrap
 
 # What a call begins with if its arguments may stream, and within how many characters.
@@ -14,7 +14,7 @@ _HEAD = re.compile(
 _HEAD_LIMIT = 1024
 
 # Up to what opens or closes something, or is not how JSON spells it.
-_BETWEEN_MARKS = re.compile(r"""[^"'{}\[\]<TFN/,]*+""")
+_BETWEEN_MARKS = re.compile(rf"""[^"'{{}}\[\]<TFN/,{BLANKS}]*+""")
 _NOT_JSON = ("'", "<", "T", "F", "N", "/")
 _INSIDE = {
     '"': re.compile(r'(?:[^"\\]++|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*+'),
@@ -163,7 +163,8 @@ class JSONCall:
     def _mark(self, mark: str, offset: int, text: str, start: int, position: int) -> None:
         if not mark:
             return
-        if mark in _NOT_JSON or (mark == "," and not _JSON_AFTER_COMMA.match(text, position + 1)):
+        is_last_comma = mark == "," and not _JSON_AFTER_COMMA.match(text, position + 1)
+        if mark in _NOT_JSON or mark.isspace() or is_last_comma:
             self._needs_repair(offset)
         if mark == "/":
             self._inside = "//" if text.startswith("//", position) else ""

@@ -128,6 +128,8 @@ class ToolCallParser:
         self._body: JSONCall | XMLCall = JSONCall(self._tools, may_stream=True)
         self._debris: list[str] = []  # what stands between a call and the closing tag
         self._closed = False  # the closing tag of a call in XML was read
+        self._unclosed = False  # the last call's closing tag may still follow, in the text
+        self._over = False  # no more text comes
         self._id = ""  # of the last call
         self._begun = False  # some of the call was given out
         self._written: list[str] = []  # since the call's opening tag
@@ -165,6 +167,7 @@ class ToolCallParser:
         """Returns what is left at the end of the answer; a call that was cut off is invalid."""
         out: _Out = []
         held, self._held = self._held, ""
+        self._over = True
         if self.done:
             return out
         if self._untagged is not None:
@@ -183,7 +186,7 @@ class ToolCallParser:
                     self._read_in_two_ways()
                 elif self._closed:  # so what follows is text
                     self._end_call(out)
-                    self._close_tag()
+                    self._close_tag(closed=True)
                     if not self.done:
                         self._end_text("".join(self._debris) + held, out)
                     return out
@@ -219,7 +222,9 @@ class ToolCallParser:
             in_gap = self._gap is not None and (at == start or text[start:at].isspace())
             begins_line = stop < at or in_gap or (at == start and self._at_line)
             shown = not begins_line and self._code.is_open
-            tag = Tag.NONE if shown else tag_in_text(text, at, begins_line=begins_line)
+            tag = Tag.NONE
+            if not shown:
+                tag = tag_in_text(text, at, begins_line=begins_line, closes=self._unclosed)
             if tag is Tag.NONE:
                 at = text.find("<", at + 1)
                 continue
@@ -229,6 +234,7 @@ class ToolCallParser:
                 return end
             if tag is Tag.CLOSE:
                 self._at_line = True
+                self._unclosed = False
                 if self._gap is not None:
                     self._gap = []
                 return at + len(CLOSE)
@@ -297,7 +303,7 @@ class ToolCallParser:
         if another:
             self._open_body(may_stream=False)
         else:
-            self._close_tag()
+            self._close_tag(closed=False)
             if not self.done:
                 self._write(debris, out)
         return end
@@ -334,7 +340,7 @@ class ToolCallParser:
             return end
         debris = "".join(self._debris)
         self._end_call(out)
-        self._close_tag()
+        self._close_tag(closed=self._closed)
         if not self.done:
             self._write(debris, out)
         return end
@@ -359,7 +365,7 @@ class ToolCallParser:
         if tag == CLOSE:
             self._body.close()
         self._end_call(out)
-        self._close_tag()
+        self._close_tag(closed=tag == CLOSE)
         return at + len(CLOSE) if tag == CLOSE else at
 
     def _open_tag(self, tag: str, out: _Out) -> None:
@@ -384,7 +390,8 @@ class ToolCallParser:
         self._body = XMLCall(self._tools)
         self._step = self._in_xml
 
-    def _close_tag(self) -> None:
+    def _close_tag(self, *, closed: bool) -> None:
+        self._unclosed = not closed
         self._gap = []
         self._at_line = True
         self._code = InlineCode()
@@ -426,7 +433,7 @@ class ToolCallParser:
             self._body.take(tag[len(OPEN) :] if tag.startswith(OPEN) else "")
             self._end_call(out)
             self._note(tag if tag.startswith(FUNCTION) else tag[len(OPEN) :])
-        elif not (begins_line and tag.startswith("</tool_")):
+        elif not ((begins_line or self._unclosed) and tag.startswith("</tool_")):
             self._write(held, out)
 
     def _end_untagged(self, answer: UntaggedCalls, held: str, out: _Out) -> None:
@@ -458,7 +465,8 @@ class ToolCallParser:
         body = self._body
         assert isinstance(body, JSONCall)  # noqa: S101
         if not body.text.strip():
-            raise BrokenCallError("The tag is empty: write the call inside.")
+            empty = "The tag is empty: write the call inside."
+            raise BrokenCallError(CUT_OFF if self._over else empty)
         calls = read_calls(body.text, self._tools)
         if not body.whole:
             raise BrokenCallError(CUT_OFF)

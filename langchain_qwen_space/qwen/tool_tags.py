@@ -29,17 +29,17 @@ class Tag(Enum):
     FUNCTION = 4
 
 
-def tag_in_text(text: str, at: int, *, begins_line: bool) -> Tag:
+def tag_in_text(text: str, at: int, *, begins_line: bool, closes: bool) -> Tag:
     """Returns what stands at a `<`.
 
     `<tool_call>` and `<function=NAME>` open a call where its body follows after blank space: for
     `<tool_call>` an object or list of JSON, a fence, `<function=` or `<tool_call>` again; for
     `<function=NAME>` a `<parameter=` or `</function>`. Where such a tag begins a line, and no blank
     or backtick follows at once, it opens a call whatever follows. `</tool_call>` is one where it
-    begins a line. In all other places they are words of the text.
+    begins a line, or `closes` a call before it. In all other places they are words of the text.
     """
     if text.startswith(CLOSE, at):
-        return Tag.CLOSE if begins_line else Tag.NONE
+        return Tag.CLOSE if begins_line or closes else Tag.NONE
     if text.startswith(OPEN, at):
         return _opens(text, at + len(OPEN), _BODY, _BODY_BEGUN, Tag.OPEN, begins_line)
     if name := _NAME.match(text, at):

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from langchain_qwen_space.qwen.tool_calls import ToolCallParser
+from langchain_qwen_space.qwen.tool_xml import CUT_OFF
 from tests.unit_tests.qwen.answers import add_up, parse, places, read, splits, written
 
 SCHEMA = {
@@ -61,6 +62,8 @@ FORMS = {
     '"days": 2,\n}\n}</tool_call>',
     "comments": '<tool_call>{"name": "weather", // it\'s a "call" }\n"arguments": {"city": "Paris", // or Rome]'
     '\n"days": 2 // <b>\n}}</tool_call>',
+    "blanks that are not JSON's": f"<tool_call>\xa0{JSON}\xa0</tool_call>".replace(" ", "\xa0"),
+    "wide blanks": f"<tool_call>\u3000{JSON[:-2]}\u3000}}\u2028}}</tool_call>",
     "XML": f"<tool_call>\n{XML}\n</tool_call>",
     "XML without tags": XML,
     "XML without the opening tag": f"{XML}\n</tool_call>",
@@ -317,6 +320,19 @@ def test_after_inline_code_a_call_is_one(before):
     assert "tool_call" not in text
 
 
+@pytest.mark.parametrize(
+    "call",
+    [f"<tool_call>{JSON}", f"<tool_call>{XML}", XML],
+    ids=["JSON", "XML", "XML without a tag"],
+)
+@pytest.mark.parametrize("junk", [" junk", "\nI call it now.", " a `</tool_call>` b", " <b> "])
+def test_text_before_the_closing_tag_of_a_call_leaves_no_tag(call, junk):
+    assert read_all(f"a\n{call}{junk}</tool_call>\nb") == (f"a{junk}\nb", [PARIS], [])
+    assert read_all(f"a\n{call}{junk}</tool_cal") == (f"a{junk}", [PARIS], [])
+    twice = f"{call}{junk}</tool_call> a </tool_call> b"
+    assert read_all(twice) == (f"{junk.lstrip()} a </tool_call> b", [PARIS], [])
+
+
 # What is text
 
 
@@ -420,6 +436,17 @@ def test_what_is_wrong_is_said(body, words):
 )
 def test_what_is_wrong_in_xml_is_said(name, words):
     assert words in error_of(BROKEN_XML[name])
+
+
+@pytest.mark.parametrize(
+    "tag", ["<tool_", "<tool_call", "<tool_call>", "<tool_call>\n", "<function=f"]
+)
+def test_a_tag_that_is_cut_off_is_said_to_be_cut_off(tag):
+    parser = ToolCallParser(TOOLS)
+    parser.feed(f"a\n{tag}")
+    parser.finish()
+    [broken] = parser.broken.values()
+    assert (broken.written.strip(), broken.error) == (tag.strip(), CUT_OFF)
 
 
 def test_an_argument_left_outside_may_have_the_name_of_a_label():
