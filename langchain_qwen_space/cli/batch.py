@@ -2,13 +2,15 @@
 
 import shutil
 import tempfile
+import threading
 import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import typer
 
@@ -32,6 +34,7 @@ from langchain_qwen_space.cli.parameters import (
     TemperatureOption,
     TimeoutOption,
     TokenOption,
+    TotalTimeoutOption,
 )
 from langchain_qwen_space.errors import InvalidInputError
 
@@ -95,6 +98,7 @@ def batch(
     temperature: TemperatureOption = None,
     stop: StopOption = None,
     timeout: TimeoutOption = None,
+    total_timeout: TotalTimeoutOption = None,
     limit: Annotated[
         int | None, typer.Option(min=1, help="Use only this many rows, from the first.")
     ] = None,
@@ -190,6 +194,7 @@ def batch(
             temperature=temperature,
             stop=stop,
             timeout=timeout,
+            total_timeout=total_timeout,
             max_concurrency=concurrency,
         )
         schema_read = None if schema is None else _read_schema(schema)
@@ -270,11 +275,11 @@ def _read_schema(path: Path) -> dict[str, Any]:
 def _report_end(progress: "Progress", answers: Path) -> None:
     console = error_console()
     console.print(
-        f"{answers}: {progress.rows} rows, {progress.answered} answered, {progress.failed} failed; "
+        f"{answers}: {_rows(progress.rows)}, {progress.answered} answered, {progress.failed} failed; "
         f"{progress.asked} asked now, in {_clock(progress.seconds)}."
     )
     if progress.failed:
-        console.print("Ask again about those that failed: the same command and --retry-failed.")
+        console.print("To retry the failed rows, run the same command with --retry-failed.")
         raise typer.Exit(FAILED)
 
 
@@ -286,7 +291,8 @@ def _display() -> "Iterator[OnProgress]":
 
     console = error_console()
     if not console.is_terminal:
-        yield _Lines()
+        with _Lines() as lines:
+            yield lines
         return
     with Bar(BarColumn(), TextColumn("{task.description}"), console=console, transient=True) as bar:
         task = bar.add_task("")
@@ -303,28 +309,56 @@ def _display() -> "Iterator[OnProgress]":
 
 
 class _Lines:
-    """Prints a line when a run begins, and then one every `_EVERY` seconds."""
+    """Prints a line when a run begins or pauses, and then one every `_EVERY` seconds, whatever happens."""
 
     def __init__(self) -> None:
-        self._due = 0.0
-        self._paused = False
+        self._latest: Progress | None = None
+        self._since = 0.0  # when that was reported
+        self._ended = threading.Event()
+        self._clock = threading.Thread(target=self._repeat, daemon=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        if self._clock.is_alive():
+            self._clock.join()
 
     def __call__(self, progress: "Progress") -> None:
-        paused, self._paused = self._paused, progress.paused is not None
-        changed = self._paused and not paused
-        if changed or (time.monotonic() >= self._due and progress.left):
-            self._due = time.monotonic() + _EVERY
-            error_console().print(_line(progress))
+        before, self._latest, self._since = self._latest, progress, time.monotonic()
+        if before is None and progress.left:
+            self._clock.start()
+        if before is None or (progress.paused and not before.paused):
+            self._print()
+
+    def _repeat(self) -> None:
+        while not self._ended.wait(_EVERY):
+            self._print()
+
+    def _print(self) -> None:
+        progress = self._latest
+        if progress is not None and progress.left:
+            seconds = progress.seconds + time.monotonic() - self._since
+            error_console().print(_line(replace(progress, seconds=seconds)))
 
 
 def _line(progress: "Progress") -> str:
+    done = f"{progress.rows - progress.left} of {_rows(progress.rows)} done"
+    if progress.failed:
+        done += f", {progress.failed} failed"
     if progress.paused is not None:
-        return f"Paused at {progress.rows - progress.left} of {progress.rows} rows: {printable(progress.paused)}"
+        return f"Paused: {done}. {printable(progress.paused)}"
     left = progress.seconds_left
-    return (
-        f"{progress.rows - progress.left} of {progress.rows} rows, {progress.failed} failed, "
-        f"{progress.rate:.1f} a second, {'?' if left is None else _clock(left)} left"
-    )
+    if left is None:
+        return done
+    rate = progress.rate
+    speed = f"{rate:.1f} per second" if rate >= 1 else f"{rate * 60:.1f} per minute"
+    return f"{done}, {speed}, about {_clock(left)} left"
+
+
+def _rows(count: int) -> str:
+    return f"{count} row" if count == 1 else f"{count} rows"
 
 
 def _clock(seconds: float) -> str:

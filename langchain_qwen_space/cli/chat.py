@@ -27,13 +27,15 @@ from langchain_qwen_space.cli.parameters import (
     TimeoutOption,
     TokenOption,
     TopPOption,
+    TotalTimeoutOption,
 )
 from langchain_qwen_space.errors import InvalidInputError
 
 
 def chat(
     prompt: Annotated[
-        str | None, typer.Argument(help="The question. Without it, a conversation starts.")
+        list[str] | None,
+        typer.Argument(help="The question; words are joined. Without it, a conversation starts."),
     ] = None,
     space: SpaceOption = None,
     model: ModelOption = None,
@@ -73,6 +75,7 @@ def chat(
     max_tokens: MaxTokensOption = None,
     stop: StopOption = None,
     timeout: TimeoutOption = None,
+    total_timeout: TotalTimeoutOption = None,
     token: TokenOption = None,
     proxy: ProxyOption = None,
     auth: AuthOption = None,
@@ -122,7 +125,7 @@ def chat(
     `retry_after`) and the `text` received so far, and the exit status is still 1 or 2.
     """
     with exit_codes():
-        question = _question(prompt, file or [])
+        question = _question(" ".join(prompt) if prompt else None, file or [])
         in_terminal = sys.stdin.isatty() and sys.stdout.isatty()
         if question is None and (as_json or not in_terminal):
             raise InvalidInputError("Give a prompt, as an argument or through a pipe.")
@@ -147,6 +150,7 @@ def chat(
                 max_tokens=max_tokens,
                 stop=stop or None,
                 timeout=timeout,
+                total_timeout=total_timeout,
             )
             talk = None if no_log else _logged(talk, asked.space)
             if question is None:

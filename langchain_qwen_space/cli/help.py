@@ -36,6 +36,7 @@ class Parameter:
     kind: Any
     info: Any
     default: Any
+    is_list: bool
 
     @property
     def is_argument(self) -> bool:
@@ -47,7 +48,8 @@ class Parameter:
         """How it is written, the shortest first: `["-m", "--model NAME"]`."""
         if self.is_argument:
             name = self.name.upper()
-            return [name if self.default is inspect.Parameter.empty else f"[{name}]"]
+            name = name if self.default is inspect.Parameter.empty else f"[{name}]"
+            return [f"{name}..." if self.is_list else name]
         # Where there is no default, typer keeps the first of the names in its place.
         names = (self.info.default, *(self.info.param_decls or ()))
         words = [each for each in names if isinstance(each, str)]
@@ -81,9 +83,11 @@ def parameters(function: Callable[..., Any]) -> list[Parameter]:
     found = []
     for name, parameter in inspect.signature(function).parameters.items():
         kind, info = typing.get_args(hints[name])[:2]
+        kinds = (kind, *typing.get_args(kind))
+        is_list = any(typing.get_origin(each) is list for each in kinds)
         while given := [each for each in typing.get_args(kind) if each is not type(None)]:
             kind = given[0]  # of `X | None`, `list[X]`
-        found.append(Parameter(name, kind, info, parameter.default))
+        found.append(Parameter(name, kind, info, parameter.default, is_list))
     return found
 
 

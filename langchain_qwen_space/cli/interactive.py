@@ -37,14 +37,15 @@ from langchain_qwen_space.qwen.models import match_model
 
 _LEAVE = {"/bye", "/quit", "/exit", "exit", "quit"}
 _SETTINGS = ("temperature", "top_p", "max_tokens", "stop", "timeout")
+_DEFAULT = "default"  # sets the system prompt or the model back to the Space's own
 _OLD_QUESTIONS = 1000  # that the arrow keys bring back
 HELP = '''\
 /retry             ask the last question again
 /undo              take back the last question and its answer
 /edit [TEXT]       write a message in your editor
 /image [FILE]      attach a picture or another file to the next question; none without a name
-/system [TEXT]     show or set the system prompt
-/model [NAME]      list the models, or choose one
+/system [TEXT]     show or set the system prompt; "default" is the Space's own
+/model [NAME]      list the models, or choose one; "default" is the Space's own
 /set NAME [VALUE]  temperature, top_p, max_tokens, stop or timeout; verbose on or off
 /show              show the Space, the settings and the log
 /save FILE         save the conversation
@@ -172,7 +173,7 @@ class _Chat:
         if not question.strip():
             return
         before, reply, files = self._now, TimedReply(), self._files
-        settings = {**self._settings} | ({} if before.model is None else {"model": before.model})
+        settings = {**self._settings, "model": before.model}
 
         async def answer() -> None:
             messages = before.messages(question, files)
@@ -283,15 +284,16 @@ class _Chat:
     async def _system(self, text: str) -> None:
         if text:
             quoted = block(text)
-            self._now = replace(self._now, system=text if quoted is None else quoted)
+            system = None if text == _DEFAULT else text if quoted is None else quoted
+            self._now = replace(self._now, system=system)
         self._say(f"System prompt: {_default(self._now.system)}")
 
     async def _choose(self, name: str) -> None:
         offered = await self._model.alist_models()
         choice = match_model(name, offered) if name else None
-        if choice is not None or (name and not offered):
-            self._now = replace(self._now, model=choice or name)
-            self._say(f"Model: {self._now.model}")
+        if choice is not None or name == _DEFAULT or (name and not offered):
+            self._now = replace(self._now, model=choice or (None if name == _DEFAULT else name))
+            self._say(f"Model: {_default(self._now.model)}")
             return
         if name:
             self._say(f"The Space offers no model {name!r}.")

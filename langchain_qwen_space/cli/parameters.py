@@ -62,6 +62,15 @@ TimeoutOption = Annotated[
         help="Longest time without data from the Space. Default: 60.",
     ),
 ]
+TotalTimeoutOption = Annotated[
+    float | None,
+    typer.Option(
+        "--total-timeout",
+        min=0.001,
+        metavar="SECONDS",
+        help="Time limit for a whole call. Default: none.",
+    ),
+]
 TokenOption = Annotated[
     str | None,
     typer.Option(

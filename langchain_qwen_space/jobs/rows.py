@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -111,6 +112,9 @@ def _read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
 
 def _read_csv(path: Path, delimiter: str) -> Iterator[dict[str, Any]]:
     with cell_limit.raised(), open_text(path, "r", encoding="utf-8-sig", newline="") as file:
+        if delimiter == ",":
+            delimiter = _delimiter(file.readline())
+            file.seek(0)
         lines = csv.reader(file, strict=True, delimiter=delimiter)
         try:
             header = next(lines, [])
@@ -128,6 +132,12 @@ def _read_csv(path: Path, delimiter: str) -> Iterator[dict[str, Any]]:
                 yield dict(zip(header, cells, strict=True))
         except csv.Error as error:
             raise InvalidInputError(f"{path}, line {lines.line_num}: {error}.") from None
+
+
+def _delimiter(header: str) -> str:
+    """A comma; in a header without one, the semicolon or tab that spreadsheets write in its place."""
+    bare = re.sub(r'"[^"]*"', "", header)
+    return next((each for each in ",;\t" if each in bare), ",")
 
 
 def _check_columns(job: Job, first: dict[str, Any]) -> None:

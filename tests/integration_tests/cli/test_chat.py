@@ -243,6 +243,20 @@ def test_a_prompt_and_piped_text_are_asked_together():
     assert chat("say this:", piped="text\n").stdout == "this:\n\ntext\n"
 
 
+def test_words_are_joined():
+    done = chat("say", "one", "--no-log", "two", "--", "--three")
+    assert (done.exit_code, done.stdout) == (0, "one two --three\n")
+
+
+def test_an_answer_that_does_not_end_stops_at_the_total_timeout(tmp_path):
+    marker = tmp_path / "marker"
+    done = chat(f"run {marker}", "--total-timeout", "1")
+    assert done.exit_code == 1
+    assert done.stdout.startswith("01")
+    assert "--total-timeout" in done.stderr
+    becomes(marker, "was closed")
+
+
 def test_bytes_that_are_no_text_are_refused():
     done = chat("say \udcff")  # which Python makes of the byte
     assert (done.exit_code, done.stdout) == (2, "")

@@ -148,6 +148,21 @@ def test_settings_are_set_shown_and_checked():
         says(term, "/show", r"Log: .*conversation 1")
 
 
+def test_the_system_prompt_and_the_model_return_to_those_of_the_space():
+    with terminal("chat", "-s", "Be kind.", "-m", "7B", columns=200) as term:
+        term.sees(r"^>")
+        assert shown(term, "show 1")[::3] == ["Be kind.", "qwen2.5-7b-instruct"]
+        says(term, "/system default", "^System prompt: the Space's own")
+        says(term, "/model default", "^Model: the Space's own")
+        system, _, _, model = shown(term, "show 2")
+        assert "Be kind." not in system
+        assert model == "qwen2.5-72b-instruct"
+        says(term, "/bye", "")
+        assert term.exit_status() == 0
+    kept = json.loads(run("log", "1", "--json").stdout)
+    assert (kept["system"], kept["model"]) == (None, None)
+
+
 def test_files_are_asked_with_the_prompt(tmp_path):
     (tmp_path / "a.txt").write_text("first\n", encoding="utf-8")
     (tmp_path / "b.txt").write_text("zweite 你", encoding="utf-8")

@@ -256,6 +256,14 @@ def test_a_space_that_is_silent_for_longer_than_the_timeout_fails_the_row(tmp_pa
     assert "0.5" in read(output)[0]["error"]
 
 
+def test_a_row_that_does_not_end_stops_at_the_total_timeout_with_its_text(run):
+    done = run({"prompt": "count to 200000"}, options=["--total-timeout", "1"])
+    assert done.exit_code == 1
+    (row,) = read(run.output)
+    assert row["error_type"] == "SpaceTimeoutError"
+    assert row["text"].startswith("1\n2\n3")
+
+
 def test_a_space_that_dies_pauses_the_job_until_it_is_back(tmp_path):
     source, output, log = tmp_path / "p.jsonl", tmp_path / "a.jsonl", tmp_path / "calls"
     write_prompts(source, 12)
@@ -269,7 +277,7 @@ def test_a_space_that_dies_pauses_the_job_until_it_is_back(tmp_path):
             time.sleep(0.02)
             assert job.poll() is None
     try:
-        assert any(line.startswith("Paused at ") for line in job.stderr)
+        assert any(line.startswith("Paused: ") for line in job.stderr)
         with counting_space(log, seconds=0, concurrency=2, port=port):
             _, rest = job.communicate(timeout=120)
     finally:

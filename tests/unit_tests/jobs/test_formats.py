@@ -296,6 +296,23 @@ def test_parquet_columns_of_one_name_are_refused_before_anything_is_asked(tmp_pa
     assert parrot.asked == []
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("prompt;n\nWhy, then?;1\n", {"prompt": "Why, then?", "n": "1"}),
+        ('\ufeff"prompt, asked";"n"\r\n"a;b";1\r\n', {"prompt, asked": "a;b", "n": "1"}),
+        ("prompt\tn\na;b\t1\n", {"prompt": "a;b", "n": "1"}),
+        ("prompt,a;b\nWhy; then?,1\n", {"prompt": "Why; then?", "a;b": "1"}),
+        ("prompt\na;b\n", {"prompt": "a;b"}),
+    ],
+)
+@pytest.mark.parametrize("name", ["a.csv", "a.csv.gz"])
+def test_the_header_of_a_csv_file_tells_its_separator(tmp_path, name, text, expected):
+    content = text.encode()
+    content = gzip.compress(content) if name.endswith(".gz") else content
+    assert columns(tmp_path / name, content) == [expected]
+
+
 @pytest.mark.parametrize("name", ["a.jsonl.gz", "a.csv.gz", "a.tsv", "a.tsv.gz", "a.NDJSON"])
 def test_compressed_and_tab_separated_files_are_read_and_written(tmp_path, prompts, name):
     source = prompts({"prompt": "a\tb\n", "n": "1"}, {"prompt": "ü", "n": "2"})
