@@ -7,6 +7,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from enum import Enum
 from fractions import Fraction
 from functools import lru_cache
@@ -36,6 +37,8 @@ _LISTS = ("allOf", "anyOf", "oneOf")
 _BY_NAME = ("dependentSchemas", "dependencies")
 _LONGEST_CHECK = 1.0  # seconds for which a value is checked
 _MULTIPLE = frozenset(["multipleOf", "divisibleBy"])
+# The edges of a word, operations on sets, and a set in a set: in Python and JavaScript, characters.
+_READ_OTHERWISE = re.compile(r"\\[<>]|&&|--|~~|(?<!\\)\[(?:[^\\\[\]]|\\.)*\[")
 
 
 def json_schema(schema: Schema, strict: bool | None) -> dict[str, Any]:
@@ -249,21 +252,22 @@ def mistakes(value: Any, schema: dict[str, Any]) -> Iterator[str]:
 
     base = _validator(schema)
     nothing_else: Registry[Any] = Registry()
-    clock = _Clock()
-    checks = {
+    check = _Check()
+    keywords = {
         **base.VALIDATORS,
         "type": _unless_nullable(base.VALIDATORS["type"]),
         "enum": _unless_nullable(base.VALIDATORS["enum"]),
         "properties": _unless_left_out(base.VALIDATORS["properties"]),
         # The third draft's name for it is the other one.
         **dict.fromkeys(_MULTIPLE & base.VALIDATORS.keys(), _multiple_of),
-        "pattern": _pattern,
-        "patternProperties": _pattern_properties,
-        "additionalProperties": _apart_from_patterns(base.VALIDATORS["additionalProperties"]),
+        "uniqueItems": _unique_items,
+        "pattern": check.pattern,
+        "patternProperties": check.pattern_properties,
+        "additionalProperties": check.apart_from_patterns(base.VALIDATORS["additionalProperties"]),
     }
     validator = extend(  # type: ignore[no-untyped-call]
         base,
-        {name: clock.timed(check) for name, check in checks.items()},
+        {name: check.timed(keyword) for name, keyword in keywords.items()},
         type_checker=base.TYPE_CHECKER.redefine("number", _is_number),
     )
     # With its draft named, the schema would be judged by that draft's own rules wherever it refers
@@ -280,66 +284,95 @@ def mistakes(value: Any, schema: dict[str, Any]) -> Iterator[str]:
         raise InvalidInputError(f"The schema has an unknown pattern: {error!s:.200}.") from error
 
 
-class _Clock:
-    """Lets the keywords of a schema give up, with a TimeoutError, when the time of a check is up."""
+class _Check:
+    """One check of a value, whose keywords give up with a TimeoutError when its time is up."""
 
     def __init__(self) -> None:
         self._end = time.monotonic() + _LONGEST_CHECK
+        self._searches: dict[str, Callable[[str], bool]] = {}
 
     def timed(self, check: Any) -> Any:
         def checked(*given: Any) -> Iterator["ValidationError"]:
-            if time.monotonic() > self._end:
-                raise TimeoutError
+            self._go_on()
             yield from check(*given) or ()
 
         return checked
 
+    def pattern(
+        self, validator: Any, pattern: str, value: Any, _: Any
+    ) -> Iterator["ValidationError"]:
+        from jsonschema import ValidationError
 
-def _pattern(validator: Any, pattern: str, value: Any, _: Any) -> Iterator["ValidationError"]:
-    from jsonschema import ValidationError
+        if validator.is_type(value, "string") and not self._matches(pattern, value):
+            yield ValidationError(f"{value!r} does not match {pattern!r}")
 
-    if validator.is_type(value, "string") and not _search(pattern)(value):
-        yield ValidationError(f"{value!r} does not match {pattern!r}")
-
-
-def _pattern_properties(
-    validator: Any, rules: Any, value: Any, _: Any
-) -> Iterator["ValidationError"]:
-    if validator.is_type(value, "object"):
-        for pattern, rule in rules.items():
-            for name, item in value.items():
-                if _search(pattern)(name):
-                    yield from validator.descend(item, rule, path=name, schema_path=pattern)
-
-
-def _apart_from_patterns(check: Any) -> Any:
-    def checked(validator: Any, rule: Any, value: Any, schema: Any) -> Iterator["ValidationError"]:
+    def pattern_properties(
+        self, validator: Any, rules: Any, value: Any, _: Any
+    ) -> Iterator["ValidationError"]:
         if validator.is_type(value, "object"):
-            searches = [_search(pattern) for pattern in schema.get("patternProperties", ())]
-            rest = {
-                name: item
-                for name, item in value.items()
-                if not any(search(name) for search in searches)
-            }
-            known = {"properties": schema.get("properties", {})}
-            yield from check(validator, rule, rest, known) or ()
+            for pattern, rule in rules.items():
+                for name, item in value.items():
+                    if self._matches(pattern, name):
+                        yield from validator.descend(item, rule, path=name, schema_path=pattern)
 
-    return checked
+    def apart_from_patterns(self, check: Any) -> Any:
+        def checked(
+            validator: Any, rule: Any, value: Any, schema: Any
+        ) -> Iterator["ValidationError"]:
+            if validator.is_type(value, "object"):
+                patterns = schema.get("patternProperties", ())
+                rest = {
+                    name: item
+                    for name, item in value.items()
+                    if not any(self._matches(pattern, name) for pattern in patterns)
+                }
+                known = {"properties": schema.get("properties", {})}
+                yield from check(validator, rule, rest, known) or ()
+
+        return checked
+
+    def _go_on(self) -> None:
+        if time.monotonic() > self._end:
+            raise TimeoutError
+
+    def _matches(self, pattern: str, text: str) -> bool:
+        self._go_on()
+        if (search := self._searches.get(pattern)) is None:
+            search = self._searches[pattern] = _search(pattern)
+        return search(text)
 
 
-@lru_cache(maxsize=1024)
 def _search(pattern: str) -> Callable[[str], bool]:
     """What finds a pattern in a text.
 
     The regular expressions of pydantic take linear time, where Python's may take forever. They know
-    neither look-around nor references to groups, for which Python's are used.
+    neither look-around nor references to groups, and read some marks in another way; Python's are
+    used there.
     """
-    try:
-        found = SchemaValidator(core_schema.str_schema(pattern=pattern)).isinstance_python
-    except PatternError:
-        return lambda text: re.search(pattern, text) is not None
-    # They take no half characters.
-    return lambda text: found(text.encode(errors="replace").decode())
+    if not _READ_OTHERWISE.search(pattern):
+        with suppress(PatternError):
+            found = SchemaValidator(core_schema.str_schema(pattern=pattern)).isinstance_python
+            # They take no half characters.
+            return lambda text: found(text.encode(errors="replace").decode())
+    return lambda text: re.search(pattern, text) is not None
+
+
+def _unique_items(validator: Any, wanted: Any, value: Any, _: Any) -> Iterator["ValidationError"]:
+    """In linear time, where `jsonschema` compares each object with each."""
+    from jsonschema import ValidationError
+
+    is_checked = wanted and validator.is_type(value, "array")
+    if is_checked and len({_hashable(item) for item in value}) < len(value):
+        yield ValidationError(f"{value!r} has non-unique elements")
+
+
+def _hashable(value: Any) -> Any:
+    """Something that is equal for two values of JSON that are. There, true is not 1."""
+    if isinstance(value, dict):
+        return frozenset((name, _hashable(item)) for name, item in value.items())
+    if isinstance(value, list):
+        return tuple(map(_hashable, value))
+    return (bool, value) if isinstance(value, bool) else value
 
 
 def _validator(schema: dict[str, Any]) -> Any:

@@ -249,6 +249,18 @@ _CHOICES = {f"n{i}": {"anyOf": [{"$ref": f"#/$defs/n{i + 1}"}] * 4} for i in ran
             },
             {"a": "q"},
         ),
+        (
+            {"type": "object", "properties": {"a": {"uniqueItems": True}}},
+            {"a": [[{"b": i}] for i in range(10_000)]},
+        ),
+        (
+            {
+                "type": "object",
+                "patternProperties": {rf"^\w{{100}}{i}$": {} for i in range(1000)},
+                "additionalProperties": False,
+            },
+            {"a": 1},
+        ),
     ],
 )
 def test_no_schema_makes_a_check_last(schema, value):
@@ -266,11 +278,34 @@ def test_no_schema_makes_a_check_last(schema, value):
         (r"^(.)\1$", "aa", "ab"),
         ("é", "café", "cafe"),
         ("b$", "\ud800b", "\ud800"),
+        # What Rust's expressions read in another way:
+        (r"^\<b\>$", "<b>", "b"),
+        ("^[[a]]$", "[]", "a"),
+        ("^[a&&b]$", "&", "c"),
+        ("^[+--]$", ",", "."),
+        ("^[a~~b]$", "~", "c"),
+        (r"^\[[^\[\]]+]$", "[a]", "[[]"),
     ],
 )
+@pytest.mark.filterwarnings("ignore:Possible:FutureWarning")  # of Python's expressions, about these
 def test_a_pattern_is_searched_for(pattern, fitting, other):
     assert not list(mistakes({"a": fitting}, _of(pattern)))
     assert len(list(mistakes({"a": other}, _of(pattern)))) == 1
+
+
+@pytest.mark.parametrize(
+    ("items", "unique"),
+    [
+        ([1, True, "1", None, [1], {"a": 1}, {"a": True}, [], {}], True),
+        ([1, 1.0], False),
+        ([{"a": 1, "b": [2]}, {"b": [2.0], "a": 1}], False),
+        ([[True], [True]], False),
+        ([[True], [1]], True),
+    ],
+)
+def test_items_are_unique_as_json_compares_them(items, unique):
+    rules = {"type": "object", "properties": {"a": {"uniqueItems": True}}}
+    assert len(list(mistakes({"a": items}, rules))) == (0 if unique else 1)
 
 
 def test_properties_that_a_pattern_names_are_not_additional():
