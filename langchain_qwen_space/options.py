@@ -362,7 +362,11 @@ def with_own_names(values: Mapping[str, Any], known: AbstractSet[str]) -> dict[s
 
 def _is_wish(name: str, value: object) -> bool:
     """Whether a setting asks for anything but what happens without it."""
-    if value is None or value is False or value in ("", {}, [], ()):
+    if (
+        value is None
+        or value is False
+        or (isinstance(value, str | Sequence | Mapping) and not value)
+    ):
         return False
     return name not in _NO_WISH or value != _NO_WISH[name]
 

@@ -1,9 +1,10 @@
 """What a call was asked for: every wrong value is named before a queue is joined."""
 
 import warnings
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 
 import httpx
+import numpy as np
 import pytest
 from langchain_core.language_models import BaseChatModel
 from langchain_core.runnables import ConfigurableField
@@ -521,6 +522,18 @@ def test_true_is_not_a_number(name):
     given = {"query": True} if name == "inputs" else True
     with pytest.raises(ValidationError, match="should not be True or False"):
         ChatQwenSpace(space="https://chat.example", **{name: given})
+
+
+@pytest.mark.parametrize("name", ["temperature", "max_tokens", "n", "seed"])
+def test_a_number_of_numpy_is_a_number(name):
+    """As in a loop over `np.linspace`; one has no truth value when it is compared with a list."""
+    number = np.float64(1)
+    ignored = {"seed"} if name == "seed" else set()
+    read = options(**{name: number})
+    assert getattr(read, name, 1) == 1
+    assert set(read.ignored) == ignored
+    with pytest.warns(UserWarning, match="seed") if ignored else nullcontext():
+        assert getattr(ChatQwenSpace(space="https://chat.example", **{name: number}), name, 1) == 1
 
 
 @pytest.mark.parametrize("strict", [None, True])
