@@ -221,7 +221,7 @@ class ModelCall:
             if not limit.expired():  # the limiter's own
                 raise
             msg = (
-                f"The rate limiter gave no turn within total_timeout="
+                f"The rate limiter did not allow the call within total_timeout="
                 f"{self._clients[0].options.total_timeout} seconds."
             )
             raise SpaceTimeoutError(msg) from None
@@ -236,7 +236,7 @@ class ModelCall:
             async with asyncio.timeout_at(end):
                 return await fetched(prompt.files)
         except TimeoutError:
-            msg = "The files of the messages were not downloaded in the time that the call has."
+            msg = "The files in the messages were not downloaded within total_timeout."
             raise SpaceTimeoutError(msg) from None
 
     def _prompt(

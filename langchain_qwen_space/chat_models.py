@@ -286,11 +286,11 @@ class ChatQwenSpace(BaseChatModel):
         spaces = [parse_space(one) for one in listed if isinstance(one, str)]
         if not listed or len(spaces) < len(listed):
             raise ValueError(
-                "space is the id of a Space or the URL of its app, or a list of at least one of "
-                "them, each a string."
+                "space must be the id of a Space or the URL of its app, as a string, or a list of "
+                "at least one of them."
             )
         if len(set(spaces)) < len(spaces):
-            raise ValueError("space holds the same Space twice; name each once.")
+            raise ValueError("space contains the same Space twice.")
         return spaces if len(spaces) > 1 else spaces[0]
 
     @field_validator("proxy")
@@ -306,14 +306,18 @@ class ChatQwenSpace(BaseChatModel):
     @classmethod
     def _check_on_event(cls, listener: Any) -> Any:
         if iscoroutinefunction(listener) or iscoroutinefunction(type(listener).__call__):
-            raise ValueError("on_event is a plain function; nothing would await an async one.")
+            raise ValueError(
+                "on_event must be a plain function; an async one would not be awaited."
+            )
         return listener
 
     @field_validator("output_version")
     @classmethod
     def _check_output_version(cls, name: str | None) -> str | None:
         if name not in (None, "v0", "v1"):
-            raise ValueError("output_version is 'v0' (a text) or 'v1' (standard content blocks).")
+            raise ValueError(
+                "output_version must be 'v0' (text) or 'v1' (standard content blocks)."
+            )
         return name
 
     @field_validator("stop", mode="before")
@@ -328,7 +332,7 @@ class ChatQwenSpace(BaseChatModel):
         if not self.streaming:
             self.__pydantic_fields_set__.discard("streaming")
         if self.auth is not None and isinstance(self.space, list):
-            raise ValueError("auth is the login of one Space; of several, each would be shown it.")
+            raise ValueError("auth cannot be used with several Spaces: each would receive it.")
         import langchain_qwen_space.space.routing.call  # noqa: F401  (aiohttp loads here, not in a call)
 
         self._add_version("langchain-qwen-space", version("langchain-qwen-space"))

@@ -130,7 +130,7 @@ def read(block: Mapping[str, Any], origin: str) -> Attachment:
     if data is None and url is None:
         if any(given.get(key) in ("", b"") for key in ("base64", "data", "file_data")):
             raise InvalidInputError(f"{origin} that is empty.")
-        what = "an id of a file" if _first(given, "file_id", "id") else "no bytes and no URL"
+        what = "the id of a file" if _first(given, "file_id", "id") else "no bytes and no URL"
         raise InvalidInputError(
             f"{origin} with {what}, which a Space cannot read: give the file as base64 or by its URL."
         )
@@ -176,7 +176,7 @@ def with_data(file: Attachment, data: bytes, mime_type: str) -> Attachment:
         stated = mime_type if mime_type.startswith(f"{kind}/") else ""
     real = _real_type(data, stated, kind, file.origin) or mime_type or _UNKNOWN
     if kind in _MAIN and not real.startswith(f"{kind}/"):
-        raise InvalidInputError(f"{file.origin} that is said to be {kind}, but it is {real}.")
+        raise InvalidInputError(f"{file.origin} that is labelled {kind}, but it is {real}.")
     return replace(file, name=_named(file.name, real), mime_type=real, data=data)
 
 
@@ -257,7 +257,7 @@ def _encoded(text: str, origin: str) -> bytes:
     try:
         return text.encode()
     except UnicodeEncodeError:
-        msg = f"{origin} that holds a lone surrogate (half a character), which cannot be sent as UTF-8."
+        msg = f"{origin} that contains a lone surrogate (half a character), which cannot be sent as UTF-8."
         raise InvalidInputError(msg) from None
 
 
@@ -299,13 +299,15 @@ def _real_type(data: bytes, stated: str, kind: str, origin: str) -> str:
     main = stated.partition("/")[0] or _main(kind)
     if found is None:
         if stated in _FORMATS:
-            msg = f"{origin} that is said to be {stated}, but its bytes are not. Is the file whole?"
+            msg = (
+                f"{origin} that is labelled {stated}, but its bytes are not. Is the file complete?"
+            )
             raise InvalidInputError(msg)
         return stated
     if found in _EITHER and main in ("audio", "video"):
         return stated or f"{main}/{found.partition('/')[2]}"
     if main in _MAIN and main != found.partition("/")[0]:
-        msg = f"{origin} that is said to be {stated or main}, but its bytes are {found}."
+        msg = f"{origin} that is labelled {stated or main}, but its bytes are {found}."
         raise InvalidInputError(msg)
     return found
 

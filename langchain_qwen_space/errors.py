@@ -1,7 +1,7 @@
-"""Every error that a caller of this package can meet.
+"""The errors that this package raises.
 
-Each is a `QwenSpaceError` and, at once, the class of `langchain_core.exceptions` that stands for
-the same condition with other providers, so that handlers written for either catch it.
+Each is both a `QwenSpaceError` and the class of `langchain_core.exceptions` that other providers
+raise for the same condition, so that handlers written for either catch it.
 """
 
 from langchain_core.exceptions import (
@@ -24,9 +24,9 @@ class QwenSpaceError(LangChainException):
     Args:
         message: What happened, on which Space, and what to do about it.
         partial: The text of the answer that had arrived before the error.
-        is_retryable: Whether the same call may succeed later; None takes the class's own answer.
+        is_retryable: Whether the same call may succeed later; None means the class's default.
         retry_after: Seconds after which the Space asked to be called again.
-        status: The HTTP status that the Space, or the service behind it, answered with.
+        status: The HTTP status of the response from the Space, or from the service behind it.
     """
 
     is_retryable: bool = False
@@ -53,27 +53,27 @@ class InvalidInputError(QwenSpaceError, ModelInvalidRequestError, ValueError):
 
 
 class UnknownModelError(QwenSpaceError, ModelNotFoundError, ValueError):
-    """The Space offers no model of that name; the message lists those it offers."""
+    """The Space does not offer this model; the message lists those that it offers."""
 
 
 class UnsupportedSpaceError(QwenSpaceError, ModelInvalidRequestError):
-    """The host is no Gradio Space, is too old, or holds no chat that can be recognised."""
+    """The page is not a Gradio app, its Gradio is too old, or no chat was detected in it."""
 
 
 class SpaceNotFoundError(QwenSpaceError, ModelNotFoundError):
-    """There is no such Space, or it is private and the token does not open it."""
+    """The Space does not exist, or it is private and the token has no access to it."""
 
 
 class SpaceAuthenticationError(QwenSpaceError, ModelAuthenticationError):
-    """The Space asks for a login or a token, or refuses the one that was given."""
+    """The Space requires a login or a token, or rejects the one that was given."""
 
 
 class SpacePermissionError(QwenSpaceError, ModelPermissionDeniedError):
-    """The token or login is known, but may not use this Space."""
+    """The token or login is valid, but has no access to this Space."""
 
 
 class SpaceUnavailableError(QwenSpaceError, ModelAPIError):
-    """The Space is asleep, being built, paused or failed, or the proxy before it says so."""
+    """The Space is asleep, being built, paused or broken, or a proxy before it reports an error."""
 
     is_retryable = True
 
@@ -85,7 +85,7 @@ class SpaceRateLimitError(QwenSpaceError, ModelRateLimitError):
 
 
 class QueueFullError(SpaceRateLimitError):
-    """The Space's queue takes no more calls at present."""
+    """The Space's queue is full."""
 
 
 class SpaceConnectionError(QwenSpaceError, ModelConnectionError):
@@ -95,25 +95,25 @@ class SpaceConnectionError(QwenSpaceError, ModelConnectionError):
 
 
 class StreamInterruptedError(QwenSpaceError, ModelConnectionError):
-    """The answer broke off; `partial` is the text until then."""
+    """The stream ended before the answer was complete; `partial` holds the text so far."""
 
     is_retryable = True
 
 
 class SpaceTimeoutError(QwenSpaceError, ModelTimeoutError, TimeoutError):
-    """The Space was silent, or the call took longer, than the caller allows."""
+    """A time limit was exceeded; the message names it."""
 
     is_retryable = True
 
 
 class ProtocolError(QwenSpaceError, ModelAPIError):
-    """The Space answered with something that no known Gradio release sends."""
+    """The Space sent what no known release of Gradio sends, or more than `max_reply_bytes`."""
 
     is_retryable = True
 
 
 class GenerationError(QwenSpaceError, ModelAPIError):
-    """The app on the Space raised an error; the message holds its own words."""
+    """The app on the Space raised an error; the message quotes it if the Space shows it."""
 
     is_retryable = True
 

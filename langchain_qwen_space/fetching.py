@@ -87,7 +87,7 @@ async def _get(session: aiohttp.ClientSession, url: URL) -> tuple[bytes, str]:
     """What is at a URL, and its type by the server's word."""
     for _ in range(_MOST_REDIRECTS + 1):
         if url.scheme not in ("http", "https") or not url.host:
-            raise OSError("it leads to what is not an http or https URL")
+            raise OSError("it redirects to a URL that is not http or https")
         async with session.get(url, allow_redirects=False) as response:
             if response.status in (301, 302, 303, 307, 308):
                 url = url.join(URL(response.headers.get("Location", "")))
@@ -100,7 +100,7 @@ async def _get(session: aiohttp.ClientSession, url: URL) -> tuple[bytes, str]:
 
 async def _body(response: aiohttp.ClientResponse) -> bytes:
     if response.headers.get("Content-Encoding", "identity") != "identity":
-        raise OSError("it comes compressed, which was not asked for")
+        raise OSError("it is compressed, which was not requested")
     body = bytearray()
     while part := await response.content.readany():
         body += part

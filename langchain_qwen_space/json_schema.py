@@ -159,7 +159,7 @@ def checked(schema: Any, *, patterns: bool = True) -> dict[str, Any]:
     rules: dict[str, Any] = json.loads(text)
     kind = rules.get("type", "object")
     if "object" not in ([kind] if isinstance(kind, str) else kind):
-        raise InvalidInputError(f"The schema is of type {kind!r}, not of an object.")
+        raise InvalidInputError(f"The schema is of type {kind!r}, but must describe an object.")
     return rules
 
 
@@ -183,10 +183,10 @@ def _check(text: str, *, patterns: bool) -> None:
     except InvalidInputError:
         raise
     except CycleError as error:
-        msg = "The schema cannot be followed: it refers to itself without end."
+        msg = "The schema cannot be resolved: it refers to itself endlessly."
         raise InvalidInputError(msg) from error
     except Exception as error:  # a schema of any depth and with any reference meets all of them
-        msg = f"The schema cannot be followed: {type(error).__name__}: {error!s:.200}."
+        msg = f"The schema cannot be resolved: {type(error).__name__}: {error!s:.200}."
         raise InvalidInputError(msg) from error
 
 
@@ -281,7 +281,7 @@ def mistakes(value: Any, schema: dict[str, Any]) -> Iterator[str]:
     except TimeoutError:
         yield "it: It takes too long to check by this schema."
     except re.error as error:
-        raise InvalidInputError(f"The schema has an unknown pattern: {error!s:.200}.") from error
+        raise InvalidInputError(f"The schema has an invalid pattern: {error!s:.200}.") from error
 
 
 class _Check:

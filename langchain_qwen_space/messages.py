@@ -51,7 +51,7 @@ def _read(message: BaseMessage, number: int) -> BaseMessage:
         isinstance(blocks, list) and all(isinstance(block, str | Mapping) for block in blocks)
     ):
         what = f"messages[{number}] ({type(message).__name__})"
-        msg = f"{what} has a content that is neither a text nor a list of blocks: {blocks!r:.100}."
+        msg = f"{what} has content that is neither text nor a list of blocks: {blocks!r:.100}."
         raise InvalidInputError(msg)
     if isinstance(message, ChatMessage) and message.role == "developer":
         message = SystemMessage(blocks, additional_kwargs=message.additional_kwargs)

@@ -246,7 +246,7 @@ class CallOptions(BaseModel):
         forced = self.forced
         if forced is None or (names if forced == "" else forced in names):
             return self
-        msg = f"tool_choice={forced or 'any'!r} does not name a tool that is offered; offered are {names}."
+        msg = f"tool_choice={forced or 'any'!r} does not name one of the tools, which are {names}."
         raise InvalidInputError(msg)
 
 
@@ -272,7 +272,7 @@ def in_own_form(
     if isinstance(thinking := given.get("thinking"), Mapping):  # Anthropic's {"type": …}
         kind = thinking.get("type")
         if not isinstance(kind, str) or kind not in _THINKING:
-            msg = f"thinking={thinking!r:.100} has no type of {', '.join(_THINKING)}."
+            msg = f"thinking={thinking!r:.100} must have a type of {', '.join(_THINKING)}."
             raise InvalidInputError(msg)
         given["thinking"] = _THINKING[kind]
         given.setdefault("thinking_budget", thinking.get("budget_tokens"))
@@ -280,11 +280,11 @@ def in_own_form(
         given["max_tokens"] = None
     if isinstance(kind := values.get("format"), str):  # Ollama's
         if kind not in ("", "json"):
-            raise InvalidInputError(f"format={kind!r:.100} is neither 'json' nor a JSON schema.")
+            raise InvalidInputError(f"format={kind!r:.100} must be 'json' or a JSON schema.")
         given["response_format"] = {"type": "json_object"} if kind else None
     wanted = {name for name, value in given.items() if _is_wish(name, value)} - known
     for name in sorted(wanted & REFUSED.keys()):
-        raise InvalidInputError(f"ChatQwenSpace does not take {name}. {REFUSED[name]}")
+        raise InvalidInputError(f"ChatQwenSpace does not support {name}. {REFUSED[name]}")
     ignored = wanted & (FOREIGN | {"reasoning.effort"})
     for name in (FOREIGN | REFUSED.keys() | _GRANTED | {"reasoning.effort"}) & given.keys() - known:
         del given[name]
@@ -308,12 +308,12 @@ def for_the_class(
     if given.get("max_retries", 0) is None:  # the default, as with ChatOpenAI
         del given["max_retries"]
     if callable(given.get("hf_token")):
-        msg = "hf_token (api_key) is a string, not a function: give what the function returns."
+        msg = "hf_token (api_key) must be a string, not a function: pass what the function returns."
         raise InvalidInputError(msg)
     if any(_is_key_of_openai(values.get(name)) for name in ("api_key", "openai_api_key")):
         del given["hf_token"]
         notes.append(
-            'The API key starts with "sk-": it is not one of Hugging Face, and is not sent.'
+            'The API key starts with "sk-": it is not a Hugging Face token, and is not sent.'
         )
     bound = {name: given.pop(name) for name in IN_MODEL_KWARGS if name in given}
     bound = {name: value for name, value in bound.items() if value is not None}
@@ -354,7 +354,7 @@ def with_own_names(values: Mapping[str, Any], known: AbstractSet[str]) -> dict[s
         synonym = SYNONYMS.get(given, given)
         name = synonym if synonym in known else given
         if name in own:
-            msg = f"{name} and its other name ({_others(name)}) are both given: give one of them."
+            msg = f"{name} and its other name ({_others(name)}) are both given: pass only one."
             raise InvalidInputError(msg)
         own[name] = value
     return own
@@ -384,7 +384,7 @@ def as_tools(tools: Any, *, strict: bool | None = None) -> list[dict[str, Any]]:
             Space cannot run a provider's own tools. The message says which.
     """
     if strict is not None and not isinstance(strict, bool):
-        raise InvalidInputError(f"strict={strict!r:.100} is not True, False or None.")
+        raise InvalidInputError(f"strict={strict!r:.100} must be True, False or None.")
     if tools is None:
         return []
     if isinstance(tools, str | bytes | Mapping) or not isinstance(tools, Iterable):

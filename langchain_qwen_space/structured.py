@@ -46,16 +46,16 @@ def structured_output(
 ) -> "StructuredOutput":
     """Returns what `ChatQwenSpace.with_structured_output` returns, and raises what it raises."""
     if not isinstance(method, str) or method not in get_args(Method):
-        msg = f"There is no method={method!r}; there are {', '.join(get_args(Method))}."
+        msg = f"method={method!r} must be one of {', '.join(get_args(Method))}."
         raise InvalidInputError(msg)
     if schema is None and method != "json_mode":
-        msg = f"method={method!r} needs a schema; only json_mode can do without."
+        msg = f"method={method!r} needs a schema; only json_mode works without one."
         raise InvalidInputError(msg)
     if not isinstance(include_raw, bool) or not isinstance(strict, bool | None):
-        msg = f"include_raw={include_raw!r:.100} and strict={strict!r:.100} are True or False."
+        msg = f"include_raw={include_raw!r:.100} and strict={strict!r:.100} must be True or False."
         raise InvalidInputError(msg)
     if not isinstance(max_repairs, int) or isinstance(max_repairs, bool) or max_repairs < 0:
-        msg = f"max_repairs={max_repairs!r:.100} is not a number of repairs, 0 or more."
+        msg = f"max_repairs={max_repairs!r:.100} must be an integer, 0 or more."
         raise InvalidInputError(msg)
     own = "tools" if method == "function_calling" else "response_format"
     if kwargs.pop(own, None) is not None:
@@ -268,8 +268,8 @@ def _read(schema: Any, strict: bool | None, *, as_tool: bool) -> tuple[str, dict
     except Exception as error:  # LangChain reads annotations and docstrings of any kind
         msg = (
             f"schema={schema!r:.200} does not describe an object. Give a pydantic class, a "
-            "TypedDict, a dataclass, a function, or a dict with a JSON schema and its title. A "
-            "list or a union goes into a field of such a class."
+            "TypedDict, a dataclass, a function, or a dict with a JSON schema and its title. Put "
+            "a list or a union into a field of such a class."
         )
         raise InvalidInputError(msg) from error
     return tool, checked(rules)

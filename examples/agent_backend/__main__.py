@@ -53,7 +53,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="A page on which you talk with an agent.")
     parser.add_argument("--space", help="id or URL of a Space; by default one is started here")
     parser.add_argument(
-        "--host", default="127.0.0.1", help="0.0.0.0 lets other machines in; there is no login"
+        "--host",
+        default="127.0.0.1",
+        help="0.0.0.0 accepts connections from other machines; there is no login",
     )
     parser.add_argument("--port", type=int, default=8000, help="0 takes a free one")
     arguments = parser.parse_args()

@@ -32,7 +32,7 @@ def open_memory(url: str) -> AbstractAsyncContextManager[Memory]:
         return _postgres(url)
     if url.startswith("sqlite:///"):
         return _sqlite(url.removeprefix("sqlite:///"))
-    raise ValueError("DATABASE_URL has to begin with postgresql:// or sqlite:///")
+    raise ValueError("DATABASE_URL must begin with postgresql:// or sqlite:///")
 
 
 @asynccontextmanager

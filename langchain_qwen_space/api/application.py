@@ -60,9 +60,9 @@ def app(
     """
     keys = [api_key] if isinstance(api_key, str) else list(api_key or ())
     if api_key is not None and not (keys and all(keys)):
-        raise InvalidInputError("api_key is empty: give a key of at least one character, or None.")
+        raise InvalidInputError("api_key is empty: pass a key of at least one character, or None.")
     if not heartbeat > 0 or max_body_bytes < 1:
-        raise InvalidInputError("heartbeat and max_body_bytes have to be positive.")
+        raise InvalidInputError("heartbeat and max_body_bytes must be positive.")
     encoded = [key.encode() for key in keys]
     logged: set[str] = set()
 

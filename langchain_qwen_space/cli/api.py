@@ -88,8 +88,8 @@ def api(
             address, port = listener.getsockname()[:2]
             if not api_key and not is_loopback(address):
                 raise InvalidInputError(
-                    f"--host {host} lets other machines in: set QWEN_SPACE_API_KEY, or listen on "
-                    "127.0.0.1."
+                    f"--host {host} accepts connections from other machines: set "
+                    "QWEN_SPACE_API_KEY, or listen on 127.0.0.1."
                 )
             shown = f"[{host}]" if ":" in host else host
             typer.echo(f"Serving on http://{shown}:{port}/v1 until Ctrl-C.")

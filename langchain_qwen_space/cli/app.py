@@ -48,7 +48,7 @@ def _qwen_space(
         git diff | qwen-space chat "Write a commit message" --model Coder-7B
         qwen-space doctor --space my-name/my-space
 
-    The Space is the one that `--space` names, else the environment variable `QWEN_SPACE`, else
+    Commands use the Space given by `--space`, else by the environment variable `QWEN_SPACE`, else
     `Qwen/Qwen2.5`.
 
     Exit status: 0 success, 1 the Space or the network failed, 2 wrong usage, 130 interrupted.

@@ -92,7 +92,7 @@ def batch(
         typer.Option(metavar="FILE", help="A JSON schema that the answers must fit."),
     ] = None,
     prefix: Annotated[
-        str, typer.Option(metavar="TEXT", help="Prefix of the names of the answers' columns.")
+        str, typer.Option(metavar="TEXT", help="Prefix for the names of the answer columns.")
     ] = "",
     max_tokens: MaxTokensOption = None,
     temperature: TemperatureOption = None,
@@ -152,7 +152,7 @@ def batch(
     received so far.
 
     Each answer is saved in ANSWERS.job as soon as it arrives, and ANSWERS is written at the end. However
-    a run ends, the same command resumes it. Other settings are refused, unless you pass
+    a run ends, the same command resumes it. Different settings are an error, unless you pass
     `--allow-changes`. While the Space cannot be reached, the job waits. Keep ANSWERS.job if you may want
     to retry failed rows; otherwise delete it when the job is done.
 

@@ -108,14 +108,14 @@ def chat(
         git diff --staged | qwen-space chat "Write a commit message for this"
         qwen-space chat --json "Hi" | jq -r .text
 
-    Conversations are kept in a log on this machine. `qwen-space log` lists them, `--no-log` keeps one
-    out of it, and the environment variable `QWEN_SPACE_LOG` names another file, or `off`. The log holds
-    the names of attached files, not their contents.
+    Conversations are kept in a log on this machine. `qwen-space log` lists them, and `--no-log` keeps one
+    out of it. Set the environment variable `QWEN_SPACE_LOG` to use another file, or to `off` to turn the
+    log off. The log contains the names of attached files, not their contents.
 
-    If the output is not a terminal, it is the answer's text and a newline. A file gets the exact text. A
-    pipe gets each chunk as it arrives, but a Space may later change whitespace that it has already sent:
-    use `--no-stream` if a pipe needs the exact indentation, for instance of code. The addresses of files in
-    the answer go to standard error.
+    If standard output is not a terminal, only the text and a newline are printed. A file receives the
+    exact text. A pipe receives each chunk as it arrives, but a Space may later change whitespace that it
+    has already sent. If that matters, as in code, pass `--no-stream` to wait for the exact text. The
+    addresses of files in the answer are printed to standard error.
 
     `--json` prints one object with these keys: `text`; `usage`, the token counts of LangChain's
     `usage_metadata`, with `source`, "tokenizer" or "estimate"; `tool_calls`; `files`, each with
@@ -128,7 +128,7 @@ def chat(
         question = _question(" ".join(prompt) if prompt else None, file or [])
         in_terminal = sys.stdin.isatty() and sys.stdout.isatty()
         if question is None and (as_json or not in_terminal):
-            raise InvalidInputError("Give a prompt, as an argument or through a pipe.")
+            raise InvalidInputError("Pass a prompt, as an argument or through a pipe.")
         files = [attached(path) for path in image or []]
         talk, begun = _begin(continues=continues, number=conversation)
         begun = replace(
@@ -216,7 +216,7 @@ def _question(prompt: str | None, files: Sequence[Path]) -> str | None:
         try:
             piped = sys.stdin.read()
         except UnicodeDecodeError as error:
-            raise InvalidInputError(f"What is piped in is not text: {error}.") from None
+            raise InvalidInputError(f"The piped input is not text: {error}.") from None
         if piped.strip() or not parts:
             parts.append(piped)
     question = "\n\n".join(parts)

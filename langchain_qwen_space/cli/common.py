@@ -154,7 +154,7 @@ def chat_model(
     if auth is not None:
         user, colon, password = auth.partition(":")
         if not colon:
-            raise InvalidInputError("--auth is USER:PASSWORD, with a colon between them.")
+            raise InvalidInputError("--auth must be USER:PASSWORD, with a colon between them.")
         given["auth"] = (user, password)
     try:
         return ChatQwenSpace(**{name: value for name, value in given.items() if value is not None})
@@ -177,7 +177,9 @@ def inputs_named(given: Sequence[str] | None) -> dict[str, str | int] | None:
     for text in given or ():
         role, equals, name = text.partition("=")
         if not equals:
-            raise InvalidInputError(f"--input is ROLE=NAME, with a = between them, not {text!r}.")
+            raise InvalidInputError(
+                f"--input must be ROLE=NAME, with a = between them, not {text!r}."
+            )
         inputs[role.strip()] = name_or_number(name.strip())
     return inputs or None
 

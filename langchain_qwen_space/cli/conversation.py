@@ -133,7 +133,7 @@ def load(path: Path) -> Conversation:
             ),
         )
     except (ValueError, LookupError, TypeError, RecursionError):
-        msg = f"{path} holds no conversation that /save of this version wrote."
+        msg = f"{path} is not a conversation that this version saved with /save."
         raise InvalidInputError(msg) from None
 
 

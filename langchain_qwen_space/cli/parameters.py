@@ -92,7 +92,7 @@ AuthOption = Annotated[
         "--auth",
         envvar="QWEN_SPACE_AUTH",
         metavar="USER:PASSWORD",
-        help="Login of a Space that asks for one. Other users of this machine can see it here: "
+        help="Login of a Space that requires one. Other users of this machine can see it here: "
         "set the variable instead.",
     ),
 ]
@@ -109,7 +109,7 @@ InputOption = Annotated[
     typer.Option(
         "--input",
         metavar="ROLE=NAME",
-        help="Which input of the page is what: `system=Persona`, `max_tokens=4`. An input is named "
+        help="Give an input of the page a role: `system=Persona`, `max_tokens=4`. An input is named "
         "by its label or number. Can be repeated.",
     ),
 ]
@@ -118,8 +118,8 @@ HistoryOption = Annotated[
     typer.Option(
         "--history",
         metavar="turns|text",
-        help="Send earlier turns as turns, or written into the question. Default: as the page takes "
-        "them.",
+        help="Send earlier turns as turns, or as text in the question. Default: as turns if the app "
+        "accepts them.",
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]

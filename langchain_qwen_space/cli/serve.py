@@ -104,7 +104,7 @@ def serve(
         typer.Option(
             envvar="QWEN_SPACE_AUTH",
             metavar="USER:PASSWORD",
-            help="The login that the Space asks for. Other users of this machine can see it here: "
+            help="The login that the Space requires. Other users of this machine can see it here: "
             "set the variable instead.",
         ),
     ] = None,
@@ -182,7 +182,7 @@ def _login(auth: str | None) -> tuple[str, str] | None:
         return None
     user, _, password = auth.partition(":")
     if not user or not password:
-        raise InvalidInputError("--auth is USER:PASSWORD, with a colon between them.")
+        raise InvalidInputError("--auth must be USER:PASSWORD, with a colon between them.")
     return user, password
 
 

@@ -62,11 +62,11 @@ class BatchOptions:
         for name in ("concurrency", "max_calls_per_minute", "give_up_after", "ray_workers"):
             value = getattr(self, name)
             if value is not None and value <= 0:
-                raise InvalidInputError(f"{name} has to be more than 0, not {value}.")
+                raise InvalidInputError(f"{name} must be greater than 0, not {value}.")
         if self.outage_timeout < 0:
-            raise InvalidInputError(f"outage_timeout is {self.outage_timeout}; 0 is the least.")
+            raise InvalidInputError(f"outage_timeout must be 0 or more, not {self.outage_timeout}.")
         if self.engine not in ("local", "ray"):
-            raise InvalidInputError(f"There is no engine {self.engine!r}; there are local and ray.")
+            raise InvalidInputError(f"engine must be 'local' or 'ray', not {self.engine!r}.")
 
 
 def run_batch(

@@ -158,8 +158,8 @@ def make_caller(
     if limiter is not None:
         if not isinstance(model, BaseChatModel) or model.rate_limiter is not None:
             msg = (
-                "A limit on calls a minute needs a chat model without a rate_limiter of its own. "
-                "Give a model in a chain its rate_limiter yourself."
+                "A limit on calls per minute requires a chat model without a rate_limiter. For a "
+                "chain, set the rate_limiter of its model."
             )
             raise InvalidInputError(msg)
         model = model.model_copy(update={"rate_limiter": limiter})
@@ -195,10 +195,10 @@ def _origin(model: Runnable[Any, Any]) -> Answer:
 
 def _structured(model: Runnable[Any, Any], schema: Mapping[str, Any] | type) -> Runnable[Any, Any]:
     if not isinstance(model, BaseChatModel):
-        raise InvalidInputError("A schema needs a chat model, not a chain of one.")
+        raise InvalidInputError("A schema requires a chat model, not a chain.")
     if isinstance(schema, Mapping):
         if schema.get("type", "object") != "object":
-            msg = f"The schema has to describe an object, not type {schema['type']!r}."
+            msg = f"The schema must describe an object, not type {schema['type']!r}."
             raise InvalidInputError(msg)
         schema = {"title": "answer", **schema}
     try:
@@ -217,7 +217,7 @@ def messages_of(question: str, system: str | None) -> list[BaseMessage]:
     if "prompt" in asked:
         prompt = asked["prompt"]
         if not isinstance(prompt, str) or not prompt.strip():
-            raise InvalidInputError(f"The row holds no prompt, but {prompt!r:.100}.")
+            raise InvalidInputError(f"The row has no prompt, but {prompt!r:.100}.")
         messages: list[BaseMessage] = [HumanMessage(prompt)]
     else:
         messages = _converted(asked["messages"])
@@ -234,7 +234,7 @@ def _converted(given: Any) -> list[BaseMessage]:
         # Parquet fills keys that a message does not have with nulls.
         return convert_to_messages([_without_nulls(each) for each in messages])
     except Exception as error:
-        msg = f"The row holds no messages, but {given!r:.100}: {error}"
+        msg = f"The row has no messages, but {given!r:.100}: {error}"
         raise InvalidInputError(msg) from error
 
 

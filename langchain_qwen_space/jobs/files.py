@@ -34,8 +34,8 @@ def format_of(path: Path) -> str:
     found = FORMATS.get(name.suffix.lower())
     if found is None or (found == "Parquet" and name != path):
         msg = (
-            f"{path}: the name has to end in {', '.join(FORMATS)}; all but .parquet may have .gz "
-            "after that."
+            f"{path}: the name must end in {', '.join(FORMATS)}; all but .parquet may be followed "
+            "by .gz."
         )
         raise InvalidInputError(msg)
     return found

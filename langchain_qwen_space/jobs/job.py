@@ -47,7 +47,7 @@ class Job:
 
     def __post_init__(self) -> None:
         if self.limit is not None and self.limit <= 0:
-            raise InvalidInputError(f"limit has to be more than 0, not {self.limit}.")
+            raise InvalidInputError(f"limit must be greater than 0, not {self.limit}.")
 
 
 def store_path(output: str | Path) -> Path:

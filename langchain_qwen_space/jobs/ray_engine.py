@@ -89,7 +89,7 @@ def call_all(
                 for number, answer in _answers(caller, together, workers, concurrency):
                     state.add(together[number], json.loads(answer))
         except ray.exceptions.RayError as error:
-            msg = f"The Ray cluster failed: {error}. What is done is kept; run the job again."
+            msg = f"The Ray cluster failed: {error}. Finished rows are kept; run the job again."
             raise QwenSpaceError(msg) from error
 
 

@@ -55,7 +55,7 @@ def read_rows(job: Job) -> Iterator[Row]:
             if isinstance(key, bool) or not isinstance(key, int | str) or key == "":
                 msg = (
                     f"{job.source}: row {position + 1} has {key!r} in its id column {job.id!r}; "
-                    "every row needs a text or a whole number there."
+                    "it must be a string or an integer in every row."
                 )
                 raise InvalidInputError(msg)
         name = "prompt" if columns.get(job.messages) in (None, "") else "messages"
@@ -84,7 +84,7 @@ def read_columns(path: Path) -> Iterator[dict[str, Any]]:
         else:
             yield from _read_csv(path, delimiter_of(kind))
     except DAMAGED as error:
-        raise InvalidInputError(f"{path} is not a whole gzip file: {error}.") from error
+        raise InvalidInputError(f"{path} is not a complete gzip file: {error}.") from error
     except OSError as error:
         msg = f"{path} cannot be read: {error.strerror or error}."
         raise InvalidInputError(msg) from error
@@ -105,7 +105,7 @@ def _read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
                 msg = f"{path}, line {number} is not JSON: {error}. Fix it, then run the job again."
                 raise InvalidInputError(msg) from None
             if not isinstance(columns, dict):
-                msg = f"{path}, line {number} is not a JSON object, but {text:.40}"
+                msg = f"{path}, line {number} is not a JSON object: {text:.40}"
                 raise InvalidInputError(msg)
             yield columns
 
@@ -145,7 +145,7 @@ def _check_columns(job: Job, first: dict[str, Any]) -> None:
     if not {job.prompt, job.messages} & first.keys():
         msg = (
             f"{job.source} has no column {job.prompt!r} or {job.messages!r}; its first row "
-            f"has {', '.join(map(repr, first)) or 'none'}. Say which column holds the prompts "
+            f"has {', '.join(map(repr, first)) or 'none'}. Name the column with the prompts "
             "(`--prompt-column`, in Python `prompt`)."
         )
         raise InvalidInputError(msg)

@@ -87,7 +87,7 @@ class JobState:
         if not source.is_file():
             raise InvalidInputError(f"There is no file {source}.")
         if not self._output.parent.is_dir():
-            raise InvalidInputError(f"There is no folder {self._output.parent}. Make it first.")
+            raise InvalidInputError(f"There is no folder {self._output.parent}. Create it first.")
         if self._output.exists():
             if self._output.samefile(source):
                 raise InvalidInputError(f"{source} cannot be both the prompts and the answers.")
@@ -117,21 +117,22 @@ class JobState:
         else:
             twice = self._store.first_duplicate(self._counted(columns))
             if twice is not None:
-                raise InvalidInputError(f"{self.job.source}: the id {twice!r} is there twice.")
+                raise InvalidInputError(f"{self.job.source} contains the id {twice!r} twice.")
         if not self._rows:
-            raise InvalidInputError(f"{self.job.source} holds no rows.")
+            raise InvalidInputError(f"{self.job.source} contains no rows.")
         gone = len(self._store) - self._answered - self._failed
         if gone:
             msg = (
-                f"{self.job.source} has changed: {gone} rows that were asked about are no longer "
-                "in it. Put them back, or choose another output."
+                f"{self.job.source} has changed: {gone} rows that were already sent are no longer "
+                "in it. Restore them, or choose another output."
             )
             raise InvalidInputError(msg)
         clash = [name for name in COLUMNS if self.job.prefix + name in columns]
         if clash:
             msg = (
-                f"{self.job.source} has columns that the answers bring too: {', '.join(clash)}. "
-                "Put something before the answers' names: `--prefix answer_`, in Python `prefix`."
+                f"{self.job.source} has columns with the names of answer columns: "
+                f"{', '.join(clash)}. Give the answer columns a prefix, such as `--prefix answer_` "
+                "(in Python `prefix`)."
             )
             raise InvalidInputError(msg)
         self._names = list(columns)
@@ -155,9 +156,9 @@ class JobState:
             if self.job.id is None and isinstance(row.key, int):  # its position
                 what = f"row {row.key + 1}"
             msg = (
-                f"{self.job.source} has changed: {what} asks something else than when it was "
-                "answered. Put it back, or choose another output. Rows may be added at the end, "
-                "and anywhere if an id column tells them apart."
+                f"{self.job.source} has changed: {what} is not the question that was answered. "
+                "Restore it, or choose another output. Rows can be added at the end, or anywhere "
+                "if there is an id column."
             )
             raise InvalidInputError(msg)
         return entry
@@ -192,8 +193,8 @@ class JobState:
         self._paused = None
         if is_outage(answer):
             msg = (
-                f"The job stops: {answer['error']} What is done is kept, and no row was given up. "
-                "Run the same command when the Space is back; it resumes where it stopped."
+                f"The job stops: {answer['error']} Finished rows are kept, and none was marked as "
+                "failed. To resume, run the same command when the Space is available again."
             )
             raise QwenSpaceError(msg)
         if not self._asked:
@@ -212,7 +213,7 @@ class JobState:
         if self._give_up_after is not None and self._in_a_row >= self._give_up_after:
             msg = (
                 f"The last {self._in_a_row} rows all failed, so the job stops here. The last error: "
-                f"{answer['error']} What is done is kept. Find the cause; then run the same "
+                f"{answer['error']} Finished rows are kept. Find the cause, then run the same "
                 "command with `--retry-failed`."
             )
             raise QwenSpaceError(msg)
@@ -244,8 +245,8 @@ class JobState:
             except OSError as error:
                 msg = (
                     f"{self._output} cannot be written: {error.strerror or error}. The answers are "
-                    f"kept in {self._store.path}. Make room on the disk, or see who may write there; "
-                    "then run the job again, which asks nothing twice."
+                    f"kept in {self._store.path}. Free disk space or check the permissions, then run "
+                    "the job again. No answered row is sent again."
                 )
                 raise QwenSpaceError(msg) from error
         return progress

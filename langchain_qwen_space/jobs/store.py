@@ -118,7 +118,7 @@ class AnswerStore:
             self.note("settings", settings)
             return
         msg = (
-            f"{self.path} holds answers of the same job with other settings: {differences}. Use the "
+            f"{self.path} contains answers of this job with other settings: {differences}. Use the "
             "same settings, or choose another output"
         )
         if may_change:

@@ -128,18 +128,18 @@ def openai(
         files = ["image"] if models.sees(model) else []
     if unknown := [kind for kind in files if kind not in FILE_KINDS]:
         raise InvalidInputError(
-            f"{unknown[0]!r} is not a kind of files that can be passed on: they are "
+            f"{unknown[0]!r} is not a supported kind of file. The kinds are "
             f"{', '.join(FILE_KINDS)}."
         )
     parts = urlsplit(base_url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise InvalidInputError(
-            f"The base URL of an OpenAI-compatible server begins with http:// or https:// and "
-            f"mostly ends with /v1, as http://localhost:11434/v1; this is none: {base_url!r}."
+            f"The base URL of an OpenAI-compatible server must begin with http:// or https://, and "
+            f"usually ends with /v1, such as http://localhost:11434/v1, not {base_url!r}."
         )
     if parts.password:
         raise InvalidInputError(
-            "The base URL holds a password. Put the server's key into an environment variable."
+            "The base URL contains a password. Put the server's key into an environment variable."
         )
     more: dict[str, Any] = {} if max_tokens is None else {"max_tokens": max_tokens}
     more |= {"files": list(files)} if files else {}

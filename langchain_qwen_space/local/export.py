@@ -115,7 +115,7 @@ def export(
         gradio = importlib.metadata.version("gradio")
     except importlib.metadata.PackageNotFoundError:
         raise ImportError(
-            "An exported Space uses the Gradio that is installed here, and none is. "
+            "An exported Space pins the installed version of Gradio, and none is installed. "
             'Install it: pip install "langchain-qwen-space[local]"'
         ) from None
     files = {
@@ -140,8 +140,8 @@ def export(
         files[folder / "qwen_space" / f"{module}.py"] = _source(module)
     if there := [str(path) for path in files if path.exists() or path.is_symlink()]:
         raise InvalidInputError(
-            f"Nothing was written, since there is already {', '.join(there)}. "
-            "Choose a new folder, or move these files away."
+            f"Nothing was written, because these files already exist: {', '.join(there)}. "
+            "Choose a new folder, or move them away."
         )
     for path, text in files.items():
         try:

@@ -51,7 +51,7 @@ class LocalSpace:
         start_timeout: How long the start may take, in seconds.
 
     Raises:
-        InvalidInputError: `answer` cannot be carried to another process, or a number is out of range.
+        InvalidInputError: `answer` cannot be sent to another process, or a number is out of range.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class LocalSpace:
             ("start_timeout", start_timeout, 0),
         ):
             if value is not None and value < least:
-                raise InvalidInputError(f"{name} is at least {least}, but it is {value}.")
+                raise InvalidInputError(f"{name} must be at least {least}, not {value}.")
         self._settings = Settings(
             answer=_portable(answer),
             port=port or 0,
@@ -175,7 +175,7 @@ def _portable(answer: Answer | str) -> bytes | str:
         return answer
     if not callable(answer):
         raise InvalidInputError(
-            f'`answer` must be a function or "module:function", but it is {answer!r}.'
+            f'`answer` must be a function or "module:function", not {answer!r}.'
         )
     try:
         try:
@@ -185,7 +185,7 @@ def _portable(answer: Answer | str) -> bytes | str:
         return cast("bytes", pickler.dumps(answer))
     except Exception as error:
         raise InvalidInputError(
-            f"`answer` cannot be carried to the local Space's process: {error}. Put it at the top "
-            "of a module that can be imported, or install cloudpickle, which carries the functions "
-            "of scripts and notebooks; let it load its model there, not hold one that is loaded."
+            f"`answer` cannot be sent to the local Space's process: {error}. Define it at the top "
+            "level of an importable module, or install cloudpickle, which can send functions of "
+            "scripts and notebooks. Load a model inside the function, not before."
         ) from error

@@ -87,7 +87,7 @@ class ServerProcess:
             if time.monotonic() >= deadline:
                 what = f"did not start within {timeout:g} seconds (`start_timeout`)"
             raise SpaceUnavailableError(
-                f"The local Space {what}. The last that it printed:\n{self.log[-_QUOTED_LOG:]}"
+                f"The local Space {what}. Its last output:\n{self.log[-_QUOTED_LOG:]}"
             ) from error
         finally:
             killer.cancel()

@@ -94,7 +94,7 @@ class Relay:
                     finished = finished or bool(choice.finish_reason)  # some servers send ""
                 draft.write(_shown(thoughts, text))
         if not finished:
-            raise Error("The server behind this Space broke its answer off.")
+            raise Error("The server behind this Space cut its answer off.")
 
 
 def _part(path: str) -> dict[str, Any]:

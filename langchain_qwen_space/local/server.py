@@ -101,9 +101,9 @@ def _load(answer: bytes | str) -> Answer:
     except Exception as error:
         traceback.print_exc()
         raise InvalidInputError(
-            "What is to answer cannot be loaded in the local Space's process: "
-            f"{type(error).__name__}: {error}. Put it at the top of a module that can be imported, "
-            "or install cloudpickle, which carries functions of scripts and notebooks over."
+            "`answer` cannot be loaded in the local Space's process: "
+            f"{type(error).__name__}: {error}. Define it at the top level of an importable module, "
+            "or install cloudpickle, which can send functions of scripts and notebooks."
         ) from None
     return cast("Answer", loaded)
 

@@ -48,7 +48,7 @@ class Weights:
         if not self._reader.chat_template:
             raise ValueError(
                 f"{model} has no chat template, so it was not trained to chat. "
-                "Take a model that was: their names often end in -Instruct."
+                "Use a chat model; their names often end in -Instruct."
             )
         self._model = maker.from_pretrained(model, dtype="auto").to(_device()).eval()
         self._window = getattr(config.get_text_config(), "max_position_embeddings", None)

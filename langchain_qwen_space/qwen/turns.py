@@ -261,7 +261,7 @@ def _kind(message: BaseMessage, where: str) -> _Kind:
             if role in _CHAT_ROLES:
                 return _CHAT_ROLES[role]
             raise InvalidInputError(
-                f"{where} has the role {role!r}; a Space knows {', '.join(_CHAT_ROLES)}."
+                f"{where} has the role {role!r}; roles are {', '.join(_CHAT_ROLES)}."
             )
         case _:
             raise InvalidInputError(
@@ -292,8 +292,8 @@ def _read(
             files.append(decoded[id(block)])
         elif kind not in skipped:
             raise InvalidInputError(
-                f"{origin}, but a Space takes text and files only: leave the block out or put it "
-                "into words."
+                f"{origin}, but a Space accepts text and files only: remove the block, or describe "
+                "it in text."
             )
     return "".join(texts), files
 
@@ -301,7 +301,7 @@ def _read(
 def _refuse_surrogates(text: str, where: str) -> None:
     if has_lone_surrogate(text):
         raise InvalidInputError(
-            f"{where} holds a lone surrogate (half a character), which cannot be sent as UTF-8: "
+            f"{where} contains a lone surrogate (half a character), which cannot be sent as UTF-8: "
             'clean it with text.encode(errors="replace").decode().'
         )
 

@@ -102,7 +102,7 @@ async def test_an_answer_may_be_empty(chat: Chat, form: Form, layout: str) -> No
 async def test_an_answer_that_did_not_come_is_an_error(chat: Chat, form: Form, layout: str) -> None:
     # Gradio's chat interface expects a first word before 6.0, and fails by itself.
     fails_itself = layout in CHAT_INTERFACES and form.version < (6,)
-    why = "StopAsyncIteration" if fails_itself else "holds no answer"
+    why = "StopAsyncIteration" if fails_itself else "contains no answer"
     with pytest.raises(GenerationError, match=why):
         await chat().ainvoke("nothing:")
 

@@ -85,7 +85,7 @@ async def test_what_the_app_itself_refuses_is_invalid_input(chat: Chat, layout: 
 async def test_a_space_with_a_login_says_what_it_asks_for(chat: Chat, layout: str) -> None:
     with pytest.raises(SpaceAuthenticationError, match=r"auth=\(user, password\)"):
         await chat(auth=None).ainvoke("hello")
-    with pytest.raises(SpaceAuthenticationError, match="refuses the login of 'user'"):
+    with pytest.raises(SpaceAuthenticationError, match="rejects the login of 'user'"):
         await chat(auth=("user", "wrong")).ainvoke("hello")
 
     assert (await chat(auth=CREDENTIALS).ainvoke("echo:welcome")).content == "welcome"

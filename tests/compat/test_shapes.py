@@ -110,7 +110,7 @@ async def test_what_a_function_in_between_refuses_is_raised(server: Server, form
 
 @each_form
 async def test_a_chain_without_an_answer_is_an_error(server: Server, form: Form) -> None:
-    with pytest.raises(GenerationError, match="holds no answer"):
+    with pytest.raises(GenerationError, match="contains no answer"):
         await model_of(server, "unanswered").ainvoke("Hello")
 
 

@@ -185,7 +185,7 @@ async def test_an_answer_may_be_pictures_alone(model, how):
     assert answer.content == ""
     (file,) = answer.additional_kwargs["files"]
     assert file["mime_type"] == "image/png"
-    with pytest.raises(GenerationError, match="holds no answer"):
+    with pytest.raises(GenerationError, match="contains no answer"):
         await model.ainvoke("Draw only.")
 
 
@@ -244,9 +244,17 @@ WAV, PDF = FILES["a.wav"], FILES["a.pdf"]
             [image(WAV, "audio/wav", type="audio")],
             r"'audio' \(number 0\) \(audio/wav, 'file.wav'\), but this .* takes image, .pdf, 1 at most",
         ),
-        ("narrow", [image(), image(BLUE)], r"'image' \(number 1\).*no room.*'Message' takes image"),
-        ("narrow", [image(RED + bytes(2**20))], r"of 1,048,\d+ bytes, .*of 1,048,576 at most"),
-        ("beside", [image(), image(BLUE)], r"\(number 1\).*no room.*'Picture' takes image, 1"),
+        (
+            "narrow",
+            [image(), image(BLUE)],
+            r"'image' \(number 1\).*so many files.*'Message' takes image",
+        ),
+        ("narrow", [image(RED + bytes(2**20))], r"of 1,048,\d+ bytes, .*at most 1,048,576"),
+        (
+            "beside",
+            [image(), image(BLUE)],
+            r"\(number 1\).*so many files.*'Picture' takes image, 1",
+        ),
         (
             "beside",
             [image(b"PK\3\4", "application/zip", type="file")],
@@ -255,7 +263,7 @@ WAV, PDF = FILES["a.wav"], FILES["a.pdf"]
         (
             "beside",
             [image(PDF, "image/png")],
-            "said to be image/png, but its bytes are application/pdf",
+            "labelled image/png, but its bytes are application/pdf",
         ),
     ],
 )
@@ -396,7 +404,7 @@ async def test_a_local_space_keeps_files_and_turns_together(picture_space_url):
 async def test_a_local_space_takes_files_of_64_mebibytes_at_most(picture_space_url):
     large = bytes(64 * 2**20 + 1)
     message = HumanMessage([image(large, "application/x-noise", type="file")])
-    with pytest.raises(InvalidInputError, match=r"of 67,108,865 bytes.*of 67,108,864 at most"):
+    with pytest.raises(InvalidInputError, match=r"of 67,108,865 bytes.*at most 67,108,864"):
         await ChatQwenSpace(space=picture_space_url).ainvoke([message])
     form = aiohttp.FormData({"files": BytesIO(large)})
     async with (
@@ -484,7 +492,7 @@ async def test_a_call_that_is_cancelled_in_the_midst_of_an_upload_closes_its_con
 
 @pytest.mark.parametrize(
     ("settings", "why"),
-    [({"timeout": 0.5}, "took no more of 'file.png' for 0.5"), ({"total_timeout": 1}, "within 1")],
+    [({"timeout": 0.5}, "stopped reading 'file.png' for 0.5"), ({"total_timeout": 1}, "within 1")],
 )
 async def test_an_upload_that_stalls_is_given_up(stuck, settings, why):
     stuck, model = stuck

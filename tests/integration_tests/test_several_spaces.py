@@ -353,7 +353,7 @@ class TestSecrets:
         assert not hub_id.token_headers(URL("https://foreign.example"))
 
     def test_a_login_of_one_space_is_not_shown_to_others(self):
-        with pytest.raises(ValidationError, match="auth is the login of one Space"):
+        with pytest.raises(ValidationError, match="auth cannot be used with several Spaces"):
             ChatQwenSpace(space=["A/b", "C/d"], auth=("joe", "hunter2"))
 
 

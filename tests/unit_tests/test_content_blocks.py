@@ -392,9 +392,9 @@ def test_a_name_has_no_folders_and_a_suffix_of_its_type(given, name):
 @pytest.mark.parametrize(
     ("block", "why"),
     [
-        ({"type": "image", "file_id": "file-1"}, "an id of a file"),
-        ({"type": "image", "source": {"type": "file", "file_id": "1"}}, "an id of a file"),
-        ({"type": "image", "source_type": "id", "id": "1"}, "an id of a file"),
+        ({"type": "image", "file_id": "file-1"}, "the id of a file"),
+        ({"type": "image", "source": {"type": "file", "file_id": "1"}}, "the id of a file"),
+        ({"type": "image", "source_type": "id", "id": "1"}, "the id of a file"),
         ({"type": "image"}, "no bytes and no URL"),
         ({"type": "image", "base64": "not base64!"}, "not valid base64"),
         ({"type": "image", "base64": "A"}, "not valid base64"),
@@ -421,15 +421,15 @@ def test_a_name_has_no_folders_and_a_suffix_of_its_type(given, name):
         ({"type": "image", "url": "http://["}, "not an http or https URL"),
         (
             {"type": "image", "base64": b64(PDF)},
-            "said to be image, but its bytes are application/pdf",
+            "labelled image, but its bytes are application/pdf",
         ),
         (
             {"type": "image", "base64": b64(b"<html>"), "mime_type": "image/png"},
-            "said to be image/png, but its bytes are not",
+            "labelled image/png, but its bytes are not",
         ),
         (
             {"type": "audio", "base64": b64(JPEG), "mime_type": "audio/wav"},
-            "said to be audio/wav, but its bytes are image/jpeg",
+            "labelled audio/wav, but its bytes are image/jpeg",
         ),
     ],
 )

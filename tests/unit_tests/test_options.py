@@ -195,12 +195,12 @@ def test_a_schema_with_a_title_keeps_all_that_it_says():
         ({"$schema": []}, "schema"),
         (NOWHERE, "missing"),
         ({"properties": {"a": {"$ref": "https://example.com/a"}}}, "example.com"),
-        ({"properties": {"a": {"$ref": "#/properties/a"}}}, "without end"),
-        ({"$defs": {"a": {"anyOf": [{"$ref": "#/$defs/a"}]}}}, "without end"),
-        ({"dependentSchemas": {"a": {"$ref": "#"}}}, "without end"),
+        ({"properties": {"a": {"$ref": "#/properties/a"}}}, "endlessly"),
+        ({"$defs": {"a": {"anyOf": [{"$ref": "#/$defs/a"}]}}}, "endlessly"),
+        ({"dependentSchemas": {"a": {"$ref": "#"}}}, "endlessly"),
         ({"properties": {"a": {"$ref": "#/extra/0"}}, "extra": [5]}, "5"),
         ({"properties": {"a": {"$ref": "#/extra"}}, "extra": {"type": "text"}}, "'text'"),
-        ({"$id": "http://[", "properties": {"a": {"$ref": "b"}}}, "followed"),
+        ({"$id": "http://[", "properties": {"a": {"$ref": "b"}}}, "resolved"),
     ],
     ids=str,
 )
@@ -323,7 +323,7 @@ def test_every_setting_of_chat_openai_and_ollama_is_honoured_or_reported_or_refu
     value = VALUES.get(name, 1)
     if name in REFUSED:
         with pytest.raises(
-            ValidationError, match=f"does not take {name}. .*(transport=|bind_tools)"
+            ValidationError, match=f"does not support {name}. .*(transport=|bind_tools)"
         ):
             ChatQwenSpace(**{name: value})
     elif name in FOREIGN or name == "reasoning":
@@ -387,7 +387,7 @@ def _options_of_a_call(model, **keywords):
 def test_a_key_of_openai_is_not_sent_as_a_token(key, monkeypatch):
     monkeypatch.setenv("HF_TOKEN", "hf_found")
     for name in ("api_key", "openai_api_key"):
-        with pytest.warns(UserWarning, match="not one of Hugging Face, and is not sent") as caught:
+        with pytest.warns(UserWarning, match="not a Hugging Face token, and is not sent") as caught:
             model = ChatQwenSpace(**{name: key})
         assert "proj" not in str(caught[0].message)
         assert model.hf_token.get_secret_value() == "hf_found"
@@ -549,9 +549,9 @@ def test_two_tools_of_one_name_are_refused_before_a_call(strict):
 @pytest.mark.parametrize("name", ["api_key", "hf_token", "openai_api_key"])
 def test_a_function_for_a_key_is_refused_in_words(name):
     model = ChatQwenSpace(space="https://chat.example")
-    with pytest.raises(ValidationError, match="give what the function returns"):
+    with pytest.raises(ValidationError, match="pass what the function returns"):
         ChatQwenSpace(space="https://chat.example", **{name: lambda: "hf_x"})
-    with pytest.raises(InvalidInputError, match="give what the function returns"):
+    with pytest.raises(InvalidInputError, match="pass what the function returns"):
         model.model_copy(update={name: lambda: "hf_x"})
 
 

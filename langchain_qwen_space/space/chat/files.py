@@ -131,7 +131,7 @@ def lay_out(
         free = [slot for slot in taking if slot.room is None or len(filled[slot]) < slot.room]
         if not free:
             full = "; ".join(map(str, taking))
-            msg = f"{file.origin}, but there is no room for so many files: {full}."
+            msg = f"{file.origin}, but the Space does not accept so many files: {full}."
             raise InvalidInputError(msg)
         filled[free[0]].append(file)
     values: dict[int, Any] = {}
@@ -153,8 +153,8 @@ def _check(file: Attachment, known: Sequence[FileInput], config: SpaceConfig) ->
     """Refuse a file that no input of the page accepts, whatever else is to go there."""
     if not known:
         msg = (
-            f"{file.origin}, but this Space takes text only: leave the block out or put it into "
-            "words."
+            f"{file.origin}, but this Space accepts text only: remove the block, or describe it in "
+            "text."
         )
         raise InvalidInputError(msg)
     if not any(slot.takes(file) for slot in known):
@@ -163,7 +163,7 @@ def _check(file: Attachment, known: Sequence[FileInput], config: SpaceConfig) ->
         raise InvalidInputError(msg)
     most, size = config.max_file_size, len(file.data or b"")
     if most is not None and size > most:
-        msg = f"{file.origin} of {size:,} bytes, but this Space takes files of {most:,} at most."
+        msg = f"{file.origin} of {size:,} bytes, but this Space accepts at most {most:,}."
         raise InvalidInputError(msg)
 
 

@@ -54,7 +54,7 @@ def find_endpoint(config: SpaceConfig, where: str, wanted: Wanted | None = None)
     """
     wanted = wanted or Wanted()
     if unknown := wanted.inputs.keys() - set(ROLES):
-        raise InvalidInputError(f"inputs={{…}}: there is no role {unknown}; choose of {ROLES}.")
+        raise InvalidInputError(f"inputs={{…}}: there is no role {unknown}; the roles are {ROLES}.")
     starts = _starts(config, where, wanted)
     named = wanted.start is not None or wanted.api_name is not None
     found = [

@@ -24,26 +24,26 @@ def check(component: Component, value: Any, name: str) -> Any:
     try:
         orjson.dumps(value)
     except TypeError as error:
-        raise InvalidInputError(f"{name} takes what JSON can say: {error}.") from None
+        raise InvalidInputError(f"{name} must be a JSON value: {error}.") from None
     low, high = bounds(component)
     if component.type in ("slider", "number"):
         if value is None and component.type == "number":
             return value
         if not _is_number(value):
-            raise InvalidInputError(f"{name} takes a number, not {value!r}.")
+            raise InvalidInputError(f"{name} must be a number, not {value!r}.")
         if (low is not None and value < low) or (high is not None and value > high):
-            raise InvalidInputError(f"{name} takes a number from {low} to {high}, not {value!r}.")
+            raise InvalidInputError(f"{name} must be a number from {low} to {high}, not {value!r}.")
     elif component.type in ("radio", "dropdown", "checkboxgroup"):
         choices = component.choices
         if choices and not component.props.get("allow_custom_value") and value is not None:
             for item in value if isinstance(value, list) else [value]:
                 if item not in choices:
-                    raise InvalidInputError(f"{name} takes one of {choices}, not {item!r}.")
+                    raise InvalidInputError(f"{name} must be one of {choices}, not {item!r}.")
     elif component.type == "checkbox":
         if not isinstance(value, bool):
-            raise InvalidInputError(f"{name} takes True or False, not {value!r}.")
+            raise InvalidInputError(f"{name} must be True or False, not {value!r}.")
     elif component.type == "textbox" and not isinstance(value, str):
-        raise InvalidInputError(f"{name} takes text, not {value!r}.")
+        raise InvalidInputError(f"{name} must be text, not {value!r}.")
     return value
 
 
@@ -54,7 +54,7 @@ def clamp(component: Component, value: Any, name: str, *, up: bool = False) -> f
         InvalidInputError: It is not a number.
     """
     if not _is_number(value):
-        raise InvalidInputError(f"{name} takes a number, not {value!r}.")
+        raise InvalidInputError(f"{name} must be a number, not {value!r}.")
     low, high = bounds(component)
     step = component.props.get("step")
     nearest: float = value

@@ -70,5 +70,5 @@ def check_settled(
             known = {
                 describe(item, index): 0 for inputs in lists for index, item in enumerate(inputs)
             }
-            msg = f"{where} has no input {name!r} to be its {role}; it has {', '.join(known)}."
+            msg = f"{where} has no input {name!r} for {role}; it has {', '.join(known)}."
             raise InvalidInputError(msg)

@@ -299,8 +299,8 @@ class Reply:
             self._size = _length(self._value)
         if self._size > self._max:
             msg = (
-                f"The answer grew beyond {self._max:,} characters and was given up. If answers of "
-                "this length are wanted, raise max_reply_bytes."
+                f"The answer grew beyond {self._max:,} characters, and the call was cancelled. If "
+                "you expect answers of this length, raise max_reply_bytes."
             )
             raise ProtocolError(msg, partial=self.answer.text, is_retryable=False)
 

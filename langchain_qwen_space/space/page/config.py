@@ -382,17 +382,17 @@ def read_config(body: object, base: URL, where: str) -> SpaceConfig:
     """
     if not isinstance(body, dict) or not isinstance(body.get("dependencies"), list):
         msg = (
-            f"{where} does not answer as a Gradio app does: its /config has no functions. Give the "
-            "id of a Gradio Space, or the URL on which its app itself runs (…hf.space)."
+            f"{where} is not a Gradio app: its /config has no functions. Pass the id of a Gradio "
+            "Space, or the URL of the app itself (…hf.space)."
         )
         raise UnsupportedSpaceError(msg)
     protocol = body.get("protocol", "ws")
     if protocol not in _READABLE:
         version = reprlib.repr(body.get("version", "of an unknown version")).strip("'")
         msg = (
-            f"{where} runs Gradio {version}, which speaks the protocol {reprlib.repr(protocol)}. "
-            f"This package reads {_READABLE[0]} to {_READABLE[-1]} (Gradio 4.9 and later): ask the "
-            "Space's owner to upgrade, or duplicate the Space and do so."
+            f"{where} runs Gradio {version}, which uses the protocol {reprlib.repr(protocol)}. "
+            f"This package supports {_READABLE[0]} to {_READABLE[-1]} (Gradio 4.9 and later): ask "
+            "the Space's owner to upgrade, or duplicate the Space and upgrade the copy."
         )
         raise UnsupportedSpaceError(msg)
     dependencies = [

@@ -147,7 +147,7 @@ class AnswerReader:
                 hint=question.doubtful_file(),
             )
         if output is not None and not isinstance(output, dict):
-            msg = f"{where} completed the call with {reprlib.repr(output)} in the place of its output."
+            msg = f"{where} completed the call with {reprlib.repr(output)} instead of an output."
             raise ProtocolError(msg, partial=reply.answer.text)
         if output is None or "data" not in output:
             raise self.interrupted("The call was cancelled on the Space by somebody else.")
@@ -166,8 +166,8 @@ class AnswerReader:
             shown = reprlib.repr(output["data"] if value is _NOTHING else value)
             msg = (
                 f"{where} completed the call, but {_where_looked(question.endpoint)} "
-                f"holds no answer: {shown}. If another part of the page holds it, "
-                "name the function that answers by start=…; describe() shows what was called."
+                f"contains no answer: {shown}. If another part of the page shows it, pass the "
+                "function that answers as start=…; describe() shows what was called."
                 f"{self._notice}"
             )
             raise GenerationError(msg, partial=reply.answer.text)
@@ -188,8 +188,8 @@ class AnswerReader:
                 self._handed_out += len(item if isinstance(item, str) else item.text)
             if self._handed_out > _MOST_REPEATED * self._options.max_reply_bytes:
                 msg = (
-                    f"{self._client.where} revised its answer from the start, over and over. Ask "
-                    "again; if answers of this length are wanted, raise max_reply_bytes."
+                    f"{self._client.where} repeatedly revised its answer from the start. Try "
+                    "again; if you expect answers of this length, raise max_reply_bytes."
                 )
                 raise ProtocolError(msg, partial=self._reply.answer.text, is_retryable=False)
 

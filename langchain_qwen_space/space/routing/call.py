@@ -136,7 +136,7 @@ class Call:
             )
             msg = (
                 f"{which} room for the call in time ({given}): {options.max_concurrency} calls "
-                "(max_concurrency) are under way there. Raise these, or ask for less."
+                "(max_concurrency) are in progress there. Raise these limits, or make fewer calls."
             )
             raise SpaceTimeoutError(msg) from None
 

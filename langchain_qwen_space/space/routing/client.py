@@ -140,8 +140,8 @@ class SpaceClient:
             return access, host_by_rule(space)
         if status in (401, 403, 404):
             msg = (
-                f"There is no {self.where}, or it is private and no token that may see it was "
-                "given. Check the id, and hf_token=…"
+                f"There is no {self.where}, or it is private and no token with access to it was "
+                "given. Check the id and hf_token=…"
             )
             raise SpaceNotFoundError(msg, status=status)
         return access, host_from(decoded(body), space) if status == 200 else host_by_rule(space)

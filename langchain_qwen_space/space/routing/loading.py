@@ -39,7 +39,7 @@ class OpenedPage:
     Attributes:
         endpoint: The chat on it, which `gr.render` may only now have put there.
         values: What the functions gave, by the id of the component.
-        notes: A sentence for each function that failed, where the page goes on without it.
+        notes: A sentence for each function that failed, where the page continues without it.
     """
 
     endpoint: Endpoint

@@ -109,7 +109,7 @@ class Access:
             return {}
         if not re.fullmatch(r"[!-~]+", self.token):
             raise InvalidInputError(
-                "The Hugging Face token holds characters that a token cannot have."
+                "The Hugging Face token contains characters that a token cannot have."
             )
         self.check_encrypted(url, "The Hugging Face token")
         headers = {"Authorization": f"Bearer {self.token}"}
@@ -125,7 +125,7 @@ class Access:
         """
         if url.scheme != "https" and not is_loopback(url.host or ""):
             msg = (
-                f"{secret} is not sent to {url.origin()}: it would cross the network unencrypted. "
+                f"{secret} is not sent to {url.origin()}: the connection is unencrypted. "
                 "Use an https URL, or leave it out."
             )
             raise InvalidInputError(msg)
@@ -251,7 +251,9 @@ def parse_space(space: str) -> str:
             f"space={shown}: the URL of a Space starts with http:// or https://."
         )
     if url.user or url.password:
-        msg = "The URL of the Space holds a user or password; give them as auth=(user, password)."
+        msg = (
+            "The URL of the Space contains a user or password; pass them as auth=(user, password)."
+        )
         raise InvalidInputError(msg)
     if host == HUB.host and len(url.parts) >= 4 and url.parts[1] == "spaces":
         return "/".join(url.parts[2:4])

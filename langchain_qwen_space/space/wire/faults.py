@@ -92,8 +92,8 @@ def from_status(
     if 300 <= status < 400:
         target = headers.get("Location", "nowhere")[:_SHOWN]
         msg = (
-            f"{where} redirects {step} to {target}, which is not followed, for what is sent there "
-            "goes to another host. If you trust it, give that URL as space=…"
+            f"{where} redirects {step} to {target}. This is not followed, because it is another "
+            "host. If you trust it, pass that URL as space=…"
         )
         return SpaceUnavailableError(msg, status=status, is_retryable=False)
     if status in (408, 500, 502, 503, 504):
@@ -120,7 +120,7 @@ def from_output(
     if not isinstance(error, str) or not error.strip():
         msg = (
             f"The app on {where} failed without saying why (it hides its errors). Try again; if it "
-            "happens every time, ask the Space's owner to look into its log."
+            "happens every time, ask the Space's owner to check its log."
         )
         return GenerationError(f"{msg} {hint}".rstrip(), partial=partial)
     said = _unquoted(error) if quoted and "duration" in found else error

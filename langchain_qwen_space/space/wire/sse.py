@@ -77,8 +77,8 @@ class SSEDecoder:
 
     def _too_large(self) -> ProtocolError:
         msg = (
-            f"The Space sent an event of more than {self._max:,} bytes, which is not read "
-            "on. If answers of this size are wanted, raise max_reply_bytes."
+            f"The Space sent an event of more than {self._max:,} bytes, and the call was "
+            "cancelled. If you expect answers of this size, raise max_reply_bytes."
         )
         return ProtocolError(msg, is_retryable=False)
 

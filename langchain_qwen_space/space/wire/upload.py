@@ -99,7 +99,7 @@ class Upload:
                 return UploadEvent(file.name, self._body.sent, len(data))
             if patience is not None and loop.time() > start + patience:
                 self.end()
-                msg = f"{self._visitor.where} took no more of {file.name!r} for {patience} seconds."
+                msg = f"{self._visitor.where} stopped reading {file.name!r} for {patience} seconds."
                 raise SpaceTimeoutError(msg)
         self.paths[file] = self._task.result()
         self._files.pop(0)
@@ -118,11 +118,11 @@ class Upload:
         )
         said, where = text_of(answer), self._visitor.where
         if status == 413:
-            msg = f"{file.origin} that {where} finds too large: {said:.300}"
+            msg = f"{file.origin} that is too large for {where}: {said:.300}"
             raise InvalidInputError(msg, status=status)
         if status != 200:
             raise from_status(status, headers, said, where, "POST upload")
         match decoded(answer):
             case [str(path)] if path:
                 return path
-        raise ProtocolError(f"{where} took a file, but does not say where it keeps it.")
+        raise ProtocolError(f"{where} accepted a file, but did not return its path.")

@@ -144,7 +144,7 @@ class Visitor:
             data={"username": user, "password": password},
         )
         if status in (400, 401):
-            msg = f"{self.where} refuses the login of {user!r}. Check auth=(user, password)."
+            msg = f"{self.where} rejects the login of {user!r}. Check auth=(user, password)."
             raise SpaceAuthenticationError(msg, status=status)
         if status != 200:
             raise from_status(status, headers, text_of(body), self.where, "POST /login")
@@ -213,7 +213,7 @@ def _as_it_is(response: AnyResponse) -> AnyResponse:
     if response.status == 200 and packed != "identity":
         response.close()
         what = f"{response.url.host} answered {response.url.path} compressed ({packed:.20})"
-        msg = f"{what}, which was not asked for and is not unpacked."
+        msg = f"{what}, which was not requested and is not decompressed."
         raise ProtocolError(msg, is_retryable=False)
     return response
 

@@ -138,7 +138,7 @@ def test_what_counts_is_the_address_that_a_name_stands_for(monkeypatch):
     )
     refused = api("--host", "api.localhost", QWEN_SPACE_API_KEY="")
     assert refused.exit_code == 2
-    assert "lets other machines in" in refused.stderr
+    assert "accepts connections from other machines" in refused.stderr
 
 
 def test_a_port_in_use_and_wrong_settings_are_usage_errors(space_url):

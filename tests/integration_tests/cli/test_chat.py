@@ -80,7 +80,7 @@ def test_a_saved_conversation_continues_after_it_was_loaded(tmp_path):
         term.sees("no such user")
         (tmp_path / "deep").write_text("[" * 100_000)
         term.type(f"/load deep{ENTER}")
-        term.sees("holds no conversation")
+        term.sees("is not a conversation")
         term.type(f"/load {file}{ENTER}")
         term.sees("Loaded 1 turn")
         term.type(f"/model 7B{ENTER}")

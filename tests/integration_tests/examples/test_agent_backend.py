@@ -315,7 +315,7 @@ async def test_notes_come_in_pages_and_none_is_left_out_silently():
 
 
 def test_a_database_that_nobody_knows_is_refused_with_what_to_write():
-    with pytest.raises(ValueError, match="has to begin with postgresql:// or sqlite:///"):
+    with pytest.raises(ValueError, match="must begin with postgresql:// or sqlite:///"):
         create_app(space="Qwen/Qwen2.5", database_url="mysql://here")
 
 

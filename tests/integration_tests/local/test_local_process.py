@@ -138,13 +138,15 @@ def test_a_name_that_cannot_be_imported_is_an_error_that_quotes_the_reason(answe
 
 def test_a_function_that_holds_what_cannot_be_carried_over_is_an_error():
     held = socket.socket()
-    with held, pytest.raises(InvalidInputError, match="cannot be carried"):
+    with held, pytest.raises(InvalidInputError, match="cannot be sent"):
         LocalSpace(lambda *_: iter([str(held)]))
 
 
 def test_without_cloudpickle_a_lambda_is_an_error_that_says_what_to_do(monkeypatch):
     monkeypatch.setitem(sys.modules, "cloudpickle", None)
-    with pytest.raises(InvalidInputError, match=r"top of a module .* or install cloudpickle"):
+    with pytest.raises(
+        InvalidInputError, match=r"top level of an importable module, or install cloudpickle"
+    ):
         LocalSpace(lambda *_: iter([]))
 
 

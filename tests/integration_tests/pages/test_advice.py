@@ -36,7 +36,7 @@ class TestThePage:
         async with fault_server() as server:
             server.on("config", reply('{"name": "a site"}'))
             other = ChatQwenSpace(space=server.url, hf_token=None, max_retries=0)
-            await refused(other, UnsupportedSpaceError, "URL on which its app itself runs")
+            await refused(other, UnsupportedSpaceError, "URL of the app itself")
         assert await reached(model_of(url, "two_chats"))
 
     async def test_an_old_protocol_is_read_once_the_owner_has_upgraded(self):
@@ -83,7 +83,7 @@ class TestNames:
         said = await refused(
             model_of(url, page, start="consult", inputs={"system": "Mood"}),
             InvalidInputError,
-            "no input 'Mood' to be its system; it has",
+            "no input 'Mood' for system; it has",
         )
         names = re.findall(r"'(\w+)'", said.partition("it has")[2])
         model = model_of(url, page, start="consult", inputs={"system": names[-1]})
@@ -93,7 +93,7 @@ class TestNames:
         said = await refused(
             model_of(url, "two_chats", inputs={"question": "First"}), InvalidInputError, "no role"
         )
-        roles = ast.literal_eval(re.search(r"choose of (\(.*\))", said)[1])
+        roles = ast.literal_eval(re.search(r"the roles are (\(.*\))", said)[1])
         model = model_of(url, "two_chats", inputs={roles[0]: "First"})
         assert (await reached(model))["question"] == "Hello"
 
@@ -121,7 +121,7 @@ class TestValues:
                 *(r"one of \['With thinking', 'No thinking'\]", "No thinking", "mode"),
             ),
             ("elsewhere", "Persona", 3, "text, not 3", "A zebra", "persona"),
-            ("elsewhere", "Persona", {1}, "what JSON can say", "A zebra", "persona"),
+            ("elsewhere", "Persona", {1}, "a JSON value", "A zebra", "persona"),
         ],
     )
     async def test_a_value_that_is_refused_and_one_that_is_taken(
@@ -129,7 +129,7 @@ class TestValues:
     ):
         settings = {"start": "consult"} if page == "elsewhere" else {}
         model = model_of(url, page, model_kwargs={name: wrong}, **settings)
-        await refused(model, InvalidInputError, f"{name}.* takes {words}")
+        await refused(model, InvalidInputError, f"{name}.* must be {words}")
         model = model_of(url, page, model_kwargs={name: right}, **settings)
         assert (await reached(model))[key] == right
 
@@ -147,15 +147,15 @@ class TestFiles:
     async def test_a_space_for_text_only_is_asked_without_the_block(self, url):
         message = HumanMessage([{"type": "text", "text": "Hello"}, self.PICTURE])
         model = model_of(url, "two_chats")
-        await refused(model, InvalidInputError, "leave the block out", [message])
+        await refused(model, InvalidInputError, "remove the block", [message])
         assert (await reached(model, "Hello"))["question"] == "Hello"
 
     @pytest.mark.parametrize(
         ("blocks", "words"),
         [
             ([image(b"%PDF-1.7", "application/pdf", type="file")], "'Message' takes .*image"),
-            ([image(), image()], "no room for so many files: 'Message' takes image, 1 at most"),
-            ([image(png(side=900))], "bytes, but this Space takes files of 2,000 at most"),
+            ([image(), image()], "does not accept so many files: 'Message' takes image, 1 at most"),
+            ([image(png(side=900))], "bytes, but this Space accepts at most 2,000"),
         ],
     )
     async def test_another_file_is_accepted(self, url, blocks, words):
@@ -181,7 +181,7 @@ class TestTurns:
 
 class TestWhereItGoes:
     async def test_where_no_answer_came_the_function_that_answers_is_named(self, url):
-        with pytest.raises(GenerationError, match=r"name the function that answers by start=…"):
+        with pytest.raises(GenerationError, match=r"pass the function that answers as start=…"):
             await model_of(url, "elsewhere", start="show").ainvoke("Hello")
         got = await reached(model_of(url, "elsewhere", start="consult"))
         assert got["question"] == "Hello"

@@ -90,7 +90,7 @@ def test_a_page_without_a_chatbot_is_examined_as_the_advice_says(url):
 @pytest.mark.parametrize(
     ("option", "said"),
     [
-        (["--input", "system"], "--input is ROLE=NAME"),
+        (["--input", "system"], "--input must be ROLE=NAME"),
         (["--input", "sistem=1"], "there is no role"),
         (["--input", "system=9"], "no input 9"),
         (["--history", "no"], "--history: "),

@@ -177,8 +177,8 @@ def test_a_silent_server_is_no_silence_of_the_space(served, upstream):
         (f"refuse 401 wrong key {KEY}", GenerationError, "does not accept its key"),
         ("fail while it writes", GenerationError, "failed or cannot be reached"),
         ("cut while it writes", GenerationError, "failed or cannot be reached"),
-        ("break off", GenerationError, "broke its answer off"),
-        ("break off with an empty reason", GenerationError, "broke its answer off"),
+        ("break off", GenerationError, "cut its answer off"),
+        ("break off with an empty reason", GenerationError, "cut its answer off"),
     ],
 )
 def test_what_goes_wrong_behind_the_space_is_reported(served, order, error, words):
@@ -209,5 +209,5 @@ def test_a_server_that_cannot_be_reached_fails_the_call_and_not_the_space(tmp_pa
         for _ in range(2):
             with pytest.raises(GenerationError, match="cannot be reached"):
                 chat.invoke("Hello!")
-        with pytest.raises(InvalidInputError, match=r"'image' .*this Space takes text only"):
+        with pytest.raises(InvalidInputError, match=r"'image' .*this Space accepts text only"):
             chat.invoke([HumanMessage([image()])])

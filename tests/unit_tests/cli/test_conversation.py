@@ -77,7 +77,7 @@ def test_a_save_that_fails_leaves_the_old_file_and_nothing_else(tmp_path, monkey
 def test_a_file_that_holds_something_else_is_refused(tmp_path, content):
     path = tmp_path / "talk"
     path.write_bytes(content)
-    with pytest.raises(InvalidInputError, match="holds no conversation"):
+    with pytest.raises(InvalidInputError, match="is not a conversation"):
         load(path)
 
 

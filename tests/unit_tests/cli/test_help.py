@@ -59,7 +59,7 @@ def test_long_names_stand_below_one_another(in_window):
         (["chat", "--modle", "7B"], "Error: No such option: --modle"),
         (["cat"], "Error: No such command 'cat'."),
         (["serve", "--base-url", "x"], "Error: Invalid value: --base-url does not go with"),
-        (["chat", "--auth", "x", "Hi"], "Error: --auth is USER:PASSWORD"),
+        (["chat", "--auth", "x", "Hi"], "Error: --auth must be USER:PASSWORD"),
     ],
 )
 def test_wrong_usage_is_one_message_and_where_to_look(arguments, said, in_window):

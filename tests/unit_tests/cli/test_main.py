@@ -95,8 +95,8 @@ def test_a_shell_can_complete_commands(shell):
 @pytest.mark.parametrize(
     ("arguments", "status", "said"),
     [
-        ("chat <&-", 2, "Error: Give a prompt"),
-        ("batch - - <&-", 2, "holds no rows"),
+        ("chat <&-", 2, "Error: Pass a prompt"),
+        ("batch - - <&-", 2, "contains no rows"),
         ("--version >&-", 1, "Error: Standard output cannot be written"),
         ("chat <&- >&- 2>&-", 2, ""),
     ],

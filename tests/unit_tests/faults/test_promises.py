@@ -98,9 +98,7 @@ def removed(document, path):
 )
 async def test_a_description_that_is_none_is_no_gradio_space(space, body):
     space.on("config", reply(body))
-    error = await failure(
-        model_for(space), UnsupportedSpaceError, "does not answer as a Gradio app"
-    )
+    error = await failure(model_for(space), UnsupportedSpaceError, "is not a Gradio app")
     assert not error.is_retryable
 
 

@@ -43,7 +43,7 @@ def test_messages_of_openai_are_read_with_their_tools():
     [[], {}, 3, "no JSON", "[]", [3], [{"content": "x"}], [{"role": "king", "content": "x"}]],
 )
 def test_messages_that_are_none_are_reported(given):
-    with pytest.raises(InvalidInputError, match="The row holds no messages"):
+    with pytest.raises(InvalidInputError, match="The row has no messages"):
         messages(given)
 
 
@@ -91,5 +91,5 @@ def test_an_error_without_words_is_named():
 
 
 def test_a_schema_needs_a_chat_model():
-    with pytest.raises(InvalidInputError, match="needs a chat model"):
+    with pytest.raises(InvalidInputError, match="requires a chat model"):
         make_caller(Parrot().model, Job("a", "b", schema={"type": "object"}), None, 0)

@@ -326,7 +326,7 @@ def test_compressed_and_tab_separated_files_are_read_and_written(tmp_path, promp
 def test_a_gzip_file_that_breaks_off_is_refused(tmp_path):
     whole = gzip.compress(b'{"prompt": "a"}\n' * 1_000)
     for content in (whole[:-20], b"no gzip"):
-        with pytest.raises(InvalidInputError, match="not a whole gzip file"):
+        with pytest.raises(InvalidInputError, match="not a complete gzip file"):
             columns(tmp_path / "a.jsonl.gz", content)
 
 

@@ -169,7 +169,7 @@ def test_a_limit_takes_the_first_rows_and_may_be_raised(prompts, output):
     run_batch(parrot.model, Job(source, output))
     assert sorted(parrot.asked) == ["a", "b", "c", "d"]
     assert len(read(output)) == 4
-    with pytest.raises(InvalidInputError, match="limit has to be more than 0"):
+    with pytest.raises(InvalidInputError, match="limit must be greater than 0"):
         Job(source, output, limit=0)
 
 
@@ -186,7 +186,7 @@ def test_nothing_half_written_is_left_where_the_disk_is_full(
     job, parrot = Job(prompts("a"), tmp_path / f"a.{suffix}"), Parrot()
     with monkeypatch.context() as patch:
         patch.setattr("os.fsync", full)
-        with pytest.raises(QwenSpaceError, match=r"No space left .*Make room"):
+        with pytest.raises(QwenSpaceError, match=r"No space left .*Free disk space"):
             run_batch(parrot.model, job)
     assert not [path for path in tmp_path.iterdir() if path.name.endswith(".part")]
     assert run_batch(parrot.model, job).asked == 0

@@ -129,7 +129,7 @@ def test_a_row_without_a_question_fails_and_the_others_do_not(prompts, output):
     progress = run_batch(Parrot().model, Job(source, output), BatchOptions(give_up_after=1))
     assert (progress.answered, progress.failed) == (1, 4)
     assert {row["error_type"] for row in read(output)[1:]} == {"InvalidInputError"}
-    assert "The row holds no prompt, but 3." in read(output)[2]["error"]
+    assert "The row has no prompt, but 3." in read(output)[2]["error"]
 
 
 def test_so_many_calls_are_under_way_and_no_more(prompts, output):
@@ -270,13 +270,15 @@ def test_a_disk_that_is_full_loses_no_answer(prompts, output, monkeypatch):
 def test_a_row_that_asks_something_else_by_now_is_refused(prompts, output):
     run_batch(Parrot().model, Job(prompts("a", "b"), output))
     job = Job(prompts("a", "c"), output)
-    with pytest.raises(InvalidInputError, match=r"has changed: row 2 asks something else"):
+    with pytest.raises(InvalidInputError, match=r"has changed: row 2 is not the question"):
         run_batch(Parrot().model, job)
 
 
 def test_a_source_that_became_shorter_is_refused(prompts, output):
     run_batch(Parrot().model, Job(prompts("a", "b"), output))
-    with pytest.raises(InvalidInputError, match="1 rows that were asked about are no longer in it"):
+    with pytest.raises(
+        InvalidInputError, match="1 rows that were already sent are no longer in it"
+    ):
         run_batch(Parrot().model, Job(prompts("a"), output))
 
 
@@ -316,7 +318,7 @@ def test_a_row_without_an_id_is_refused(prompts, output, key):
 
 def test_an_id_that_comes_twice_is_refused(prompts, output):
     source = prompts({"prompt": "a", "key": 1}, {"prompt": "b", "key": 1})
-    with pytest.raises(InvalidInputError, match="the id 1 is there twice"):
+    with pytest.raises(InvalidInputError, match="contains the id 1 twice"):
         run_batch(Parrot().model, Job(source, output, id="key"))
 
 
@@ -354,9 +356,9 @@ def test_columns_of_the_same_name_need_a_prefix(prompts, output):
     [
         ("no.jsonl", "a.jsonl", "There is no file"),
         ("prompts.jsonl", "no/a.jsonl", "There is no folder"),
-        ("prompts.txt", "a.jsonl", "has to end in"),
-        ("prompts.jsonl", "a.xlsx", "has to end in"),
-        ("prompts.jsonl", "/", "has to end in"),
+        ("prompts.txt", "a.jsonl", "must end in"),
+        ("prompts.jsonl", "a.xlsx", "must end in"),
+        ("prompts.jsonl", "/", "must end in"),
     ],
 )
 def test_paths_that_cannot_be_are_reported(prompts, tmp_path, source, output, message):
@@ -366,7 +368,7 @@ def test_paths_that_cannot_be_are_reported(prompts, tmp_path, source, output, me
 
 
 def test_a_source_without_rows_or_without_a_question_is_reported(prompts, output):
-    with pytest.raises(InvalidInputError, match="holds no rows"):
+    with pytest.raises(InvalidInputError, match="contains no rows"):
         run_batch(Parrot().model, Job(prompts(), output))
     with pytest.raises(InvalidInputError, match=r"no column 'prompt'.*first row has 'question'"):
         run_batch(Parrot().model, Job(prompts({"question": "a"}), output))

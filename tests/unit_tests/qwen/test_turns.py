@@ -416,7 +416,7 @@ def test_an_ai_message_made_of_content_blocks_keeps_its_calls():
     [
         ({"type": "file", "file_id": "1"}, "id of a file"),
         ({"type": "image"}, "no bytes and no URL"),
-        ({"type": "hologram"}, "text and files only: leave"),
+        ({"type": "hologram"}, "text and files only: remove"),
     ],
 )
 @pytest.mark.parametrize("make", [HumanMessage, SystemMessage, AIMessage, result])
@@ -474,11 +474,11 @@ def test_a_block_without_a_type_is_refused():
 @pytest.mark.parametrize("make", [HumanMessage, SystemMessage, AIMessage, result])
 def test_a_lone_surrogate_is_refused_with_its_place(make):
     message = make("half of \ud83d\ude00"[:-1])
-    expected = rf"messages\[1\] \({type(message).__name__}\) holds a lone surrogate"
+    expected = rf"messages\[1\] \({type(message).__name__}\) contains a lone surrogate"
     with pytest.raises(InvalidInputError, match=expected):
         from_messages([HumanMessage("a"), message, HumanMessage("b")])
 
 
 def test_a_lone_surrogate_in_the_instruction_is_refused():
-    with pytest.raises(InvalidInputError, match="the instruction holds a lone surrogate"):
+    with pytest.raises(InvalidInputError, match="the instruction contains a lone surrogate"):
         from_messages([HumanMessage("a")], instruction="\udc00")

@@ -86,7 +86,7 @@ class TestToken:
 
     @pytest.mark.parametrize("token", ["hf_x\r\nX-Evil: 1", "hf x", "hf_é", "hf_x\n", ""])
     def test_a_token_that_would_break_a_header_is_refused(self, token):
-        with pytest.raises(InvalidInputError, match="token holds characters") as caught:
+        with pytest.raises(InvalidInputError, match="token contains characters") as caught:
             headers("https://x.hf.space", token=token)
         assert "hf" not in str(caught.value)
 

@@ -57,7 +57,7 @@ def test_a_config_without_a_protocol_is_of_gradio_3():
 
 @pytest.mark.parametrize("body", [None, [], "x", 7, {}, {"dependencies": {}}, {"components": []}])
 def test_what_is_no_config_is_no_gradio_app(body):
-    with pytest.raises(UnsupportedSpaceError, match="does not answer as a Gradio app does"):
+    with pytest.raises(UnsupportedSpaceError, match="is not a Gradio app"):
         read(body)
 
 

@@ -246,14 +246,14 @@ def test_inputs_are_settled_by_label_or_index_in_the_function_that_has_them():
 
 @pytest.mark.parametrize("place", ["Nothing", 9, -1])
 def test_an_input_that_is_nowhere_is_refused_with_those_that_are(place):
-    with pytest.raises(InvalidInputError, match=rf"no input {place!r} to be its query.*'Source t"):
+    with pytest.raises(InvalidInputError, match=rf"no input {place!r} for query.*'Source t"):
         find(pages.several(), inputs={"query": place})
     with pytest.raises(InvalidInputError, match="it has 'Input', 'Chat', 'Instructions for it'"):
         find(pages.several(), inputs={"query": place}, api_name="chat")
 
 
 def test_a_role_that_is_none_is_refused():
-    with pytest.raises(InvalidInputError, match=r"no role \{'prompt'\}; choose of \('query'"):
+    with pytest.raises(InvalidInputError, match=r"no role \{'prompt'\}; the roles are \('query'"):
         find(pages.several(), inputs={"prompt": "Input"})
 
 
@@ -515,7 +515,9 @@ class TestArguments:
             self.lay_out(pages.coder_demo(), given=given, extra=extra)
 
     def test_a_message_names_the_function_and_the_input(self):
-        with pytest.raises(InvalidInputError, match="'Max Length' takes a number from 512 to 8192"):
+        with pytest.raises(
+            InvalidInputError, match="'Max Length' must be a number from 512 to 8192"
+        ):
             self.lay_out(pages.coder_demo(), extra={"Max Length": 10})
 
 

@@ -103,13 +103,17 @@ def test_a_video_has_subtitles_until_gradio_6():
 @pytest.mark.parametrize(
     ("components", "files", "why"),
     [
-        ([BOX], [IMAGE], "^The block, but this Space takes text only"),
+        ([BOX], [IMAGE], "^The block, but this Space accepts text only"),
         (
             [("image", {"label": "Photo"}), BOX],
             [PDF],
             "application/pdf.*'Photo' takes image, 1 at most",
         ),
-        ([("image", {}), BOX], [IMAGE, OTHER], "^The other block, but there is no room"),
+        (
+            [("image", {}), BOX],
+            [IMAGE, OTHER],
+            "^The other block, but the Space does not accept so many files",
+        ),
         ([("antdupload", {"max_count": 1}), BOX], [IMAGE, OTHER], "^The other block.*1 at most"),
         (
             [(PRO, {"upload_config": {"max_count": 1}})],

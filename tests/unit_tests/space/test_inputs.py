@@ -51,24 +51,24 @@ def test_a_value_that_is_taken_comes_back_as_it_is(item, value):
 @pytest.mark.parametrize(
     ("item", "value", "message"),
     [
-        (SLIDER, 0.5, r"It takes a number from 0\.6 to 1, not 0\.5\."),
+        (SLIDER, 0.5, r"It must be a number from 0\.6 to 1, not 0\.5\."),
         (SLIDER, 1.1, r"from 0\.6 to 1, not 1\.1"),
-        (SLIDER, None, "It takes a number, not None"),
-        (SLIDER, True, "It takes a number, not True"),
-        (SLIDER, "0.7", "It takes a number, not '0.7'"),
-        (SLIDER, math.nan, "It takes a number, not nan"),
-        (component("number"), math.inf, "It takes a number, not inf"),
-        (component("number"), 10**400, "It takes what JSON can say"),
+        (SLIDER, None, "It must be a number, not None"),
+        (SLIDER, True, "It must be a number, not True"),
+        (SLIDER, "0.7", "It must be a number, not '0.7'"),
+        (SLIDER, math.nan, "It must be a number, not nan"),
+        (component("number"), math.inf, "It must be a number, not inf"),
+        (component("number"), 10**400, "It must be a JSON value"),
         (component("number", minimum=1), 0, "from 1 to None"),
-        (component("radio", choices=["a", "b"]), "c", r"It takes one of \['a', 'b'\], not 'c'"),
+        (component("radio", choices=["a", "b"]), "c", r"It must be one of \['a', 'b'\], not 'c'"),
         (component("dropdown", choices=["a"]), ["a", "c"], "not 'c'"),
-        (component("checkbox"), 1, "It takes True or False, not 1"),
-        (component("checkbox"), None, "It takes True or False"),
-        (component("textbox"), 7, "It takes text, not 7"),
-        (component("textbox"), None, "It takes text, not None"),
-        (component("textbox"), "\ud800", "It takes what JSON can say"),
-        (component("json"), object(), "It takes what JSON can say"),
-        (component("json"), {1, 2}, "It takes what JSON can say"),
+        (component("checkbox"), 1, "It must be True or False, not 1"),
+        (component("checkbox"), None, "It must be True or False"),
+        (component("textbox"), 7, "It must be text, not 7"),
+        (component("textbox"), None, "It must be text, not None"),
+        (component("textbox"), "\ud800", "It must be a JSON value"),
+        (component("json"), object(), "It must be a JSON value"),
+        (component("json"), {1, 2}, "It must be a JSON value"),
     ],
 )
 def test_a_value_that_is_not_taken_is_refused_with_what_would_be(item, value, message):
@@ -144,5 +144,5 @@ def test_what_is_sent_is_a_number_in_range_or_nothing_is(low, high, step, defaul
 
 @pytest.mark.parametrize("value", ["hot", None, True, math.nan, math.inf, -math.inf, 2**63])
 def test_what_is_no_number_is_no_setting(value):
-    with pytest.raises(InvalidInputError, match="It takes a number"):
+    with pytest.raises(InvalidInputError, match="It must be a number"):
         clamp(SLIDER, value, "It")

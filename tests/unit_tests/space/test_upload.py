@@ -105,7 +105,7 @@ async def test_a_file_that_is_too_large_is_named_by_its_block(reads):
     refusal = (413, b"", b"File size exceeded maximum allowed size")
     async with serving(refusal, reads=reads) as (url, _):
         with pytest.raises(
-            InvalidInputError, match=r"^messages\[0\] .* finds too large: File size"
+            InvalidInputError, match=r"^messages\[0\] .* is too large for .*: File size"
         ):
             await upload(url, FILE)
 
