@@ -242,7 +242,8 @@ def parse_space(space: str) -> str:
         )
         raise InvalidInputError(msg)
     try:
-        url = URL(text).with_query(None).with_fragment(None)
+        # Twice, for what is outside ASCII is encoded first, and what is in it in lower case after that.
+        url = URL(str(URL(text).with_query(None).with_fragment(None)))
         host, port = url.host, url.port
     except ValueError as error:
         raise InvalidInputError(f"space={shown} is not a URL: {error}.") from None

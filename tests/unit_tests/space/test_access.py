@@ -242,6 +242,7 @@ UNDECODABLE = "\u00b4\u2024"  # as a host it becomes "xn-- -.", which IDNA canno
 
 
 @example(UNDECODABLE, "http://")
+@example("A.\u00b6", "http://")  # as a host it becomes "A.xn--tba", and that "a.xn--tba"
 @given(st.text(max_size=20), st.sampled_from(["", "http://", "https://", "https://h/", "http://["]))
 def test_any_text_is_parsed_once_and_for_all_or_refused(text, start):
     try:
