@@ -13,6 +13,7 @@ from langchain_qwen_space.qwen.tool_tags import may_be_untagged_call
 _BEGUN = re.compile(r'\s*+(?:`{3,}+\w*+\s*+)?(?=\{\s*+["}])')
 _KEY = re.compile(r'\{\s*+"(?P<name>\w*+)(?P<end>"?)')
 _KEYS_OF_CALLS = ("name", "arguments", "parameters", "type", "function")
+_LONGEST_BEGINNING = 4096  # characters after which an answer is held back to its end
 _OUTSIDE_STRINGS = re.compile(r'["{}\[\]]')
 _IN_A_STRING = re.compile(r'["\\]')
 
@@ -37,7 +38,8 @@ class JSONText:
         self._is_valid = is_valid
         self._name = name
         self._fields = fields
-        self._held = ""
+        self._held: list[str] = []
+        self._size = 0  # of what is held
         self._depth = 0  # of brackets; 0 before the object
         self._in_string = False
         self._escaped = False
@@ -48,16 +50,22 @@ class JSONText:
         if self._complete:
             return ""
         if self._depth == 0:
-            self._held += text
-            begun = _BEGUN.match(self._held)
-            if begun is None or self._may_be_call(self._held[begun.end() :]):
+            looked_at, self._size = self._size, self._size + len(text)
+            self._held.append(text)
+            if looked_at > _LONGEST_BEGINNING:
                 return ""
-            text, self._held = self._held[begun.end() :], ""
+            held = "".join(self._held)
+            begun = _BEGUN.match(held)
+            if begun is None or self._may_be_call(held[begun.end() :]):
+                return ""
+            text = held[begun.end() :]
+            self._held.clear()
         return text[: self._follow(text)]
 
     def finish(self, called: str = "") -> str:
         """Returns what was held back, or the arguments of a call that gave the object instead."""
-        text, self._held = self._held, ""
+        text = "".join(self._held)
+        self._held.clear()
         if called:
             return "" if self._depth or self._complete else called
         with suppress(json_objects.BrokenJSONError):

@@ -78,6 +78,7 @@ class CompletionResponse(Response):
         self._ended = False  # no more will follow
         self._problem: Problem | None = None  # which ended it
         self._news = asyncio.Event()  # something is to be done by the task that sends
+        self._comment_due = False  # news of the queue, or a silence
         self._last = 0.0  # the loop's time at which something was sent last
         if request.not_honoured:
             self._warn(f"not honoured by the Space: {', '.join(request.not_honoured)}")
@@ -164,6 +165,7 @@ class CompletionResponse(Response):
             now = loop.time()
             if now >= self._last + self._heartbeat:
                 self._last = now
+                self._comment_due = True
                 self._news.set()
             timer = loop.call_at(self._last + self._heartbeat, look)
 
@@ -182,8 +184,9 @@ class CompletionResponse(Response):
                     self._problem = None
                 if not self._begun:
                     await self._begin(send, 200, _EVENT_STREAM)
-                if not self._pending and not self._ended:
+                if self._comment_due and not self._pending and not self._ended:
                     self._pending += b": " + _described(self._progress) + b"\n\n"
+                self._comment_due = False
                 while self._pending:
                     data = bytes(self._pending[:_AT_ONCE])
                     del self._pending[:_AT_ONCE]
@@ -226,6 +229,7 @@ class CompletionResponse(Response):
         else:
             self._progress = event
             if self._begun:
+                self._comment_due = True
                 self._news.set()
 
     def _warn(self, message: str) -> None:

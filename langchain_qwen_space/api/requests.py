@@ -53,6 +53,8 @@ _PASSED_ON: dict[str, tuple[Callable[[Any], bool], str]] = {
         "an object with a 'type'",
     ),
 }
+# The most items of a list, as OpenAI has it: reading them holds up the event loop.
+_MOST = {"messages": 2048, "tools": 128, "stop": 4}
 # Fields that have no effect on the answer.
 _IGNORED = frozenset(
     [
@@ -107,6 +109,10 @@ def read_request(body: bytes) -> CompletionRequest:
     if not isinstance(fields, dict):
         raise Problem(400, "The body is not a JSON object.")
     given = {name: value for name, value in fields.items() if value is not None}
+    for name, most in _MOST.items():
+        if isinstance(items := given.get(name), list) and len(items) > most:
+            msg = f"Invalid '{name}': it has {len(items)} items, and may have {most}."
+            raise Problem(400, msg, code="array_above_max_length", param=name)
     stream = _boolean(given.pop("stream", False), "stream")
     stream_options = given.pop("stream_options", {})
     if not isinstance(stream_options, Mapping):

@@ -49,6 +49,7 @@ class ThoughtSplitter:
         self._state = _State.START
         self._thought = False  # a block has ended
         self._trim = False  # blank space right after a tag belongs to neither side
+        self._blank: list[str] = []  # what the text has begun with so far
         self._held = ""
 
     @property
@@ -59,7 +60,11 @@ class ThoughtSplitter:
     def feed(self, text: str) -> list[str | Reasoning | ThoughtsEnd]:
         """Return what can be decided now that this text has arrived."""
         out: list[str | Reasoning | ThoughtsEnd] = []
-        text = self._held + text
+        if self._state is _State.START and not self._held and not self._thought and text.isspace():
+            self._blank.append(text)
+            return out
+        text = "".join([*self._blank, self._held, text])
+        self._blank.clear()
         while text:
             if self._state is _State.START:
                 solid = text.lstrip()
@@ -110,7 +115,7 @@ class ThoughtSplitter:
     def finish(self) -> list[str | Reasoning]:
         """Return what was held back: the text ends here."""
         out: list[str | Reasoning | ThoughtsEnd] = []
-        held, self._held = self._held, ""
+        held, self._held = "".join([*self._blank, self._held]), ""
         if held and self._state is _State.THINKING:
             self._think(held, out)
         elif held:

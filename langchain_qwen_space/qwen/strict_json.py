@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections import Counter
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -12,7 +13,7 @@ BLANKS = r"\v\f\x1c-\x1f\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u300
 
 _TOKEN = re.compile(
     r'(?P<string>"(?:[^"\\]++|\\.)*+")'
-    rf"|'(?P<quoted>(?:[^'\\]++|\\.)*+)'|\b(?P<word>{'|'.join(_WORDS)})\b"
+    rf"|'(?P<quoted>(?:[^'\\]++|\\.)*+)'|(?P<open>[\"'].*+)|\b(?P<word>{'|'.join(_WORDS)})\b"
     rf"|(?P<gap>{_COMMENT}|,(?=(?:\s++|{_COMMENT})*+[}}\]])|[{BLANKS}]++)",
     re.DOTALL,
 )
@@ -38,7 +39,8 @@ def object_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """
     value = dict(pairs)
     if len(value) < len(pairs):
-        twice = {key for number, (key, _) in enumerate(pairs) if key in dict(pairs[:number])}
+        counts = Counter(key for key, _ in pairs)
+        twice = [key for key, count in counts.items() if count > 1]
         raise BrokenCallError(f"{listed(twice)} is given twice in one object.")
     return value
 
@@ -73,6 +75,8 @@ def with_json_spelling(text: str) -> str:
 
 
 def _token(match: re.Match[str]) -> str:
+    if match["open"]:  # a string without an end
+        return match[0]
     if match["gap"]:
         return " "
     if match["word"]:

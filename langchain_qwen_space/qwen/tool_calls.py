@@ -259,8 +259,9 @@ class ToolCallParser:
             if text.startswith(FUNCTION, end):
                 self._open_xml()
                 return end
-            if text.startswith(OPEN, end):
-                return end + len(OPEN)  # the tag stands twice
+            if text.startswith(OPEN, end):  # the tag stands twice
+                self._body = JSONCall(self._tools, may_stream=False)
+                return end + len(OPEN)
             if is_begun(text, end):
                 return end
         if text[end] == "<" or (lead and not _FENCE.fullmatch(lead)):

@@ -1,6 +1,7 @@
 """Of an answer that has to be JSON, the object is handed on, as early as it can be."""
 
 import json
+import time
 
 import pytest
 
@@ -88,3 +89,11 @@ def test_an_object_with_the_name_of_its_schema_is_handed_on_at_the_end():
     assert json.loads("".join(handed_on('{"name": "Cat"}', is_cat, "Cat", ["name"]))) == {
         "name": "Cat"
     }
+
+
+@pytest.mark.parametrize("blank", [" ", "word "])
+def test_a_long_answer_before_the_object_takes_linear_time(blank):
+    before = blank * 500_000
+    began = time.perf_counter()
+    assert json.loads("".join(handed_on(before + TEXT))) == TOM
+    assert time.perf_counter() - began < 30  # about 1 s; anything quadratic takes minutes

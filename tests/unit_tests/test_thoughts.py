@@ -1,5 +1,6 @@
 """Thoughts are separated before anything else looks at an answer, whatever of them is shown."""
 
+import time
 from typing import Any
 
 import pytest
@@ -244,3 +245,10 @@ def test_why_an_answer_ended_does_not_depend_on_how_it_arrives(text, shape, reas
     shape = {"max_tokens": tokens.Estimate().count(DELETE) + 4} | shape
     message = answer([text] if at_once else list(text), whole=whole, **shape)
     assert message.response_metadata["finish_reason"] == reason
+
+
+def test_blank_space_before_an_answer_takes_linear_time():
+    blank = [" "] * 500_000
+    began = time.perf_counter()
+    assert answer([*blank, "<think>", "a", "</think>", "b"], reasoning=True).text == "b"
+    assert time.perf_counter() - began < 30  # about 2 s; anything quadratic takes minutes

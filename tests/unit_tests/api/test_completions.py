@@ -105,6 +105,18 @@ async def test_a_quick_answer_has_no_comments(space):
     assert all(line.startswith("data: ") for line in response.text.split("\n\n") if line)
 
 
+async def test_a_chunk_that_shows_the_client_nothing_is_no_comment(space):
+    steps = Steps(
+        STARTS, generating(value("<think>a")), completed(value("<think>a</think>b")), CLOSE
+    )
+    space.on("data", steps)
+    server = server_for(space, settings={"reasoning": False}, heartbeat=60)
+    steps.next(100)
+    response = await post(server, question(stream=True))
+    assert text_of(events(response.text)) == "b"
+    assert all(line.startswith("data: ") for line in response.text.split("\n\n") if line)
+
+
 async def test_silence_in_mid_answer_is_filled_with_comments(space):
     steps = Steps(STARTS, generating(value("He")), completed(value("Hello")), CLOSE)
     space.on("data", steps)

@@ -173,6 +173,20 @@ def test_a_wrong_type_is_refused_with_the_place(fields, param):
     refused({"messages": [{"role": "user", "content": "hi"}], **fields}, param)
 
 
+@pytest.mark.parametrize(
+    ("name", "item", "most"),
+    [
+        ("messages", {"role": "user", "content": "hi"}, 2048),
+        ("tools", HONOURED["tools"][0], 128),
+        ("stop", "a", 4),
+    ],
+)
+def test_a_list_may_be_as_long_as_openais(name, item, most):
+    read(**{name: [item] * most})
+    body = {"messages": [{"role": "user", "content": "hi"}], name: [item] * (most + 1)}
+    assert f"{most + 1} items" in refused(body, name)
+
+
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b'"hi"', b"\xff", b"[" * 100_000, b'{"a":NaN}'])
 def test_a_body_that_is_not_a_json_object_is_refused(body):
     refused(body, None)

@@ -1,3 +1,5 @@
+import time
+
 import pytest
 
 from langchain_qwen_space.qwen.json_objects import BrokenJSONError, find, so_far, whole
@@ -120,3 +122,19 @@ def test_a_growing_object_is_shown_as_far_as_it_has_come():
     assert {"a": "x"} in shown
     assert {"a": "xy", "b": [1]} in shown
     assert shown[-1] == {"a": "xy", "b": [1, {"c": None}]}
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['{"a": "' + '\\"b ' * 300_000, "{'a': '" + "\\'b " * 300_000, '{"a": 1, ' * 300_000],
+    ids=["string", "quoted", "objects"],
+)
+def test_what_never_ends_is_broken_and_known_in_linear_time(text):
+    began = time.perf_counter()
+    with pytest.raises(BrokenJSONError):
+        list(find(text))
+    assert time.perf_counter() - began < 10  # 0.1 s, where each quote was tried it took minutes
+
+
+def test_a_string_without_an_end_stays_as_it_is():
+    assert list(find("""{'a': True} It's {"b": True} "so""")) == [{"a": True}, {"b": True}]

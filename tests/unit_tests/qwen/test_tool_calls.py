@@ -303,8 +303,13 @@ LONG = 1_000_000
         written() + "\n" * LONG + "b",
         written()[: -len("\n</tool_call>")] + "\n" * LONG + "b",
         "a < b\n" * (LONG // 6),
+        "<tool_call>" * (LONG // 11),
+        "<tool_call>{'name': 'f', 'arguments': {" + "'a': 1, " * (LONG // 8) + "}}</tool_call>",
     ],
-    ids=["arguments", "held", "broken", "name", "gap", "no closing tag", "text"],
+    ids=[
+        *("arguments", "held", "broken", "name", "gap", "no closing tag", "text", "tags"),
+        "one key",
+    ],
 )
 def test_a_million_characters_in_small_chunks_take_seconds_not_minutes(text):
     start = time.perf_counter()
