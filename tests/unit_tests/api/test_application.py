@@ -265,7 +265,7 @@ async def test_no_key_token_or_prompt_is_in_a_log_or_an_error(space, caplog):
         "the-password",
         "the prompt",
         "the system",
-        "the tool",
+        "what the tool is for",
     ]
     key, token, password, prompt, system, tool = secrets
     server = server_for(
