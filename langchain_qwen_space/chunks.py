@@ -99,7 +99,7 @@ class AnswerChunks:
     @property
     def written(self) -> str:
         """The text that was not cut off, with the thoughts and calls in it, as the model wrote it."""
-        return "".join(self._final.used)
+        return self._final.written
 
     @property
     def broken(self) -> dict[str, BrokenCall]:

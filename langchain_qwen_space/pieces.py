@@ -82,7 +82,7 @@ class AnswerPieces:
         thinks_untagged: Whether the model may begin inside its thoughts, so that a `</think>` can
             still make all text before it a thought. Then no call and no stop string ends the answer
             before its end.
-        used: The text that was not cut off.
+        used: The text that was not cut off by a stop string or the limit.
         apart: Thoughts that are not part of the text.
         thoughts: All thoughts.
         untagged: Whether text turned out to be thought after it was handed out.
@@ -128,6 +128,12 @@ class AnswerPieces:
         if calls is None or not self._shape.forced or calls.calls or self._accepted:
             return None
         return calls.withheld
+
+    @property
+    def written(self) -> str:
+        """The text up to where it was cut off, with the thoughts and calls in it."""
+        text = "".join(self.used)
+        return text if self._calls is None else text.removesuffix(self._calls.unread)
 
     @property
     def unreadable(self) -> list[BrokenCall]:

@@ -123,6 +123,7 @@ class ToolCallParser:
             None  # blank space since the last call; None where text follows
         )
         self._held = ""  # the end of the last piece, still undecided
+        self._unread: list[str] = []
         self._step: Callable[[str, int, _Out], int] = self._at_start if tools else self._in_text
         self._untagged: UntaggedCalls | None = None  # while the answer may be one
         self._body: JSONCall | XMLCall = JSONCall(self._tools, may_stream=True)
@@ -141,10 +142,16 @@ class ToolCallParser:
         """The text kept back so far."""
         return "".join(self._withheld)
 
+    @property
+    def unread(self) -> str:
+        """With `single`: the text after the call."""
+        return "".join(self._unread)
+
     def feed(self, text: str) -> list[str | ToolCallPiece]:
         """Returns what can be given out now that this text has arrived."""
         out: _Out = []
         if self.done:
+            self._unread.append(text)
             return out
         text, position = self._held + text, 0
         while position < len(text) and not self.done:
@@ -161,6 +168,8 @@ class ToolCallParser:
             if position == start and self._step == step:
                 break
         self._held = text[position:]
+        if self.done:
+            self._unread.append(self._held)
         return out
 
     def finish(self) -> list[str | ToolCallPiece]:

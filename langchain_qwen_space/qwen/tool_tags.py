@@ -13,8 +13,8 @@ _BODY = re.compile(r"""\s{0,64}(?:\{\s{0,64}["'}]|\[\s{0,64}\{|`{3}|<function=|<
 _BODY_BEGUN = re.compile(r"\s{0,64}(?:\{\s{0,64}|\[\s{0,64}|`{0,2}|</?[a-z_]*)\Z")
 _PARAMETERS = re.compile(r"\s{0,64}(?:<parameter=|</function>)")
 _PARAMETERS_BEGUN = re.compile(r"\s{0,64}(?:</?[a-z]*)?\Z")
-_NAME = re.compile(r"<function=[^<>\s]{1,256}>")
-_NAME_BEGUN = re.compile(r"<function=[^<>\s]{0,256}\Z")
+_NAME = re.compile(r"<function=[^<>\s][^<>\n]{0,255}>")
+_NAME_BEGUN = re.compile(r"<function=(?:[^<>\s][^<>\n]{0,255})?\Z")
 _MARKS = re.compile(r"`++|\n")
 
 

@@ -252,3 +252,15 @@ def test_blank_space_before_an_answer_takes_linear_time():
     began = time.perf_counter()
     assert answer([*blank, "<think>", "a", "</think>", "b"], reasoning=True).text == "b"
     assert time.perf_counter() - began < 30  # about 2 s; anything quadratic takes minutes
+
+
+@pytest.mark.parametrize("whole", [True, False])
+@pytest.mark.parametrize("size", [1, 60, 1000])
+@pytest.mark.parametrize("call", [DELETE, DELETE.removesuffix("</tool_call>")])
+def test_what_follows_the_only_wanted_call_is_not_counted(call, size, whole):
+    chunks = AnswerChunks(Shape(tools=TOOLS, single=True), tokens.Estimate(), whole=whole)
+    for at in range(0, len(text := f"{call}<tool_call> and so on, for long"), size):
+        chunks.take(text[at : at + size])  # a model that may think is heard to its end
+    chunks.end()
+    chunks.settle(None)
+    assert chunks.written == call

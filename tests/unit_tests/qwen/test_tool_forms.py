@@ -96,6 +96,19 @@ def test_every_form_of_a_call_is_read(text):
     assert read_all(text) == ("", [PARIS], [])
 
 
+@pytest.mark.parametrize("tags", [("", ""), ("<tool_call>\n", "\n</tool_call>")])
+def test_a_name_in_xml_may_hold_blanks(tags):
+    call = XML.replace("weather", "Weather of a city").join(tags)
+    found = ("Weather of a city", PARIS[1])
+    tools = {found[0]: SCHEMA}
+    for text in (call, f"Well.\n{call}\nWell."):
+        assert read(text, tools=tools) == (
+            text.replace(call, "").replace("\n\n", "\n"),
+            [found],
+            [],
+        )
+
+
 TAGGED = {name: text for name, text in FORMS.items() if text.startswith(("<tool_call>", "<func"))}
 
 
@@ -344,6 +357,7 @@ TEXTS = [
     "Write `<function=name>` and `<parameter=x>`.",
     "See <function=name> there.",
     "<function=name> is how a call begins.",
+    "<function=the name> is how a call begins, <function= is not, and <function=a\nb> neither.",
     "`<tool_call>`",
     f"Write `<tool_call>{JSON}</tool_call>` to call, or ``<tool_call>{JSON}`` or `{XML.partition('<p')[0]}`.",
     f"The line `x <tool_call>{JSON}</tool_call>",
