@@ -4,14 +4,16 @@ import asyncio
 import json
 import signal
 from collections.abc import Callable, Coroutine, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import typer
+
 from langchain_qwen_space.chat_models import ChatQwenSpace
 from langchain_qwen_space.cli.advice import advice
-from langchain_qwen_space.cli.common import console, printable, reason, wrapped
+from langchain_qwen_space.cli.common import INTERRUPTED, console, printable, reason, wrapped
 from langchain_qwen_space.cli.conversation import (
     Conversation,
     Turn,
@@ -38,6 +40,8 @@ from langchain_qwen_space.qwen.models import match_model
 _LEAVE = {"/bye", "/quit", "/exit", "exit", "quit"}
 _SETTINGS = ("temperature", "top_p", "max_tokens", "stop", "timeout")
 _DEFAULT = "default"  # sets the system prompt or the model back to the Space's own
+# The terminal was closed, or a process manager stops this: what has arrived of an answer is kept.
+_ENDS = [getattr(signal, name) for name in ("SIGHUP", "SIGTERM") if hasattr(signal, name)]
 _OLD_QUESTIONS = 1000  # that the arrow keys bring back
 HELP = '''\
 /retry             ask the last question again
@@ -76,9 +80,23 @@ async def converse(
         files: What is attached to the first question.
         verbose: Whether each answer's times are shown.
     """
-    # Prompts and answers have their own Ctrl-C. Between them it must not end the conversation.
-    with unread_keys_wait(), _on_ctrl_c(lambda: None):
-        await _Chat(model, conversation, talk, files, verbose=verbose).run()
+    chat = _Chat(model, conversation, talk, files, verbose=verbose)
+    running = asyncio.ensure_future(chat.run())
+    loop = asyncio.get_running_loop()
+
+    def end() -> None:
+        loop.call_soon_threadsafe(running.cancel)
+
+    with ExitStack() as stack:
+        stack.enter_context(unread_keys_wait())
+        # Prompts and answers have their own Ctrl-C. Between them it must not end the conversation.
+        stack.enter_context(_on_signal(signal.SIGINT, lambda: None))
+        for number in _ENDS:
+            stack.enter_context(_on_signal(number, end))
+        try:
+            await running
+        except asyncio.CancelledError:
+            raise typer.Exit(INTERRUPTED) from None
 
 
 class _Chat:
@@ -179,20 +197,24 @@ class _Chat:
             messages = before.messages(question, files)
             await show(self._model, messages, reply, self._console, settings)
 
-        error = await self._stoppable(answer())
-        self._failed = question
-        if reply.text or error is None:
-            self._now = replace(before, turns=(*before.turns, Turn(question, reply.text, files)))
-            self._failed, self._files = "", ()
+        error: str | None = "Stopped."
+        try:
+            error = await self._stoppable(answer())
+        finally:  # also if the process has to end, or the terminal is gone
+            self._failed = question
+            if reply.text or error is None:
+                turns = (*before.turns, Turn(question, reply.text, files))
+                self._now = replace(before, turns=turns)
+                self._failed, self._files = "", ()
+            if self._talk is not None:
+                try:
+                    self._talk.add(before, reply.exchange(with_names(question, files), error))
+                except LogError as problem:
+                    self._lose_log(problem)
+                else:
+                    self._saved = self._now
         if self._verbose and error is None:
             self._say(reply.timings())
-        if self._talk is not None:
-            try:
-                self._talk.add(before, reply.exchange(with_names(question, files), error))
-            except LogError as problem:
-                self._lose_log(problem)
-            else:
-                self._saved = self._now
         self._console.print()
 
     async def _stoppable(self, work: Coroutine[Any, Any, None]) -> str | None:
@@ -204,8 +226,13 @@ class _Chat:
             if not task.cancelling():
                 task.cancel()
 
-        with _on_ctrl_c(lambda: loop.call_soon_threadsafe(cancel)):
-            await asyncio.wait([task])
+        with _on_signal(signal.SIGINT, lambda: loop.call_soon_threadsafe(cancel)):
+            try:
+                await asyncio.wait([task])
+            except asyncio.CancelledError:  # the process has to end
+                cancel()
+                await asyncio.wait([task])
+                raise
         if task.cancelled():
             self._say("Stopped.")
             return "Stopped."
@@ -417,9 +444,9 @@ def _path(name: str) -> Path:
 
 
 @contextmanager
-def _on_ctrl_c(act: Callable[[], object]) -> Iterator[None]:
-    before = signal.signal(signal.SIGINT, lambda *_: act())
+def _on_signal(number: int, act: Callable[[], object]) -> Iterator[None]:
+    before = signal.signal(number, lambda *_: act())
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.signal(number, before)

@@ -1,5 +1,7 @@
 """How an answer's Markdown is drawn, and what it cannot do."""
 
+import json
+
 import pytest
 
 from tests.heavy.agent_page.visiting import answered, expect, visit
@@ -79,6 +81,26 @@ async def test_what_a_model_writes_runs_nothing_and_loads_nothing(browser, url):
     await expect(text.get_by_role("link", name="a picture")).to_be_visible()  # loaded when asked
     assert dialogs == []
     assert all(request.startswith(url) for request in requests)
+
+
+async def test_what_a_tool_is_given_and_returns_runs_nothing(browser, url):
+    page = await visit(browser, url)
+    dialogs = []
+    page.on("dialog", lambda dialog: dialogs.append(dialog.message))
+    attack = " ".join([ATTACKS[0], ATTACKS[1], ATTACKS[8]])
+    calls = [{"name": "save_note", "arguments": {"text": attack}}, {"name": "list_notes"}]
+    for number, call in enumerate(calls):
+        text = json.dumps({"arguments": {}, **call})
+        await answered(page, f"echo: <tool_call>\n{text}\n</tool_call>")
+        card = page.locator(".turn").nth(number).locator("details").first
+        await card.locator("summary").click()
+        await expect(card.locator(".state")).to_have_text("Done")
+        await expect(card).to_contain_text(attack)
+        assert await card.locator("img, script, style").count() == 0
+    await page.reload()
+    await expect(page.locator(".turn")).to_have_count(2)
+    assert await page.locator(".turn :is(img, script, style)").count() == 0
+    assert dialogs == []
 
 
 async def test_what_the_renderer_gave_is_sanitized_too(browser, url):

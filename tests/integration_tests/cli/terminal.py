@@ -56,6 +56,13 @@ class Terminal:
         self._child.close()
         return self._child.exitstatus
 
+    def close(self) -> None:
+        """Close the window, and leave the process to itself."""
+        self._child.ptyproc.fileobj.close()
+
+    def signal(self, number: int) -> None:
+        self._child.kill(number)
+
     def end(self) -> None:
         self._child.close(force=True)
 

@@ -2,8 +2,10 @@
 
 import json
 import re
+import signal
 import stat
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -81,6 +83,29 @@ def test_no_log_keeps_nothing_and_asks_before_it_is_lost(log_file):
         term.type(f"y{ENTER}")
         assert term.exit_status() == 0
     assert not log_file.parent.exists()
+
+
+@pytest.mark.parametrize("closes", [True, False])
+def test_what_was_said_is_kept_if_the_terminal_is_closed_or_the_process_stopped(tmp_path, closes):
+    marker = tmp_path / "marker"
+    with terminal("chat", columns=200) as term:
+        term.sees(r"^>")
+        says(term, "say one", "^one")
+        says(term, f"run {marker}", r"^0123")
+        if closes:
+            term.close()
+        else:
+            term.signal(signal.SIGTERM)
+            assert term.exit_status() == 130
+    until = time.monotonic() + 30
+    while len(turns := json.loads(run("log", "1", "--json").stdout)["turns"]) < 2:
+        assert time.monotonic() < until
+        time.sleep(0.1)
+    assert turns[1]["user"] == f"run {marker}"
+    assert turns[1]["assistant"].startswith("0123")
+    while marker.read_text() != "was closed":
+        assert time.monotonic() < until
+        time.sleep(0.1)
 
 
 def test_a_log_that_cannot_be_written_is_reported_and_the_conversation_continues(log_file):
