@@ -30,12 +30,13 @@ Schema = dict[str, Any] | type
 
 _NO_PARAMETERS = {"type": "object", "properties": {}}
 
-# Keywords whose schemas judge the value itself, not a part of it.
+# Keywords whose schemas validator the value itself, not a part of it.
 _REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
 _SAME_VALUE = ("not", "if", "then", "else")
 _LISTS = ("allOf", "anyOf", "oneOf")
 _BY_NAME = ("dependentSchemas", "dependencies")
 _LONGEST_CHECK = 1.0  # seconds for which a value is checked
+_LONGEST_KEPT = 2**16  # characters of a schema that is known to be valid the next time
 _MULTIPLE = frozenset(["multipleOf", "divisibleBy"])
 # The edges of a word, operations on sets, and a set in a set: in Python and JavaScript, characters.
 _READ_OTHERWISE = re.compile(r"\\[<>]|&&|--|~~|(?<!\\)\[(?:[^\\\[\]]|\\.)*\[")
@@ -155,7 +156,9 @@ def checked(schema: Any, *, patterns: bool = True) -> dict[str, Any]:
         text = json.dumps(dict(schema))
     except (TypeError, ValueError, RecursionError) as error:
         raise InvalidInputError(f"The schema cannot be written as JSON: {error!s:.200}.") from error
-    _check(text, patterns=patterns)
+    # Every call checks its tools, which are seldom others than before. Long ones are not kept.
+    check = _check if len(text) > _LONGEST_KEPT else _check_cached
+    check(text, patterns=patterns)
     rules: dict[str, Any] = json.loads(text)
     kind = rules.get("type", "object")
     if "object" not in ([kind] if isinstance(kind, str) else kind):
@@ -163,23 +166,28 @@ def checked(schema: Any, *, patterns: bool = True) -> dict[str, Any]:
     return rules
 
 
-@lru_cache(maxsize=1024)  # every call checks its tools, which are seldom others than before
 def _check(text: str, *, patterns: bool) -> None:
-    from jsonschema.exceptions import SchemaError
+    from jsonschema.validators import extend
 
     schema = json.loads(text)
     if not isinstance(schema.get("$schema", ""), str):
         raise InvalidInputError("The schema is not valid at schema['$schema']: it is not a string.")
     draft = _validator(schema)
-    formats = draft.FORMAT_CHECKER if patterns else None
+    metaschema = draft.META_SCHEMA
+    validator = extend(draft, {"uniqueItems": _unique_items})(  # type: ignore[no-untyped-call]
+        _without_draft(metaschema), format_checker=draft.FORMAT_CHECKER if patterns else None
+    )
+
+    def check(part: Any) -> None:
+        if (error := next(validator.iter_errors(part), None)) is not None:
+            where = "".join(f"[{step!r}]" for step in error.absolute_path)
+            msg = f"The schema is not valid at schema{where}: {error.message:.300}"
+            raise InvalidInputError(msg) from error
+
     try:
-        draft.check_schema(schema, format_checker=formats)
-        for target in _targets(schema, draft.META_SCHEMA["$schema"]).values():
-            draft.check_schema(target, format_checker=formats)
-    except SchemaError as error:
-        where = "".join(f"[{part!r}]" for part in error.absolute_path)
-        msg = f"The schema is not valid at schema{where}: {error.message:.300}"
-        raise InvalidInputError(msg) from error
+        check(schema)
+        for target in _targets(schema, metaschema["$schema"]).values():
+            check(target)
     except InvalidInputError:
         raise
     except CycleError as error:
@@ -188,6 +196,9 @@ def _check(text: str, *, patterns: bool) -> None:
     except Exception as error:  # a schema of any depth and with any reference meets all of them
         msg = f"The schema cannot be resolved: {type(error).__name__}: {error!s:.200}."
         raise InvalidInputError(msg) from error
+
+
+_check_cached = lru_cache(maxsize=1024)(_check)
 
 
 def _targets(schema: dict[str, Any], dialect: str) -> dict[int, Any]:
@@ -205,7 +216,7 @@ def _targets(schema: dict[str, Any], dialect: str) -> dict[int, Any]:
     specification = specification_with(dialect)
     root = specification.create_resource(schema)
     waiting = [(root, nothing_else.resolver_with_root(root))]
-    seen: dict[int, list[int]] = {}  # the schemas that judge the same value, by a schema's id
+    seen: dict[int, list[int]] = {}  # the schemas that validator the same value, by a schema's id
     targets: dict[int, Any] = {}
     while waiting:
         part, resolver = waiting.pop()
@@ -270,9 +281,7 @@ def mistakes(value: Any, schema: dict[str, Any]) -> Iterator[str]:
         {name: check.timed(keyword) for name, keyword in keywords.items()},
         type_checker=base.TYPE_CHECKER.redefine("number", _is_number),
     )
-    # With its draft named, the schema would be judged by that draft's own rules wherever it refers
-    # to itself.
-    rules = {name: rule for name, rule in schema.items() if name != "$schema"}
+    rules = _without_draft(schema)
     try:
         for error in validator(rules, registry=nothing_else).iter_errors(value):
             yield f"{'it' + error.json_path[1:]}: {error.message:.300}."
@@ -381,6 +390,11 @@ def _validator(schema: dict[str, Any]) -> Any:
     from jsonschema.validators import validator_for
 
     return validator_for(schema, default=Draft202012Validator)
+
+
+def _without_draft(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """With its draft named, a schema is judged by that draft's own rules where it refers to itself."""
+    return {name: rule for name, rule in schema.items() if name != "$schema"}
 
 
 def _unless_nullable(check: Any) -> Any:
