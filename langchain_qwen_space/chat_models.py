@@ -23,6 +23,7 @@ from langchain_core.messages import (
 )
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_core.outputs.chat_generation import merge_chat_generation_chunks
+from langchain_core.prompt_values import ChatPromptValue, PromptValue
 from langchain_core.rate_limiters import InMemoryRateLimiter
 from langchain_core.runnables import Runnable
 from langchain_core.runnables.utils import AnyConfigurableField
@@ -33,7 +34,7 @@ from langchain_qwen_space import _sync, environment, structured
 from langchain_qwen_space.callbacks import adispatch, dispatch, warn
 from langchain_qwen_space.configurable import ConfigurableModel
 from langchain_qwen_space.events import SpaceEvent, WarningEvent
-from langchain_qwen_space.messages import answerable
+from langchain_qwen_space.messages import answerable, for_langchain
 from langchain_qwen_space.options import (
     PROVIDER,
     CallOptions,
@@ -530,6 +531,10 @@ class ChatQwenSpace(BaseChatModel):
         return None if encode is None else _CustomCounter(encode)
 
     # A call
+
+    def _convert_input(self, model_input: LanguageModelInput) -> PromptValue:
+        prompt = super()._convert_input(model_input)
+        return ChatPromptValue(messages=for_langchain(prompt.to_messages()))
 
     def _model_call(
         self,

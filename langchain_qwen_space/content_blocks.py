@@ -156,6 +156,42 @@ def read(block: Mapping[str, Any], origin: str) -> Attachment:
     return Attachment(_named(name, mime_type), mime_type, origin, data, url)
 
 
+def origin_of(block: Mapping[str, Any], number: int, where: str) -> str:
+    """How errors name a block: its message, its type, and its place among the message's blocks."""
+    kind = block.get("type")
+    kind = kind if isinstance(kind, str | None) else repr(kind)[:100]
+    return f"{where} has a content block of type {kind!r} (number {number})"
+
+
+def for_langchain(block: dict[str, Any], origin: str) -> dict[str, Any]:
+    """The block in a form that `langchain-core` passes on as it is.
+
+    It fails at many blocks of its own older form, which are read here without their `source_type`.
+
+    Args:
+        block: A block of any type.
+        origin: As `Attachment.origin`.
+
+    Raises:
+        InvalidInputError: `langchain-core` would fail at it.
+    """
+    kind = block.get("type")
+    if not isinstance(kind, str | None):
+        raise InvalidInputError(f'{origin}, but a type is a text, such as "text" or "image".')
+    if kind in ("image", "audio", "file") and "source_type" in block:
+        block = {key: value for key, value in block.items() if key != "source_type"}
+    if kind == "image" and not block.keys() & {"url", "file_id"}:
+        if "base64" not in block and "text" in block:
+            msg = f'{origin} that holds a text: give it as {{"type": "text", "text": "…"}}.'
+            raise InvalidInputError(msg)
+        if "base64" in block and "mime_type" not in block:
+            raise InvalidInputError(
+                f'{origin} in base64 without its "mime_type": add it, such as "image/png", or read a '
+                "file on this machine with file_block(path)."
+            )
+    return block
+
+
 def with_data(file: Attachment, data: bytes, mime_type: str) -> Attachment:
     """A file that was named by its URL, with its bytes.
 

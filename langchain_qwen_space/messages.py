@@ -5,6 +5,7 @@ hold is put into that form here, by the rules of `answerable`.
 """
 
 import json
+import operator
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
@@ -19,7 +20,7 @@ from langchain_core.messages import (
     ToolMessage,
 )
 
-from langchain_qwen_space.content_blocks import KINDS
+from langchain_qwen_space import content_blocks
 from langchain_qwen_space.errors import InvalidInputError
 
 _TEXT = frozenset(["text", "text-plain", "input_text", "output_text"])
@@ -45,6 +46,28 @@ def answerable(messages: Sequence[BaseMessage]) -> list[BaseMessage]:
     return given
 
 
+def for_langchain(messages: Sequence[BaseMessage]) -> list[BaseMessage]:
+    """Returns the messages with blocks that `langchain-core` passes on.
+
+    Raises:
+        InvalidInputError: It would fail at one. The error names the block.
+    """
+    passed = []
+    for number, message in enumerate(messages):
+        if isinstance(message.content, list):
+            where = f"messages[{number}] ({type(message).__name__})"
+            blocks = [
+                content_blocks.for_langchain(block, content_blocks.origin_of(block, place, where))
+                if isinstance(block, dict)
+                else block
+                for place, block in enumerate(message.content)
+            ]
+            if any(map(operator.is_not, blocks, message.content)):
+                message = message.model_copy(update={"content": blocks})
+        passed.append(message)
+    return passed
+
+
 def _read(message: BaseMessage, number: int) -> BaseMessage:
     blocks: Any = message.content
     if not isinstance(blocks, str) and not (
@@ -66,7 +89,7 @@ def _read(message: BaseMessage, number: int) -> BaseMessage:
                 read = {"type": "text", "text": block["text"]}
             elif is_ai and kind == "refusal" and isinstance(block.get("refusal"), str):
                 read = {"type": "text", "text": block["refusal"]}
-            elif kind in KINDS:
+            elif kind in content_blocks.KINDS:
                 pass
             elif is_ai:
                 continue

@@ -282,8 +282,8 @@ def _read(
             texts.append(block)
             continue
         kind, text = block.get("type"), block.get("text")
-        kind = kind if isinstance(kind, str | None) else repr(kind)[:100]
-        origin = f"{where} has a content block of type {kind!r} (number {number})"
+        origin = content_blocks.origin_of(block, number, where)
+        kind = kind if isinstance(kind, str | None) else ""
         if kind in ("text", "text-plain") and isinstance(text, str):
             texts.append(text)
         elif kind in content_blocks.KINDS:

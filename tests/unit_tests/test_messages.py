@@ -1,9 +1,12 @@
 """Messages whose parts are of other types than they are said to be: each is named, none is guessed at."""
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
+from langchain_core.outputs import ChatGeneration, ChatResult
 
-from langchain_qwen_space import ChatQwenSpace
+from langchain_qwen_space import ChatQwenSpace, content_blocks
 from langchain_qwen_space.content_blocks import KINDS
 from langchain_qwen_space.errors import InvalidInputError
 
@@ -73,6 +76,66 @@ def test_blocks_with_parts_of_any_type_are_read_or_refused():
                         assert "messages[0]" in str(error)  # noqa: PT017
                         refused += 1
     assert refused > 100
+
+
+class Deaf(ChatQwenSpace):
+    """Answers whatever reaches the part of the model that asks a Space."""
+
+    def _generate(self, messages, stop=None, run_manager=None, **kwargs):
+        return ChatResult(generations=[ChatGeneration(message=AIMessage("Yes"))])
+
+
+DEAF = Deaf()
+VALUES = st.sampled_from(["", "aGk=", {"data": "x"}, {"url": "x"}, {"file_data": "x"}, *ODD[:-1]])
+BLOCKS = st.fixed_dictionaries(
+    {"type": st.sampled_from(["image", "image", "audio", "file", "text", ["image"], {}])},
+    optional={
+        "source_type": st.sampled_from(["url", "base64", "id", "text", "x", None, [], 5]),
+        "id": st.sampled_from(["1", None]),
+        **dict.fromkeys(NAMES[1:], VALUES),
+    },
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(BLOCKS)
+@example({"type": "image", "text": "a"})
+@example({"type": "audio", "source_type": "text", "text": "a"})
+def test_no_block_is_an_error_of_langchains_own(block):
+    try:
+        DEAF.invoke([HumanMessage("a"), of(HumanMessage, ["b", block])])
+    except InvalidInputError as error:
+        assert "messages[1]" in str(error)  # noqa: PT017
+
+
+@pytest.mark.parametrize(
+    ("block", "advice"),
+    [
+        ({"type": "image", "base64": "aGk="}, r"without its \"mime_type\": add it.* file_block"),
+        ({"type": "image", "text": "a", "base64": "aGk="}, 'without its "mime_type"'),
+        ({"type": "image", "source_type": "text", "text": "a"}, 'holds a text: .*"type": "text"'),
+        ({"type": ["image"], "base64": "aGk="}, "a type is a text"),
+    ],
+)
+def test_a_block_that_langchain_fails_at_is_refused_with_what_to_do(block, advice):
+    with pytest.raises(InvalidInputError, match=rf"^messages\[1\] .* \(number 0\).*{advice}"):
+        next(DEAF.stream([HumanMessage("a"), HumanMessage([block])]))
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        {"type": "image", "source_type": "base64", "data": "R0lGODlh", "id": "1"},
+        {"type": "file", "source_type": "base64", "data": "R0lGODlh", "metadata": {}, "id": "1"},
+        {"type": "file", "source_type": "text", "text": "GIF89a", "mime_type": "image/gif"},
+    ],
+)
+def test_a_block_of_langchains_older_form_is_read_where_langchain_fails_at_it(block):
+    message = HumanMessage([{**block}])
+    assert DEAF.invoke([message]).content == "Yes"
+    assert message.content == [block]
+    file = content_blocks.read(content_blocks.for_langchain(block, "It"), "It")
+    assert (file.data, file.mime_type) == (b"GIF89a", "image/gif")
 
 
 @pytest.mark.parametrize("noted", [*ODD, {"1": {"written": 5}}, {"1": {"error": "x"}}, {"1": "x"}])

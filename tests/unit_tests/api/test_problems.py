@@ -128,6 +128,10 @@ async def test_an_error_in_mid_stream_is_the_last_event_and_nothing_says_done(sp
         ({"tool_choice": "required"}, "tool_choice"),
         ({"response_format": {"type": "grammar"}}, "response_format"),
         ({"messages": [{"role": "user", "content": [{"type": "hologram"}]}]}, "messages[0]"),
+        (
+            {"messages": [{"role": "user", "content": [{"type": "image", "base64": "aGk="}]}]},
+            "messages[0]",
+        ),
     ],
 )
 @pytest.mark.parametrize("streamed", [False, True])
