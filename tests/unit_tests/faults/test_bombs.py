@@ -58,6 +58,14 @@ def memory_below(limit: int):
     assert peak < limit, f"{peak / MB:.1f} MB were taken"
 
 
+@contextmanager
+def processor_below(limit: float):
+    """Fail if more than `limit` seconds of computing are needed, however busy the machine is."""
+    start = time.process_time()
+    yield
+    assert time.process_time() - start < limit
+
+
 def packed(kind: str) -> bytes:
     """30 MB of blanks after a JSON object, in some 30 kB or less."""
     if kind == "br":
@@ -120,8 +128,8 @@ async def test_an_endless_line_or_event_takes_a_bounded_memory(space, piece):
             yield piece
 
     space.on("data", stream(endless()))
-    with memory_below(14 * MB):
-        async with asyncio.timeout(8):
+    with memory_below(14 * MB), processor_below(8):
+        async with asyncio.timeout(60):
             outcome = await ask(model_for(space, max_reply_bytes=MB))
     assert outcome.error is not None
 
@@ -144,8 +152,8 @@ async def test_edits_without_end_take_a_bounded_memory(space, edit):
             yield generating([edit])
 
     space.on("data", stream(endless()))
-    with memory_below(16 * MB):
-        async with asyncio.timeout(8):
+    with memory_below(16 * MB), processor_below(8):
+        async with asyncio.timeout(60):
             outcome = await ask(model_for(space, max_reply_bytes=MB))
     assert isinstance(outcome.error, QwenSpaceError)
 
@@ -157,8 +165,8 @@ async def test_a_text_that_is_replaced_without_end_is_given_up(space):
             yield generating([["replace", [0, 1], f"{number}" + "x" * 20_000]])
 
     space.on("data", stream(endless()))
-    with memory_below(6 * MB):
-        async with asyncio.timeout(8):
+    with memory_below(6 * MB), processor_below(8):
+        async with asyncio.timeout(60):
             outcome = await ask(model_for(space, max_reply_bytes=MB // 5))
     assert type(outcome.error) is ProtocolError
     assert len(outcome.text) < MB
@@ -205,12 +213,11 @@ HOSTILE = [
 
 @pytest.mark.parametrize("text", HOSTILE, ids=lambda text: text[:14])
 def test_no_words_of_a_space_keep_the_processor_busy(text):
-    start = time.perf_counter()
-    from_status(500, {}, text, "Space x", "GET /config")
-    output = {"error": text * 16, "duration": 1}
-    error = from_output(output, text, "Space x", "", quoted=True)
+    with processor_below(0.3):
+        from_status(500, {}, text, "Space x", "GET /config")
+        output = {"error": text * 16, "duration": 1}
+        error = from_output(output, text, "Space x", "", quoted=True)
     assert isinstance(error, QwenSpaceError)
-    assert time.perf_counter() - start < 0.3
 
 
 @pytest.mark.parametrize("text", ["it's", 'say "hi"', "a\nb\\c", "ünï", "", "'", "'quoted'"])
