@@ -78,8 +78,8 @@ class ChatQwenSpace(BaseChatModel):
     `langchain_qwen_space.errors`.
 
     The names that `ChatOpenAI` and `ChatOllama` use for a setting, such as `model_name` and
-    `max_completion_tokens`, work too, here and in a call. Those of their settings that no Space
-    has, such as `seed`, are reported in a warning and not sent.
+    `max_completion_tokens`, work too, here and in a call. Their settings that no Space has, such as
+    `seed`, are reported in a warning and not sent.
     """
 
     model_config = ConfigDict(
@@ -134,20 +134,20 @@ class ChatQwenSpace(BaseChatModel):
     timeout: Timeout = 60.0
     """Longest time without data from the Space, in seconds. Its heartbeats count as data.
 
-    Of an `httpx.Timeout`, or a tuple as httpx takes it, the time for reading counts.
+    Of an `httpx.Timeout`, or a tuple in the form of httpx, the read timeout is used.
     """
 
     max_retries: Annotated[int, NoBool] = Field(default=2, ge=0)
     """How often a call that failed before its first chunk is retried.
 
-    Moving on to another of several Spaces does not count.
+    Switching to another Space in the list does not count.
     """
 
     queue_timeout: Seconds | None = None
     """Longest wait in the Space's queue, in seconds."""
 
     total_timeout: Seconds | None = None
-    """Time limit for a whole call in seconds, retries and repeated requests for one answer included.
+    """Time limit for a whole call in seconds, including retries and repeated requests for one answer.
 
     What has arrived by then is still returned.
     """
@@ -156,7 +156,7 @@ class ChatQwenSpace(BaseChatModel):
     """Longest wait for a Space that is asleep or starting, in seconds."""
 
     max_concurrency: Annotated[int | None, NoBool] = Field(default=8, ge=1)
-    """How many calls this process has on the Space at the same time; further calls wait.
+    """How many calls this process makes to the Space at the same time; further calls wait.
 
     With several Spaces, the limit applies to each. A waiting call goes to the first with room.
     """
@@ -171,7 +171,7 @@ class ChatQwenSpace(BaseChatModel):
     """Nucleus sampling, where the Space has an input for it."""
 
     max_tokens: MaxTokens | None = None
-    """Most tokens of an answer. Longer answers are cut client-side, and the call is cancelled."""
+    """Longest answer, in tokens. A longer one is cut client-side, and the call is cancelled."""
 
     streaming: bool = False
     """Whether `invoke` streams too, for callbacks that need every chunk.
@@ -191,19 +191,18 @@ class ChatQwenSpace(BaseChatModel):
     """
 
     thinking: bool | None = None
-    """Whether the model is to think before it answers; None leaves it to the Space.
+    """Whether the model thinks before it answers; None leaves it to the Space.
 
-    Set by the Space's own switch where it has one. Else the question ends with `/think` or
-    `/no_think` for the first Qwen3 models, which follow that; for other models a warning says that
-    nothing could be switched.
+    If the Space has a switch for it, the switch is set. Otherwise `/think` or `/no_think` is added
+    to the question for the first Qwen3 models, which follow it; other models give a warning.
     """
 
     thinking_budget: MaxTokens | None = None
-    """The most tokens that the model may think, where the Space has an input for it."""
+    """Longest thoughts, in tokens, where the Space has an input for it."""
 
     retry_tool_choice: bool = True
-    """Whether a model is asked once more that had to call a tool but did not, or whose calls cannot be
-    read."""
+    """Whether the model is asked once more if it had to call a tool but did not, or if none of its
+    calls can be parsed."""
 
     protect_tool_results: bool = True
     """Whether control strings in tool results are broken up, so that they cannot forge a turn."""
@@ -230,7 +229,7 @@ class ChatQwenSpace(BaseChatModel):
     start: Annotated[str | int | None, NoBool] = None
     """The function that the page calls first, by name or number. Detected by default.
 
-    A function named here may answer with a text instead of a chatbot.
+    A function named here may return its answer as text instead of in a chatbot.
     """
 
     api_name: str | None = None
@@ -256,7 +255,7 @@ class ChatQwenSpace(BaseChatModel):
     """Whether files that messages name by URL are downloaded here and uploaded to the Space.
 
     By default the Space gets the URL and downloads the file itself. Only public addresses are
-    connected to, directly and without a proxy, and a file may have 64 MiB.
+    allowed, no proxy is used, and a file may be up to 64 MiB.
     """
 
     model_kwargs: dict[str, Any] = Field(default_factory=dict)
@@ -347,7 +346,7 @@ class ChatQwenSpace(BaseChatModel):
     # What a Space offers
 
     def describe(self) -> "SpaceDescription":
-        """The Space's endpoint as detected; print it to read it. Of several Spaces, the first one's.
+        """The Space's endpoint as detected; print it to read it. With several Spaces, that of the first.
 
         Raises:
             QwenSpaceError: The Space cannot be reached, or has no chat.
@@ -372,9 +371,9 @@ class ChatQwenSpace(BaseChatModel):
         return client.access.redacted(replace(describe_endpoint(space, endpoint), dialect=name))
 
     def list_models(self) -> list[str]:
-        """The models on offer, in the Space's own words; empty where it offers no choice.
+        """The models that the Space offers, by its own names; empty if it offers no choice.
 
-        Of several Spaces, those that each of them offers, in the words of the first.
+        With several Spaces, the models that all of them offer, by the names of the first.
 
         Raises:
             QwenSpaceError: The Space cannot be reached, or has no chat.
@@ -402,21 +401,21 @@ class ChatQwenSpace(BaseChatModel):
         parallel_tool_calls: bool | None = None,
         **kwargs: Any,
     ) -> Runnable[LanguageModelInput, AIMessage]:
-        """Offer tools to the model; it calls them in `<tool_call>` tags, as it was trained to.
+        """Offer tools to the model, in the form that it was trained on.
 
         Args:
             tools: Functions, pydantic classes, TypedDicts, dicts, LangChain tools.
-            tool_choice: "auto", "none", "any" (also "required" or True), or a tool's name, which
-                goes into OpenAI's dict if it is one of these words. The
-                Space cannot force a call: the prompt demands one, text before it is held back,
-                and if none comes the model is asked once more (`retry_tool_choice`).
+            tool_choice: "auto", "none", "any" (also "required" or True), or a tool's name; if the
+                name is one of these words, pass it in OpenAI's dict. A Space cannot force a call:
+                the prompt demands one, text before it is withheld, and if the model does not make
+                one, it is asked once more (`retry_tool_choice`).
             strict: Passed on in the tools' JSON.
             parallel_tool_calls: False ends the answer after its first call.
             **kwargs: Other settings of the call.
 
         Raises:
-            InvalidInputError: `tool_choice` does not name a tool that is offered, a tool is one that
-                only its provider can run, or its parameters are not a JSON schema of an object.
+            InvalidInputError: `tool_choice` does not name one of the tools, only its provider can run
+                a tool, or its parameters are not a JSON schema of an object.
         """
         if isinstance(tools, Iterator):
             tools = list(tools)
@@ -448,27 +447,27 @@ class ChatQwenSpace(BaseChatModel):
         max_repairs: int = 1,
         **kwargs: Any,
     ) -> Runnable[LanguageModelInput, Any]:
-        """Answers become objects.
+        """Return answers as objects that fit a schema.
 
         Args:
             schema: A pydantic class (v1 or v2), a TypedDict, a JSON schema, a tool in OpenAI's
-                form; None, with "json_mode" only, takes any JSON object.
+                form; None, with "json_mode" only, accepts any JSON object.
             method: "function_calling" offers the schema as a tool that has to be called. Both JSON
                 methods put it into the system prompt, and find the JSON in fences and prose too.
-            include_raw: Give `{"raw", "parsed", "parsing_error"}` and raise no parsing error.
-            strict: Name additional properties as forbidden in the schema that the model reads.
-            max_repairs: How often `invoke` asks again, with what is wrong with the answer. A stream
-                never does.
+            include_raw: Return `{"raw", "parsed", "parsing_error"}` instead of raising parsing errors.
+            strict: Forbid additional properties in the schema that the model reads.
+            max_repairs: How often `invoke` asks the model again with a description of what is wrong
+                with its answer. A stream never does.
             **kwargs: Other settings of the call. With a JSON method, the model may be offered
                 `tools` too.
 
         Returns:
-            What gives objects of a pydantic class, else dicts; both are checked. A stream gives
-            dicts while they grow and pydantic objects once they are valid. If the model calls one
-            of the `tools`, the object is None.
+            A Runnable that returns instances of a pydantic class, otherwise dicts; both are
+            validated. A stream yields dicts while they grow, and pydantic objects once they are
+            valid. If the model calls one of the `tools`, the object is None.
 
         Raises:
-            InvalidInputError: There is no such method, or a schema is missing or describes no object.
+            InvalidInputError: The method is unknown, or the schema is missing or not of an object.
         """
         return structured.structured_output(
             self,
@@ -483,7 +482,7 @@ class ChatQwenSpace(BaseChatModel):
     # Token counts
 
     def get_token_ids(self, text: str) -> list[int]:
-        """The ids of the tokens: by `custom_get_token_ids` if set, else by Qwen's vocabulary.
+        """The token ids of a text, by `custom_get_token_ids` if set, else by Qwen's vocabulary.
 
         Raises:
             ImportError: The vocabulary is not installed (extra `tokens`).
@@ -493,7 +492,7 @@ class ChatQwenSpace(BaseChatModel):
         return tokens.load().encode(text)
 
     def get_num_tokens(self, text: str) -> int:
-        """How many tokens the text is; an estimate without the extra `tokens`."""
+        """The number of tokens in a text; an estimate without the extra `tokens`."""
         if self.custom_get_token_ids is not None:
             return len(self.custom_get_token_ids(text))
         return tokens.load().count(text)
@@ -503,14 +502,13 @@ class ChatQwenSpace(BaseChatModel):
         messages: Sequence[BaseMessage],
         tools: Sequence[dict[str, Any] | type | Callable[..., Any] | BaseTool] | None = None,
     ) -> int:
-        """How many tokens the messages and tools are in a prompt.
+        """The number of tokens of messages and tools in a prompt.
 
-        Counted is what would be sent for them, an empty user turn after a last message of the AI
-        included. The system prompt that a Space uses where none is given is not. No messages are no
-        tokens.
+        It counts what would be sent, including the empty user turn after a final AI message, but not
+        the system prompt that a Space uses by default. An empty list has no tokens.
 
         Raises:
-            InvalidInputError: A message holds what a Space cannot take.
+            InvalidInputError: A message contains something that cannot be sent to a Space.
         """
         if not messages:
             return 0

@@ -11,8 +11,8 @@ from langchain_core.runnables.configurable import RunnableConfigurableFields
 class ConfigurableModel(RunnableConfigurableFields):  # type: ignore[type-arg]
     """What `ChatQwenSpace.configurable_fields` returns.
 
-    LangChain's own class binds tools and schemas to the model as it was made, and the config of a
-    call then changes nothing. Here they are bound to what the config changes.
+    LangChain's own class binds tools and schemas to the original model, so the config of a call has
+    no effect. This one binds them to the configured model.
     """
 
     def bind_tools(self, *args: Any, **kwargs: Any) -> Runnable[LanguageModelInput, AIMessage]:

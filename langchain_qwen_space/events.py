@@ -63,7 +63,7 @@ class ProgressEvent(SpaceEvent):
 
 @dataclass(frozen=True, slots=True)
 class RetryEvent(SpaceEvent):
-    """The call failed before its first chunk; try number `attempt` begins in `delay` seconds."""
+    """The call failed before its first chunk; attempt number `attempt` begins in `delay` seconds."""
 
     name: ClassVar[str] = "qwen_space_retry"
     error: str
@@ -73,7 +73,7 @@ class RetryEvent(SpaceEvent):
 
 @dataclass(frozen=True, slots=True)
 class CorrectionEvent(SpaceEvent):
-    """The answer has no usable tool call, and the model is asked once more. `problem`: in what words."""
+    """The answer has no usable tool call, and the model is asked once more with `problem`."""
 
     name: ClassVar[str] = "qwen_space_correction"
     problem: str

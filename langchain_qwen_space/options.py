@@ -132,12 +132,12 @@ class CallOptions(BaseModel):
         tools: The tools that the model may call, as OpenAI's API describes them.
         tool_choice: None, "auto", "none", "any", or a tool: its name, or
             `{"type": "function", "function": {"name": …}}` where the name is one of these words.
-        schema_tools: Names of tools that run nothing and only say of which form an object is to be.
-            Their call is read wherever the object stands; that of others only as a whole answer.
+        schema_tools: Names of tools that run nothing and only describe the form of an object. Their
+            call is read anywhere in an answer; that of other tools only as a whole answer.
         parallel_tool_calls: False ends the answer after its first call.
         response_format: The JSON schema that the answer must fit; None for plain text.
         retry_tool_choice: Whether to ask once more if the model had to make a call but did not, or
-            made calls of which none can be read.
+            if none of its calls can be parsed.
         fetch_files: Whether files that are named by URL are fetched here, not by the Space.
         model_kwargs: Values for other inputs of the Space, by label.
         ignored: Keywords of other chat models that no Space has.
@@ -246,7 +246,7 @@ class CallOptions(BaseModel):
         forced = self.forced
         if forced is None or (names if forced == "" else forced in names):
             return self
-        msg = f"tool_choice={forced or 'any'!r} does not name one of the tools, which are {names}."
+        msg = f"tool_choice={forced or 'any'!r} does not name an offered tool; offered are {names}."
         raise InvalidInputError(msg)
 
 

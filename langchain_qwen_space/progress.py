@@ -12,7 +12,7 @@ from langchain_qwen_space.events import SpaceEvent
 
 
 class QueueProgressCallbackHandler(BaseCallbackHandler):
-    """Shows a person how long the wait is: a line in a terminal or a notebook, gone at the end.
+    """Shows the queue position in a line in a terminal or a notebook, and removes it at the end.
 
     ```python
     progress = QueueProgressCallbackHandler()
@@ -21,8 +21,8 @@ class QueueProgressCallbackHandler(BaseCallbackHandler):
     ```
 
     Args:
-        stream: Where to write; standard error by default. Nothing is written where it is neither a
-            terminal nor a notebook.
+        stream: Where to write; standard error by default. If it is neither a terminal nor a
+            notebook, nothing is written.
     """
 
     def __init__(self, stream: TextIO | None = None) -> None:

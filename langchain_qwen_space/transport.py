@@ -14,7 +14,7 @@ class Request:
 
     Attributes:
         method: GET or POST.
-        url: The whole URL, query included.
+        url: The complete URL, including the query.
         headers: The headers, with the token where it may be sent. Names are not case-sensitive.
         body: The body.
         proxy: The URL of the proxy that the model was given, for a transport that connects.
@@ -33,9 +33,9 @@ class Response:
 
     Attributes:
         status: The status code.
-        headers: The headers; as pairs where one comes several times, like `Set-Cookie`.
-        body: The body, whole or in pieces. An asynchronous generator is closed when the call is
-            cancelled. To fail as a connection does, raise an `OSError`.
+        headers: The headers; as pairs if a name occurs several times, such as `Set-Cookie`.
+        body: The body, as bytes or as an asynchronous iterator. A generator is closed when the call
+            is cancelled. To simulate a broken connection, raise an `OSError`.
     """
 
     status: int = 200

@@ -41,19 +41,19 @@ def app(
     ```
 
     Routes: `POST /v1/chat/completions`, `GET /v1/models`, `GET /v1/models/{model}`, `GET /health`
-    (which asks for no key and does not ask the Space). No request sees another's conversation: each
-    is one call of `model`, which holds settings only.
+    (which needs no key and does not call the Space). Each request is a separate call of `model`, so
+    conversations do not mix.
 
     Args:
         model: What answers. A request's `model` and settings replace its own for that request; its
             Space, token and limits stay.
         api_key: The key, or keys, one of which a request has to send as `Authorization: Bearer …`.
-            None lets everybody in who can reach the server, except pages in a browser: a request
-            with an `Origin` that is not in `cors` is refused then.
-        cors: Origins of pages that may use the API in a browser, such as "https://chat.example".
-        max_body_bytes: The longest body of a request, in bytes; longer ones are answered with 413.
-        heartbeat: The longest silence of an event stream, in seconds. After so long without a chunk
-            a comment is sent; until then an error has an HTTP status of its own.
+            With None, anyone who can reach the server may use it, except web pages: a request with
+            an `Origin` that is not in `cors` is then refused.
+        cors: Origins of web pages that may use the API, such as "https://chat.example".
+        max_body_bytes: Largest size of a request's body, in bytes; larger ones get a 413.
+        heartbeat: Longest silence of an event stream, in seconds; after that, a comment is sent. An
+            error before the first byte of the stream has an HTTP status.
 
     Raises:
         InvalidInputError: A key is empty, or `heartbeat` or `max_body_bytes` is not positive.

@@ -27,25 +27,26 @@ class BatchOptions:
     """How a job is run. These may change from one run of a job to the next.
 
     Args:
-        concurrency: How many calls may be under way at a time, over all workers. By default 4, so
-            that others who use the same Space are served too, and 8 where all Spaces of a
-            `ChatQwenSpace` are on this machine. The model's own limit, as
-            `ChatQwenSpace.max_concurrency`, holds besides.
-        max_calls_per_minute: How many calls may begin in a minute, over all workers. Needs a chat
-            model. Calls that a model retries by itself (`max_retries`) are not counted.
-        retry_failed: Ask again about rows that failed in an earlier run, after those that were not
-            asked about yet.
-        give_up_after: Stop when so many rows have failed one after the other; None never. Rows that
-            failed by their own fault, as one that is longer than the model's context, do not count.
+        concurrency: The most calls at the same time, across all workers. By default 4, so that
+            others who use the same Space are served too, or 8 if all Spaces of a `ChatQwenSpace` are
+            on this machine. The model's own limit, such as `ChatQwenSpace.max_concurrency`, also
+            applies.
+        max_calls_per_minute: The most calls that may start in a minute, across all workers. Needs a
+            chat model. Retries by the model itself (`max_retries`) are not counted.
+        retry_failed: Retry rows that failed in an earlier run, after the rows that have not been
+            sent yet.
+        give_up_after: Stop when this many rows have failed in succession; None never stops. Rows
+            that failed because of their contents, such as a prompt longer than the model's context,
+            do not count.
         outage_timeout: How many seconds the job pauses for a Space that cannot be reached, sleeps or
-            refuses calls, before it stops. No row fails by that: each is asked when the Space is
-            back, or by the next run.
-        allow_changes: Resume with another Space, model or other options than those of the run before,
-            so that the output mixes the answers of both.
-        engine: "local" asks from this process, "ray" from a Ray cluster (extra `ray`).
+            refuses calls, before it stops. No row is marked as failed: each is sent when the Space is
+            available again, or in the next run.
+        allow_changes: Resume with another Space, model or options than in the previous run. The
+            output then mixes the answers of both.
+        engine: "local" makes the calls from this process, "ray" from a Ray cluster (extra `ray`).
         ray_address: The cluster's address; by default the one that Ray finds on this machine.
-        ray_workers: How many processes of the cluster ask; by default one a node. `concurrency` is
-            shared out evenly, rounded down.
+        ray_workers: How many processes of the cluster make calls; by default one per node.
+            `concurrency` is divided evenly among them, rounded down.
     """
 
     concurrency: int | None = None
@@ -76,24 +77,24 @@ def run_batch(
     *,
     on_progress: OnProgress | None = None,
 ) -> Progress:
-    """Ask a model about every row of a file.
+    """Send every row of a file to a model.
 
-    The same call resumes where the last one stopped, however that ended: no answered row is
-    asked about again. An interrupt (Ctrl-C) cancels the calls under way.
+    The same call resumes where the last one stopped, however that ended: no answered row is sent
+    again. An interrupt (Ctrl-C) cancels the calls in progress.
 
     Args:
-        model: A chat model, or any Runnable that takes messages.
+        model: A chat model, or any Runnable that accepts messages.
         job: What to ask, and where the answers go.
         options: How to run it.
         on_progress: Called when the run begins, with every row that is done, and when the job pauses.
 
     Returns:
-        What became of the rows. The output is written, its failed rows with their errors.
+        The number of answered and failed rows. The output is written; failed rows have their errors.
 
     Raises:
         InvalidInputError: The source, the output or a setting cannot be used.
-        QwenSpaceError: The Space did not come back within `outage_timeout`, `give_up_after` rows
-            failed one after the other, or the disk is full. What is done is kept.
+        QwenSpaceError: The Space was not available within `outage_timeout`, `give_up_after` rows
+            failed in succession, or the disk is full. Finished rows are kept.
     """
     options = options or BatchOptions()
     if options.engine == "ray":

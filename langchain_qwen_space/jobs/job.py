@@ -10,29 +10,28 @@ from langchain_qwen_space.errors import InvalidInputError
 
 @dataclass(frozen=True)
 class Job:
-    """A file of prompts that is to become a file of answers.
+    """A file of prompts, and the file for their answers.
 
-    A job is the same job as long as these stay the same; `source` may be moved, and rows may be
-    added at its end, or anywhere where an id column tells the rows apart.
+    A job can be resumed as long as these stay the same. `source` may be moved, and rows may be added
+    at its end, or anywhere if there is an id column.
 
     Args:
         source: The prompts: a file whose name ends in `.jsonl`, `.csv`, `.tsv` or `.parquet`; all
-            but Parquet may be compressed, with `.gz` after that. Each row holds a prompt or
+            but Parquet may be compressed, with `.gz` after that. Each row has a prompt or
             messages; all its columns are kept.
         output: The answers, likewise; the formats may differ. The rows are those of `source`, in
             its order. It is written when all rows are done; until then the answers are in the
             answer store, `output` with `.job` at its end.
-        prompt: The column that holds a plain prompt.
-        messages: The column that holds messages as OpenAI's API takes them, or their JSON. Where a
-            row has messages, they count, not its prompt.
-        id: The column that tells the rows apart. Without one, their position does.
-        system: The system prompt of rows that bring none.
-        schema: A JSON schema, or another schema that `with_structured_output` takes. Answers are
+        prompt: The column with plain prompts.
+        messages: The column with messages in the format of OpenAI's API, as a list or as JSON. If a
+            row has both, its messages are used.
+        id: The column that identifies a row. By default its position does.
+        system: The system prompt of rows without one.
+        schema: A JSON schema, or another schema that `with_structured_output` accepts. Answers are
             then objects, in the column `parsed`.
-        prefix: Put before the names of the answer's columns, if the source has columns of these
+        prefix: Prefix for the names of the answer columns, if the source has columns with these
             names.
-        limit: How many rows of the source count, from its first; None for all of them. It may be
-            raised later.
+        limit: Use only this many rows, from the first; None for all of them. It may be raised later.
     """
 
     source: str | Path
@@ -51,14 +50,14 @@ class Job:
 
 
 def store_path(output: str | Path) -> Path:
-    """Where the answers to a job with this output are kept until the output is written."""
+    """The path of the answer store, which keeps a job's answers until this output is written."""
     path = Path(output)
     return path.with_name(path.name + ".job")
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a job has come."""
+    """The progress of a job."""
 
     rows: int
     """All rows of the source."""
@@ -73,15 +72,15 @@ class Progress:
 
     @property
     def left(self) -> int:
-        """How many rows are still to be asked about."""
+        """The number of rows that have not been sent yet."""
         return self.rows - self.answered - self.failed
 
     @property
     def rate(self) -> float:
-        """Rows a second in this run."""
+        """Rows per second in this run."""
         return self.asked / self.seconds if self.seconds else 0.0
 
     @property
     def seconds_left(self) -> float | None:
-        """How long the rest will take at this rate; None while it is not known."""
+        """Seconds until the rest is done at this rate; None while it is not known."""
         return self.left / self.rate if self.rate else None

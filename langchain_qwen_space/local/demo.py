@@ -81,10 +81,10 @@ Other scripts stream as well: 你好, привет, שלום, 🙂."""
 
 
 def demo(system: str, history: list[tuple[str, str]], query: str, model: str) -> Iterator[str]:
-    """Answer without a model, and say so. The same question always gets the same answer.
+    """Answer with a script instead of a model, and say so. The same question gets the same answer.
 
     Args:
-        system: The system prompt; tools that it offers in Qwen2.5's words are called.
+        system: The system prompt; tools that it offers in the form of Qwen2.5 are called.
         history: The earlier turns, as (user, assistant) pairs.
         query: The question, or the results of tools.
         model: The name of the model that was asked for.

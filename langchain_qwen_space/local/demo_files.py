@@ -26,14 +26,14 @@ _SIDE = 32  # pixels to which a picture is shrunk before its colours are counted
 def demo_with_files(
     system: str, history: list[tuple[str, str]], query: str, model: str, files: list[list[str]]
 ) -> Iterator[str]:
-    """Say what can be seen of the question's files without a model: sizes, and a picture's colour.
+    """Describe the question's files without a model: their sizes, and a picture's main colour.
 
     Args:
         system: The system prompt.
         history: The earlier turns, as (user, assistant) pairs.
         query: The question. Without files it is answered as `demo` does.
         model: The name of the model that was asked for.
-        files: For each user turn, the question's last, where its files are.
+        files: The paths of each user turn's files, the question's last.
 
     Yields:
         The text so far.

@@ -18,9 +18,9 @@ from langchain_qwen_space.local.serving import MAX_FILE_SIZE
 class LocalSpace:
     """A real Gradio server on this machine with the layout of `Qwen/Qwen2.5`.
 
-    It runs in a process of its own and listens on the loopback interface only. It stops at the end
-    of the block that it was started for, and at the latest when this object is collected or this
-    process ends, however that happens:
+    It runs in a separate process and listens on the loopback interface only. It stops at the end of
+    the `with` block, or at the latest when this object is garbage-collected or this process ends,
+    however that happens:
 
     ```python
     with LocalSpace() as space:
@@ -28,22 +28,22 @@ class LocalSpace:
     ```
 
     Args:
-        answer: What answers: a function `(system, history, query, model)` that yields the text so
-            far, again and again, as Gradio's functions do. `system` is the system prompt, `history`
-            the earlier turns as (user, assistant) pairs of text, `query` what is asked now, `model`
-            the model's name, such as "qwen2.5-72b-instruct". With a parameter `files` it gets a
-            list for each user turn, the question's last, of the paths of the files in it, and the
-            page takes files; its attribute `file_types` limits them, as `["image", ".pdf"]`. It may
-            also be given as "module:function". It runs in the server's process, in several threads
-            at a time. It is carried there by cloudpickle, so a lambda or a function of a notebook
-            will do; where cloudpickle is missing, it must be importable. When a caller leaves, its
-            generator is closed at the next `yield`.
+        answer: The function that answers, `(system, history, query, model)`. It yields the text so
+            far at each step, as Gradio's functions do. `system` is the system prompt, `history` the
+            earlier turns as (user, assistant) pairs of text, `query` the question, and `model` the
+            model's name, such as "qwen2.5-72b-instruct". If it has a parameter `files`, the page
+            accepts files, and `files` is a list of paths for each user turn, the question's last; its
+            attribute `file_types` limits them, for instance to `["image", ".pdf"]`. It may also be
+            given as "module:function". It runs in the server's process, in several threads. It is
+            sent there with cloudpickle, so it may be a lambda or a function of a notebook; without
+            cloudpickle, it must be importable. When a caller disconnects, its generator is closed at
+            the next `yield`.
         port: The port to listen on; by default a free one.
-        concurrency: How many answers may be written at a time. Other callers wait in the queue.
-        max_queue: How many callers may wait before more are turned away; by default any number.
-        max_file_size: How many bytes an attached file may have; by default 64 MiB. None is any number.
-        auth: User name and password that the Space asks for.
-        show_error: Send the texts of exceptions to the caller. Public Spaces mostly do not.
+        concurrency: How many answers are generated at the same time. Other callers wait in the queue.
+        max_queue: How many callers may wait; by default any number. Further calls are refused.
+        max_file_size: Largest size of an attached file, in bytes; by default 64 MiB. None is no limit.
+        auth: User name and password that the Space requires.
+        show_error: Send the messages of exceptions to the caller. Most public Spaces do not.
         revises: Let Gradio re-indent texts while they grow, as it does on the public Space. False
             sends every text exactly as it was yielded.
         pace: Seconds to wait between two chunks; by default 0.025 for the built-in demo, and none
@@ -106,7 +106,7 @@ class LocalSpace:
 
     @property
     def log(self) -> str:
-        """The last 64 KiB of what the server, and `answer` in it, printed.
+        """The last 64 KiB of the output of the server, including that of `answer`.
 
         Raises:
             QwenSpaceError: The Space is not running.
@@ -122,12 +122,12 @@ class LocalSpace:
         return self._process
 
     def start(self) -> Self:
-        """Start the server and wait until it answers. Nothing happens if it runs already.
+        """Start the server and wait until it responds. Does nothing if it is already running.
 
         Raises:
             ImportError: Gradio is not installed.
             InvalidInputError: The port is in use, or `answer` cannot be loaded there.
-            SpaceUnavailableError: The server did not start. The message quotes what it printed.
+            SpaceUnavailableError: The server did not start. The message quotes its output.
         """
         with self._lock:
             if self._process is None:
@@ -135,7 +135,7 @@ class LocalSpace:
         return self
 
     def stop(self) -> None:
-        """Stop the server at once. Nothing happens if it is not running."""
+        """Stop the server immediately. Does nothing if it is not running."""
         with self._lock:
             if self._process is not None:
                 self._process.end()
