@@ -514,5 +514,5 @@ def test_no_tools_no_tags_read(model):
 
 
 def test_a_choice_that_is_not_offered_is_refused(model):
-    with pytest.raises(InvalidInputError, match="'climate' does not name a tool that is offered"):
+    with pytest.raises(InvalidInputError, match="'climate' does not name an offered tool"):
         model.bind_tools([weather], tool_choice="climate")
