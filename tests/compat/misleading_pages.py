@@ -212,6 +212,61 @@ def is_too_busy(form: Form) -> Any:
     return blocks
 
 
+def answers_by_change(form: Form) -> Any:
+    """Enter only shows the question; the `change` of a State that it fills has it answered."""
+    return _answers_by_change(form, gr.State)
+
+
+def answers_by_change_of_a_box(form: Form) -> Any:
+    """The same, where a hidden box is filled."""
+    return _answers_by_change(form, lambda: gr.Textbox(label="Last", visible=False))
+
+
+def _answers_by_change(form: Form, make_kept: Callable[[], Any]) -> Any:
+    with gr.Blocks() as blocks:
+        chatbot, box = make_chatbot(form, label="Chatbot"), gr.Textbox(label="Ask")
+        kept = make_kept()
+
+        def answer(history: Any) -> Iterator[Any]:
+            for text in model(messages_of(history)):
+                yield _answered(form, history, text)
+
+        box.submit(
+            lambda question, history: (question, "", _question(form, history, question)),
+            *([box, chatbot], [kept, box, chatbot]),
+        )
+        kept.change(answer, [chatbot], [chatbot])
+    return blocks
+
+
+def shows_its_tools(form: Form) -> Any:
+    """Two chatbots, the first of which shows the calls of tools; a State holds the conversation."""
+    with gr.Blocks() as blocks:
+        tools, chatbot = make_chatbot(form, label="Tool log"), make_chatbot(form, label="Agent")
+        box, kept = gr.Textbox(label="Ask"), gr.State([])
+
+        def answer(question: str, past: Any) -> Any:
+            *_, text = model([*past, {"role": "user", "content": question}])
+            log = with_turn(form, [], question, ["search()"])
+            return log, with_turn(form, [], question, [text]), past, ""
+
+        box.submit(answer, [box, kept], [tools, chatbot, kept, box])
+    return blocks
+
+
+def keeps_a_transcript(form: Form) -> Any:
+    """The answer stands behind the question, in a text box."""
+    with gr.Blocks() as blocks:
+        talk, box = gr.Textbox(label="Conversation"), gr.Textbox(label="Ask")
+
+        def answer(question: str, talk: str) -> Iterator[Any]:
+            for text in model([{"role": "user", "content": question}], talk=talk):
+                yield f"{talk}\nYou: {question}\nAssistant: {text}".strip(), ""
+
+        box.submit(answer, [box, talk], [talk, box], api_name="answer")
+    return blocks
+
+
 MISLEADING_PAGES: dict[str, Callable[[Form], Any]] = {
     page.__name__: page
     for page in (
@@ -227,5 +282,9 @@ MISLEADING_PAGES: dict[str, Callable[[Form], Any]] = {
         greets_when_opened,
         shows_no_question,
         is_too_busy,
+        answers_by_change,
+        answers_by_change_of_a_box,
+        shows_its_tools,
+        keeps_a_transcript,
     )
 }

@@ -46,6 +46,7 @@ OWN: dict[str, dict[str, Any]] = {
     "limits_much": {"turns": 5, "size": 4096, "limit": 512},
     "asks_again": {"tone": "friendly"},
     "knows_its_visitor": {"known": True},
+    "keeps_a_transcript": {"talk": ""},
     "fills_its_settings": {"system": OWN_PROMPT, "temperature": 0.25},
 }
 """What reaches the models besides the messages, where the caller gives nothing."""
@@ -61,6 +62,8 @@ GIVEN: dict[str, dict[str, Any]] = {
 }
 
 WITH_ANSWER = [app for app in MISLEADING_PAGES if app != "is_too_busy"]
+IN_THE_QUESTION = ("shows_no_question", "shows_its_tools", "keeps_a_transcript")
+"""Those of them that take no earlier turns."""
 
 each_app = pytest.mark.parametrize("app", [*PUBLIC_APPS, *PUBLIC_PAGES, *WITH_ANSWER])
 each_form = pytest.mark.parametrize("form", FORMS, ids=lambda form: form.name)
@@ -81,6 +84,8 @@ async def reached(server: Server, app: str, asked: Any, **settings: Any) -> dict
     if app == "answers_text":  # which the user has to name, as no chatbot marks it as a chat
         start = "predict" if server.form.version < (6,) else "ask"
         settings |= {"start": start, "inputs": {"query": "Ask a question"}}
+    if app == "keeps_a_transcript":
+        settings |= {"start": "answer", "inputs": {"query": "Ask"}}
     model = ChatQwenSpace(space=server.base_url(app), max_retries=0, **settings)
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
@@ -129,7 +134,7 @@ async def test_a_limit_of_what_goes_in_is_left_alone(server: Server, form: Form)
 
 
 @each_form
-@pytest.mark.parametrize("app", [app for app in WITH_ANSWER if app != "shows_no_question"])
+@pytest.mark.parametrize("app", [app for app in WITH_ANSWER if app not in IN_THE_QUESTION])
 async def test_what_a_page_has_beside_its_chat_does_not_keep_earlier_turns_from_the_model(
     server: Server, form: Form, app: str
 ) -> None:

@@ -71,7 +71,7 @@ def is_subsequence(part: str, whole: str) -> bool:
 
 def value_with(form: Form, text: str, *, rich: bool) -> tuple[Any, list[str | int]]:
     """A chatbot's value that ends in the answer `text`, and the path where it stands."""
-    if form is Form.REPLY:
+    if form in (Form.REPLY, Form.TEXT):
         return text, []
     if form is Form.PAIRS:
         pair, path = [QUERY, {"id": None, "text": text} if rich else text], [1, 1]
@@ -88,7 +88,9 @@ def value_with(form: Form, text: str, *, rich: bool) -> tuple[Any, list[str | in
 def faithful(data: bytes) -> None:
     form, rich, cleaned = FORMS[data[1] % 4], bool(data[1] & 4), bool(data[1] & 8)
     whole = not data[1] & 0x70
-    reply = Reply(form, int(form is not Form.REPLY), QUERY, whole=whole, max_chars=1 << 20)
+    reply = Reply(
+        form, int(form not in (Form.REPLY, Form.TEXT)), QUERY, whole=whole, max_chars=1 << 20
+    )
     raw, before, handed_out, revised = "", "", "", False
     value, path = value_with(form, "", rich=rich)
     handed_out += "".join(map(str, reply.generating(value)))

@@ -3,13 +3,21 @@
 The table "The chatbot's forms" of `docs/developers/protocol.md` says which component has which form.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any, NamedTuple
 
 _DEEPEST = 16  # keys from a chatbot's value to a text; no form has more than five
 
+_ECHO_WITHIN = 2_000  # characters of a transcript before the question that was asked last
+_SHORTEST_ECHO = 12  # characters of a question that no answer begins with by chance
+_ASKER = re.compile(r"[^\w\n]*\w[^\n:：]{0,20}[:：][*_]*[ \t]*\n?[ \t]*")  # "**You:** "
+_ANSWERER = re.compile(
+    r"(\W{1,3} )?[*_]*(assistant|answer|a|bot|chat ?bot|ai|model|qwen[\w.-]*|助手|回答)[*_]*[ \t]*[:：][*_]*\s*",
+    re.IGNORECASE,
+)
 _NO_CONTENT = ("avatar", "metadata", "options", "props", "constructor_args")
 
 Path = list[str | int]
@@ -56,6 +64,8 @@ class Form(Enum):
     """`[{"role": …, "content": [{"type": "text", "text": "…"}]}, …]`"""
     REPLY = "reply"
     """No history: the value is the answer itself, as `gr.ChatInterface` gives it."""
+    TEXT = "text"
+    """The same in a text box, where a transcript may hold the question before the answer."""
 
     def write(
         self, history: History, files: Sequence[Sequence[object]] = (), *, studio: bool = False
@@ -112,7 +122,13 @@ class Form(Enum):
         return _sides(value) if self is Form.PAIRS else _messages(value)
 
     def read(
-        self, value: object, turns: int, query: str, shown: Shown = _NOTHING_SHOWN
+        self,
+        value: object,
+        turns: int,
+        query: str,
+        shown: Shown = _NOTHING_SHOWN,
+        *,
+        growing: bool = False,
     ) -> list[Segment] | None:
         """The answer's pieces in a chatbot's `value`, in order.
 
@@ -121,6 +137,7 @@ class Form(Enum):
             turns: How many turns of history were sent.
             query: The question, which tells a trimmed history from one without an answer yet.
             shown: What the chatbot showed before.
+            growing: Whether more is to come, so that the question alone is no answer yet.
 
         Returns:
             The pieces, which may be none; None where the value does not hold the question yet, so
@@ -132,11 +149,17 @@ class Form(Enum):
         sides = self._answer(value, turns, query, shown)
         if sides is None:
             return None
-        return [
+        segments = [
             Segment(at, text, number, _is_thought(node) or part_is_thought)
             for number, node, path in sides
             for at, text, part_is_thought in _texts(node, path)
         ]
+        if self is Form.TEXT and isinstance(value, str):
+            said = without_question(value, query)
+            if not said and growing:
+                return []
+            return [replace(item, text=said or value) for item in segments]
+        return segments
 
     def files(
         self, value: object, turns: int, query: str, shown: Shown = _NOTHING_SHOWN
@@ -153,7 +176,7 @@ class Form(Enum):
         self, value: object, turns: int, query: str, shown: Shown
     ) -> list[tuple[int, object, Path]] | None:
         """The messages of the answer, each with its number and place; None as `read`."""
-        if self is Form.REPLY:
+        if self in (Form.REPLY, Form.TEXT):
             return list(_reply(value, query))
         if not isinstance(value, list):
             raise ValueError("no list")
@@ -269,6 +292,36 @@ def join(segments: Sequence[Segment]) -> str:
 def solid(text: str) -> str:
     """The text without blank space."""
     return "".join(text.split())
+
+
+def without_question(text: str, query: str) -> str:
+    """What a text says after the question, where it holds that as a transcript does.
+
+    There the question fills a line behind the name of who asks, or it begins the text.
+    """
+    asked = query.strip()
+    end = len(asked) + _ECHO_WITHIN
+    at = text.find(asked, 0, end) if asked else -1
+    while at >= 0:
+        rest = text[at + len(asked) :]
+        before = text[:at].rstrip(" \t")
+        # The name stands in the question's line, or in the one above.
+        named = _ASKER.fullmatch(text, _line(text, _line(text, at) - 1), at) or _ASKER.fullmatch(
+            text, _line(text, at), at
+        )
+        if named and (not rest or rest.lstrip(" \t")[:1] in ("", "\n", "\r")):
+            rest = rest.lstrip()
+            answerer = _ANSWERER.match(rest)
+            return rest[answerer.end() :] if answerer else rest
+        if not before.strip() and len(asked) >= _SHORTEST_ECHO and not rest[:1].isalnum():
+            return rest.lstrip()
+        at = text.find(asked, at + 1, end)
+    return text
+
+
+def _line(text: str, index: int) -> int:
+    """Where the line begins that a place in a text is in."""
+    return text.rfind("\n", 0, max(index, 0)) + 1
 
 
 def _sides(value: list[Any]) -> Iterator[tuple[str, object, Path]]:

@@ -15,6 +15,7 @@ _HISTORY = {
     Form.MESSAGES: "as messages",
     Form.PARTS: "as messages of typed parts",
     Form.REPLY: "kept by the Space for each session",
+    Form.TEXT: "in a component that is no chatbot",
 }
 
 

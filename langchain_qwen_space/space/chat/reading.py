@@ -46,7 +46,7 @@ def read_chat(
         settled: Inputs that the user named, by role.
         named: Whether the user named the function, so that a text may be its answer.
     """
-    chain = config.chain(start)
+    chain = _with_changes(config, config.chain(start))
     if not chain or any(len(step.inputs) > _MOST_INPUTS for step in chain):
         return None
     written = [config.component(number) for step in chain for number in step.outputs]
@@ -54,15 +54,15 @@ def read_chat(
     setter = None
     form = Form.REPLY
     if answers:
-        form = _form(answers[0], config)
+        answer = _answer(config, chain, answers, settled.get("history"))
+        form = _form(answer, config)
     elif _is_chat_interface([config.component(n) for n in chain[0].inputs], written):
         setter = _history_function(config, written[1].id)
-        answers = [written[0]]
-    elif named:
-        answers = _texts(config, chain, written, settled.get("query"))
-    if not answers:
+        answer = written[0]
+    elif named and (texts := _texts(config, chain, written, settled.get("query"))):
+        answer, form = texts[0], Form.TEXT
+    else:
         return None
-    answer = _answer(config, chain, answers, settled.get("history"))
     # What follows the last function that writes the answer has nothing to do with it.
     last = max(index for index, step in enumerate(chain) if answer.id in step.outputs)
     steps = chain[: last + 1]
@@ -75,9 +75,9 @@ def read_chat(
     if "history" not in roles:
         chatbots = [index for index, item in enumerate(inputs) if item.id == answer.id]
         chatbots += [index for index, item in enumerate(inputs) if item.type in _CHATBOTS]
-        if chatbots and form is not Form.REPLY:
+        if chatbots and form not in (Form.REPLY, Form.TEXT):
             roles["history"] = chatbots[0]
-    elif form is not Form.REPLY:
+    elif form not in (Form.REPLY, Form.TEXT):
         told = inputs[roles["history"]]
         if told.type in _CHATBOTS:
             form = _form(told, config)
@@ -155,13 +155,35 @@ def _answer(
 ) -> Component:
     """The component that holds the answer.
 
-    A chatbot that is read as well is the conversation; the one that the user named comes first.
+    A chatbot that is read as well is the conversation; the one that the user named comes first. Of
+    several, it is rather one that is called the answer than one for tools or thoughts.
     """
     read = list(dict.fromkeys(number for step in chain for number in step.inputs))
     components = [config.component(number) for number in read]
     index = None if history is None else place(components, history)
-    first = [] if index is None else [components[index]]
-    return next((item for item in [*first, *components] if item in answers), answers[0])
+    if index is not None and components[index] in answers:
+        return components[index]
+    seen = [item for item in components if item in answers] or answers
+    return max(seen, key=calls_itself_answer)
+
+
+def _with_changes(config: SpaceConfig, chain: list[Dependency]) -> list[Dependency]:
+    """The functions of a chain, and those that answer because it changed what nobody sees.
+
+    A page calls the functions of a State's, or of a hidden component's, `change` as soon as that
+    happens.
+    """
+    steps = list(chain)
+    for step in steps:
+        unseen = {
+            item.id
+            for item in map(config.component, step.outputs)
+            if item.type == "state" or not item.visible
+        }
+        for other in config.changes(unseen):
+            if any(config.component(number).type in _CHATBOTS for number in other.outputs):
+                steps += [item for item in config.chain(other) if item not in steps]
+    return steps
 
 
 def inputs_of(config: SpaceConfig, steps: Sequence[Dependency]) -> tuple[Component, ...]:

@@ -245,7 +245,7 @@ class Reply:
         value, base = self._value_shown()
         if value is None:
             return self._release() if last else []
-        segments = self._form.read(value, self._turns, self._query, self._before)
+        segments = self._form.read(value, self._turns, self._query, self._before, growing=not last)
         if segments is None:
             return None
         self.answered = bool(segments)

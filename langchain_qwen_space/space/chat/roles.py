@@ -65,6 +65,11 @@ _OUT = re.compile(  # a limit of what comes out
     r"|нов|ответ|вывод|генер",
     re.IGNORECASE,
 )
+_ASIDE = re.compile(  # what stands beside an answer
+    r"\b(tools?|logs?|steps?|traces?|debug|sources?|citations?|references?|retriev\w+|status)\b"
+    r"|日志|工具|步骤|来源|로그|도구|ログ|ツール",
+    re.IGNORECASE,
+)
 _PROMPT = re.compile(r"\byou are\b|\bassistant\b|你是|助手", re.IGNORECASE)
 _PROMPT_BOX = re.compile(r"\bprompt\b|\binstruction|提示", re.IGNORECASE)
 _MODEL_NAME = re.compile(r"\b\d+(\.\d+)?[bm]\b|qwen|llama|gpt|mistral|deepseek", re.IGNORECASE)
@@ -212,8 +217,9 @@ def means(role: str, words: str) -> bool:
 
 
 def calls_itself_answer(item: Component) -> int:
-    """How much the words of a text say that it is the answer: 1 if so, -1 if it is for thoughts."""
-    return bool(_OUT.search(item.words)) - means("thinking", item.words)
+    """How much words say that something is the answer: 1 if so, -1 if it is for thoughts or tools."""
+    aside = means("thinking", item.words) or _ASIDE.search(item.words) is not None
+    return bool(_OUT.search(item.words)) - aside
 
 
 def place(inputs: Sequence[Component], named: str | int) -> int | None:

@@ -2,6 +2,7 @@
 
 import re
 import reprlib
+from collections.abc import Collection
 from contextlib import suppress
 from functools import cached_property
 from typing import Annotated, Any
@@ -278,6 +279,20 @@ class SpaceConfig(_Wire):
         for item in self.dependencies:
             if item.trigger_after is not None and item.trigger_only_on_failure is not True:
                 found.setdefault(item.trigger_after, []).append(item)
+        return found
+
+    def changes(self, numbers: Collection[int]) -> list[Dependency]:
+        """The functions of the server that the page calls where one of these components changes."""
+        return [item for number in numbers for item in self._changes.get(number, ())]
+
+    @cached_property
+    def _changes(self) -> dict[int | None, list[Dependency]]:
+        """The functions that a component's change calls, by its id."""
+        found: dict[int | None, list[Dependency]] = {}
+        for item in self.dependencies:
+            for number, event in item.events:
+                if event == "change" and item.backend_fn:
+                    found.setdefault(number, []).append(item)
         return found
 
     def trigger_of(self, step: Dependency) -> int | None:

@@ -166,9 +166,7 @@ class AnswerReader:
             shown = reprlib.repr(output["data"] if value is _NOTHING else value)
             msg = (
                 f"{where} completed the call, but {_where_looked(question.endpoint)} "
-                f"contains no answer: {shown}. If another part of the page shows it, pass the "
-                "function that answers as start=…; describe() shows what was called."
-                f"{self._notice}"
+                f"contains no answer: {shown}. {_advice(question.endpoint)}{self._notice}"
             )
             raise GenerationError(msg, partial=reply.answer.text)
         items.append(Finished())
@@ -209,6 +207,20 @@ def _where_looked(endpoint: Endpoint) -> str:
     component = endpoint.config.component(endpoint.answer)
     return (
         f"its {component.type} {component.label!r}" if component.label else f"its {component.type}"
+    )
+
+
+def _advice(endpoint: Endpoint) -> str:
+    """What to do where the chatbot holds no answer."""
+    polled = (
+        endpoint.answer in item.outputs and any(event == "tick" for _, event in item.events)
+        for item in endpoint.config.dependencies
+    )
+    if any(polled):
+        return "The page asks for it with a timer, which is not supported; choose another Space."
+    return (
+        "If another part of the page shows it, pass the function that answers as start=…; "
+        "describe() shows what was called."
     )
 
 

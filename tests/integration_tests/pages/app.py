@@ -217,6 +217,20 @@ def fails_to_open() -> None:
     box.submit(ask, [box, chatbot, persona], [box, chatbot])
 
 
+def polled() -> None:
+    """Enter only shows the question; a timer fetches the answer."""
+    chatbot, box, timer = gr.Chatbot(), gr.Textbox(label="Message"), gr.Timer(1)
+
+    def show(question: str, history: list[Any]) -> Any:
+        return "", [*history, {"role": "user", "content": question}]
+
+    def fetch(history: list[Any]) -> Any:
+        return answer(history[:-1], history[-1]["content"]) if history else history
+
+    box.submit(show, [box, chatbot], [box, chatbot])
+    timer.tick(fetch, chatbot, chatbot)
+
+
 def no_chatbot() -> None:
     """A text for a text."""
     box, said = gr.Textbox(label="Question"), gr.Textbox(label="Answer")
@@ -281,6 +295,7 @@ PAGES = (
     transcript,
     slow_to_open,
     fails_to_open,
+    polled,
     no_chatbot,
     no_text,
     album,

@@ -56,6 +56,11 @@ class TestThePage:
         assert "Raise timeout=…" in said
         assert (await reached(model_of(url, "slow_to_open", timeout=60)))["model"] == "Qwen3-8B"
 
+    async def test_where_a_timer_fetches_the_answer_another_space_is_to_be_chosen(self, url):
+        said = await refused(model_of(url, "polled"), GenerationError, "contains no answer")
+        assert "with a timer, which is not supported; choose another Space." in said
+        assert "start=" not in said
+
     async def test_a_function_without_a_chatbot_is_named_as_the_error_says(self, url):
         said = await refused(model_of(url, "no_chatbot"), UnsupportedSpaceError, "It has: start=")
         start, box = re.search(r"start=('.*?'), inputs=({.*?})", said).groups()

@@ -77,7 +77,7 @@ class Chat:
 
     def value(self, *, rich: bool = False) -> Any:
         """What the chatbot's value is on the wire; `rich` is as modelscope's chatbot has it."""
-        if self.form is Form.REPLY:
+        if self.form in (Form.REPLY, Form.TEXT):
             messages = [self._message(said) for said in self.answer]
             return messages if rich else "".join(said.text for said in self.answer)
         if self.form is Form.PAIRS:

@@ -1,4 +1,5 @@
 import copy
+import time
 
 import pytest
 from hypothesis import given
@@ -310,3 +311,47 @@ def test_reading_changes_nothing(form):
     before = copy.deepcopy(value)
     form.read(value, 2, "q")
     assert value == before
+
+
+QUESTION = "What does a panda eat?"
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        (f"User: {QUESTION}\nAssistant: Bamboo.", "Bamboo."),
+        (f"Bot: Hello!\n\n**You:** {QUESTION}\n\n**Bot:** Bamboo.", "Bamboo."),
+        (f"\U0001f9d1 You: {QUESTION}\n\U0001f916 Bot: Bamboo.", "Bamboo."),
+        (f"You:\n{QUESTION}\n\nZookeeper: Bamboo.", "Zookeeper: Bamboo."),
+        (f"用户：{QUESTION}\n助手：竹子。", "竹子。"),
+        (f"{QUESTION} It eats bamboo.", "It eats bamboo."),
+        (f"{QUESTION}\n\nBamboo.", "Bamboo."),
+        ("Bamboo.", "Bamboo."),
+        (f"A panda, you ask ({QUESTION}), eats bamboo.", None),
+        (f"German: {QUESTION}", None),
+        (f"It depends. {QUESTION}\nBamboo.", None),
+    ],
+)
+def test_a_transcript_gives_what_stands_behind_the_question(text, answer):
+    (segment,) = Form.TEXT.read(text, 0, QUESTION)
+    assert segment.text == (text if answer is None else answer)
+
+
+@pytest.mark.parametrize("query", ["", "Hi", "Bamboo"])
+def test_an_answer_that_begins_like_a_short_question_is_whole(query):
+    text = "Hi! Bamboo it is."
+    (segment,) = Form.TEXT.read(text, 0, query)
+    assert segment.text == text
+
+
+def test_a_transcript_that_holds_the_question_alone_has_no_answer_while_it_grows():
+    text = f"You: {QUESTION}\n"
+    assert Form.TEXT.read(text, 0, QUESTION, growing=True) == []
+
+
+def test_a_long_text_with_a_short_question_is_read_at_once():
+    text = "a " * 200_000
+    began = time.perf_counter()
+    (segment,) = Form.TEXT.read(text, 0, "a")
+    assert segment.text == text
+    assert time.perf_counter() - began < 2

@@ -600,3 +600,50 @@ class TestTexts:
         shown = page.add("markdown")
         page.call("ask", [box], [hidden, shown], on=(box, "submit"))
         assert find(page, start="ask").answer == shown
+
+
+@pytest.mark.parametrize(
+    ("labels", "expected"),
+    [
+        (("Tool log", "Answer"), 1),
+        (("Reasoning", "Agent"), 1),
+        (("Agent", "Sources"), 0),
+        (("Left", "Right"), 0),
+    ],
+)
+@pytest.mark.parametrize("reads", [True, False])
+def test_of_several_chatbots_one_for_tools_or_thoughts_is_not_the_answer(labels, expected, reads):
+    page = Page()
+    chatbots = [page.add("chatbot", label, type="messages") for label in labels]
+    query = page.add("textbox", "Input")
+    page.call("chat", [query, *(chatbots if reads else [])], chatbots, on=(query, "submit"))
+    assert find(page).answer == chatbots[expected]
+
+
+class TestChanges:
+    """Functions that the page calls because a function of the chain changed something."""
+
+    @staticmethod
+    def steps(kind, *, visible=True, event="change", writes="chatbot"):
+        page = Page()
+        chatbot, query = page.add("chatbot", "Chat", type="messages"), page.add("textbox", "Input")
+        kept, other = page.add(kind, "Kept", visible=visible), page.add("markdown")
+        page.call("show", [query, chatbot], [kept, chatbot], on=(query, "submit"))
+        written = chatbot if writes == "chatbot" else other
+        page.call("answer", [chatbot], [written], on=(kept, event))
+        return [step.api_name for step in find(page).steps]
+
+    @pytest.mark.parametrize(("kind", "visible"), [("state", True), ("textbox", False)])
+    def test_of_what_nobody_sees_they_answer(self, kind, visible):
+        assert self.steps(kind, visible=visible) == ["show", "answer"]
+
+    @pytest.mark.parametrize(
+        "page",
+        [
+            {"kind": "textbox"},
+            {"kind": "state", "event": "select"},
+            {"kind": "state", "writes": "other"},
+        ],
+    )
+    def test_others_are_left_alone(self, page):
+        assert self.steps(**page) == ["show"]

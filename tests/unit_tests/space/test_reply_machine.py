@@ -44,7 +44,7 @@ class Space(RuleBasedStateMachine):
         history = [(f"q{number}", f"a{number}") for number in range(turns)]
         self.chat = Chat(form, history, "the question")
         self.rich = rich or form in (Form.MESSAGES, Form.PARTS)
-        self.several = form is not Form.REPLY or rich
+        self.several = form not in (Form.REPLY, Form.TEXT) or rich
         self.whole, self.shifted, self.wrapped = whole, shifted, False
         self.reply = Reply(form, turns, self.chat.query, whole=whole, max_chars=NO_LIMIT)
         self.sum, self.thoughts = "", ""
