@@ -341,7 +341,7 @@ class ModelCall:
         prompt = replace(self._prompt_on(endpoint, messages, model), files=files)
         self._check_length(prompt, counter, model)
         self._asked = prompt
-        system_in_question = "system" not in endpoint.roles and bool(prompt.system)
+        system_in_question = not endpoint.takes("system") and bool(prompt.system)
         if system_in_question:
             prompt = flatten.without_system(prompt)
         elif prompt.system != endpoint.own_system:
@@ -372,7 +372,7 @@ class ModelCall:
         self, endpoint: Endpoint, messages: Sequence[BaseMessage], model: str | None
     ) -> turns.Prompt:
         """The conversation as the model is spoken to, with the page's own system prompt if need be."""
-        has_input, own = "system" in endpoint.roles, endpoint.own_system
+        has_input, own = endpoint.takes("system"), endpoint.own_system
         dialect = models.dialect(model, self._options.dialect)
         prompt = self._prompt(messages, dialect, None if has_input and not own else own)
         if not has_input and not any(message.type == "system" for message in messages):
@@ -411,7 +411,7 @@ def _settings(options: CallOptions, endpoint: Endpoint, family: str | None) -> d
         given["model"] = _offered(options.model, endpoint.models, default, family)
     elif endpoint.default_model is None:
         given["model"] = endpoint.models[0]
-    if "max_tokens" in endpoint.roles:
+    if endpoint.takes("max_tokens"):
         given["max_tokens"] = options.max_tokens
     given["thinking_budget"] = options.thinking_budget
     return {role: value for role, value in given.items() if value is not None}

@@ -13,9 +13,13 @@ _DEEPEST = 16  # keys from a chatbot's value to a text; no form has more than fi
 
 _ECHO_WITHIN = 2_000  # characters of a transcript before the question that was asked last
 _SHORTEST_ECHO = 12  # characters of a question that no answer begins with by chance
-_ASKER = re.compile(r"[^\w\n]*\w[^\n:：]{0,20}[:：][*_]*[ \t]*\n?[ \t]*")  # "**You:** "
+_ASKER = re.compile(  # "**You:** ", or "### You" above the question
+    r"[^\w\n]*\w[^\n:：]{0,20}[:：][*_]*[ \t]*\n?[ \t]*|[^\w\n]*(you|user|human|question|me)[*_ \t]*\n\s*",
+    re.IGNORECASE,
+)
 _ANSWERER = re.compile(
-    r"(\W{1,3} )?[*_]*(assistant|answer|a|bot|chat ?bot|ai|model|qwen[\w.-]*|助手|回答)[*_]*[ \t]*[:：][*_]*\s*",
+    r"(\W{1,4} )?[*_]*(assistant|answer|a|bot|chat ?bot|ai|model|qwen[\w.-]*|助手|回答)[*_]*"
+    r"([ \t]*[:：][*_]*|[ \t]*\n)\s*",
     re.IGNORECASE,
 )
 _NO_CONTENT = ("avatar", "metadata", "options", "props", "constructor_args")

@@ -98,9 +98,10 @@ def describe_endpoint(space: str, endpoint: Endpoint) -> SpaceDescription:
         role: _role_text(endpoint.inputs[index], index)
         for role, index in sorted(endpoint.roles.items(), key=lambda item: item[1])
     }
-    if endpoint.choice is not None:
-        chosen = _role_text(endpoint.choice.item, endpoint.choice.item.id)
-        roles["model"] = f"{chosen}, chosen by {_name(endpoint.choice.steps[0])}"
+    for role, control in endpoint.controls.items():
+        if role not in roles:
+            text = _role_text(control.item, control.item.id)
+            roles[role] = f"{text}, passed on by {_name(control.steps[0])}"
     taken = {*endpoint.roles.values(), *(slot.index for slot in endpoint.file_inputs)}
     history = _HISTORY[endpoint.form]
     if endpoint.with_turns is not None:

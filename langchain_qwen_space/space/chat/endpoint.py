@@ -32,18 +32,19 @@ class Opening(NamedTuple):
     event_data: Any = None
 
 
-class ModelChoice(NamedTuple):
-    """A choice of models that the chat does not read: its own event fills what the chat reads."""
+class Control(NamedTuple):
+    """A part of the page that sets something: an event of its own fills what the chat reads."""
 
     item: Component
     steps: tuple[Dependency, ...]
 
-    def openings(self, model: str) -> list[Opening]:
-        """What the page calls when a person chooses that model."""
+    def openings(self, value: Any, values: Mapping[int, Any]) -> list[Opening]:
+        """What the page calls when a person gives it that value, beside those of other parts."""
         choices = self.item.choices
-        index = choices.index(model) if model in choices else None
-        chosen = {"index": index, "value": model, "selected": True}  # what `select` reports
-        return [Opening(step, {self.item.id: model}, chosen) for step in self.steps]
+        index = choices.index(value) if value in choices else None
+        chosen = {"index": index, "value": value, "selected": True}  # what `select` reports
+        given = {**values, self.item.id: value}
+        return [Opening(step, given, chosen if choices else None) for step in self.steps]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,8 @@ class Endpoint:
         history_form: The form in which that function takes it.
         kept: The conversations that the page keeps in the browser and takes up again, if it does.
         switch: The function of a button that switches thinking on and off, if there is one.
-        choice: The choice of models, where it is none of the inputs.
+        controls: By role, the settings that an event of the page's own passes on: those that are
+            none of the inputs, and those whose change fills other inputs.
         switched_on: Whether that button looks switched on when the page is opened.
         with_turns: The chat to ask where there are earlier turns, if it is another one: the page's
             own chain, beside a `gr.ChatInterface`'s function that takes none.
@@ -101,7 +103,7 @@ class Endpoint:
     switched_on: bool
     doubts: tuple[str, ...]
     config: SpaceConfig
-    choice: ModelChoice | None = None
+    controls: Mapping[str, Control] = field(default_factory=dict)
     with_turns: "Endpoint | None" = None
     placeholders: Placeholders = field(default_factory=Placeholders, compare=False)
 
@@ -142,9 +144,14 @@ class Endpoint:
     @property
     def own_system(self) -> str:
         """The Space's own system prompt; empty where it has none, or no input for one."""
-        index = self.roles.get("system")
-        default = None if index is None else self.inputs[index].default
-        return default if isinstance(default, str) else ""
+        item = self.setting("system")
+        return item.default if item is not None and isinstance(item.default, str) else ""
+
+    def setting(self, role: str) -> Component | None:
+        """What a setting is made in: an input of the chat, or another part of its page."""
+        if (index := self.roles.get(role)) is not None:
+            return self.inputs[index]
+        return self.controls[role].item if role in self.controls else None
 
     def with_history(self, history: str | None) -> "Endpoint":
         """This chat, where the caller settled how earlier turns travel: "turns" or "text".
@@ -191,12 +198,8 @@ class Endpoint:
     @property
     def default_model(self) -> str | None:
         """The Space's own choice among `models`."""
-        index = self.roles.get("model")
-        if index is not None:
-            default = self.inputs[index].default
-        else:
-            default = None if self.choice is None else self.choice.item.default
-        return default if isinstance(default, str) else None
+        item = self.setting("model")
+        return item.default if item is not None and isinstance(item.default, str) else None
 
     def lay_out(
         self,
@@ -228,23 +231,16 @@ class Endpoint:
         values: dict[int, Any] = {}
         notes = []
         for role, value in given.items():
-            index = self.roles.get(role)
-            if index is None:
+            component = self.setting(role)
+            if component is None:
                 if not self.takes(role):
                     notes.append(f"has no input for {role}={value!r}")
                 continue
-            component = self.inputs[index]
-            if component.type in NUMBERS:
-                sent = clamp(component, value, role, up=role == "max_tokens")
-                if sent != value and role != "max_tokens":
-                    notes.append(f"takes no {role}={value!r}: {sent!r} was sent, the nearest")
-                values[index] = sent
-            elif role == "thinking" and component.type in CHOICES:
-                values[index] = (thinking_choices(component) or ("", ""))[bool(value)]
-            elif component.type in ("textbox", "checkbox"):
-                values[index] = check(component, value, role)
-            else:
-                values[index] = value  # a model, which was matched with the choices
+            sent = _sent(component, role, value)
+            if component.type in NUMBERS and sent != value and role != "max_tokens":
+                notes.append(f"takes no {role}={value!r}: {sent!r} was sent, the nearest")
+            if role in self.roles:
+                values[self.roles[role]] = sent
         for label, value in extra.items():
             index = self._by_label(label)
             values[index] = check(self.inputs[index], value, describe(self.inputs[index], index))
@@ -283,8 +279,8 @@ class Endpoint:
         """Whether the page has an input, a button, or a choice of its own, for a role."""
         return (
             role in self.roles
+            or role in self.controls
             or (role == "thinking" and bool(self.switch or self.kept))
-            or (role == "model" and self.choice is not None)
         )
 
     def openings(
@@ -306,12 +302,18 @@ class Endpoint:
         elif (
             self.switch is not None
             and thinking not in (None, self.switched_on)
-            and "thinking" not in self.roles
+            and self.setting("thinking") is None
         ):
             opened.append(Opening(self.switch))
-        model = given.get("model")
-        if self.choice is not None and model not in (None, self.default_model):
-            opened += self.choice.openings(model)
+        changed = {
+            role: sent
+            for role, control in self.controls.items()
+            if role in given
+            and (sent := _sent(control.item, role, given[role])) != control.item.default
+        }
+        beside = {self.controls[role].item.id: sent for role, sent in changed.items()}
+        for role, sent in changed.items():
+            opened += self.controls[role].openings(sent, beside)
         return opened
 
     def output_of(self, step: Dependency) -> int | None:
@@ -324,3 +326,18 @@ class Endpoint:
         labels = [component.label for component in self.inputs if component.label]
         msg = f"The Space's function {self.api_name!r} has no input {label!r}; it has {labels}."
         raise InvalidInputError(msg)
+
+
+def _sent(component: Component, role: str, value: Any) -> Any:
+    """A setting's value as its component takes it.
+
+    Raises:
+        InvalidInputError: The component refuses it.
+    """
+    if component.type in NUMBERS:
+        return clamp(component, value, role, up=role == "max_tokens")
+    if role == "thinking" and component.type in CHOICES:
+        return (thinking_choices(component) or ("", ""))[bool(value)]
+    if component.type in ("textbox", "checkbox"):
+        return check(component, value, role)
+    return value  # a model, which was matched with the choices

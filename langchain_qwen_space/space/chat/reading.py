@@ -15,9 +15,9 @@ from langchain_qwen_space.space.chat.roles import (
     score,
 )
 from langchain_qwen_space.space.chat.surroundings import (
+    controls_of,
     in_the_browser,
     loads_of,
-    model_choice,
     remembers,
     thinking_button,
 )
@@ -90,12 +90,13 @@ def read_chat(
     loads = loads_of(config, steps, inputs[roles["query"]])
     read = frozenset(item.id for item in inputs)
     kept = find_kept(config, answer.id, inputs)
-    model = inputs[roles["model"]] if "model" in roles else None
-    choice = None
-    if model is None:
-        own = {answer.id, inputs[roles["query"]].id}
-        choice = model_choice(config, read - own, read)
-        model = choice.item if choice else None
+    named_inputs = {role: inputs[index] for role, index in roles.items()}
+    controls = controls_of(
+        config, named_inputs, read - {answer.id, inputs[roles["query"]].id}, read
+    )
+    model = named_inputs.get("model")
+    if model is None and "model" in controls:
+        model = controls["model"].item
     switch, switched_on = (None, False) if kept else thinking_button(config, read)
     if switch is not None:
         state = "on" if switched_on else "off"
@@ -120,7 +121,7 @@ def read_chat(
         kept=kept,
         switch=switch,
         switched_on=switched_on,
-        choice=choice,
+        controls=controls,
         doubts=(*doubts, *in_the_browser(config, start, steps, loads)),
         config=config,
     )

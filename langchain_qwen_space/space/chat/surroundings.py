@@ -1,14 +1,14 @@
 """What of a page belongs to a chat besides its functions: what it opens, remembers, switches, hides."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from langchain_qwen_space.space.chat.endpoint import ModelChoice
-from langchain_qwen_space.space.chat.roles import CHOICES, means, score
+from langchain_qwen_space.space.chat.endpoint import Control
+from langchain_qwen_space.space.chat.roles import CHOICES, ROLES, means, score
 from langchain_qwen_space.space.page.config import Component, Dependency, SpaceConfig
 
 _MEMORIES = ("state", "json", "browserstate")  # what an app may keep a conversation in
 _BUTTONS = ("button", "antdbutton")
-_CHOOSING = ("change", "input", "select")  # the events of a choice
+_SETTING = ("change", "input", "select", "release", "blur", "submit")  # the events of a setting
 
 
 def loads_of(
@@ -66,32 +66,56 @@ def thinking_button(config: SpaceConfig, read: frozenset[int]) -> tuple[Dependen
     return None, False
 
 
-def model_choice(
-    config: SpaceConfig, filled: frozenset[int], read: frozenset[int]
-) -> ModelChoice | None:
-    """A choice of models that the chat does not read, and whose event fills what it reads.
+def controls_of(
+    config: SpaceConfig,
+    roles: Mapping[str, Component],
+    filled: frozenset[int],
+    read: frozenset[int],
+) -> dict[str, Control]:
+    """The settings whose own event, or whose button, fills what the chat reads, by role.
 
     Args:
         config: The page.
-        filled: The ids of what the event may fill.
+        roles: The inputs that have roles.
+        filled: The ids of what such an event may fill.
         read: The ids of all that the chat reads.
     """
+    found: dict[str, Control] = {}
     for step in config.dependencies:
         if not step.backend_fn or not filled & {*step.outputs}:
             continue
-        for number, event in step.events:
-            if number is None or number in read or event not in _CHOOSING:
-                continue
-            item = config.component(number)
-            reads = event == "select" or number in step.inputs
-            if (
-                reads
-                and item.type in CHOICES
-                and isinstance(item.default, str)
-                and score("model", item, [step], config) > 0
-            ):
-                return ModelChoice(item, tuple(config.chain(step)))
-    return None
+        for item in _set_by(config, step):
+            if item.id in read:
+                known = (role for role, taken in roles.items() if taken == item)
+                fills = filled & {*step.outputs} - {item.id}
+            else:
+                known = (role for role in ROLES if role not in roles and _sets(role, item, config))
+                fills = filled & {*step.outputs}
+            for role in known if fills else ():
+                if role not in ("query", "history"):
+                    found.setdefault(role, Control(item, tuple(config.chain(step))))
+    return found
+
+
+def _set_by(config: SpaceConfig, step: Dependency) -> list[Component]:
+    """The components that a person sets to have a function called."""
+    found = []
+    for number, event in step.events:
+        item = config.component(-1 if number is None else number)
+        if event in _SETTING and (event == "select" or item.id in step.inputs):
+            found.append(item)
+        elif event == "click" and item.type in _BUTTONS:
+            given = [config.component(n) for n in step.inputs]
+            shown = [part for part in given if part.type not in _MEMORIES]
+            found += shown if len(shown) == 1 else []
+    return found
+
+
+def _sets(role: str, item: Component, config: SpaceConfig) -> bool:
+    """Whether a component is seen to be a setting, and a choice to have a value of its own."""
+    named = role == "model" or (item.visible and means(role, item.words))
+    has_value = item.type not in CHOICES or isinstance(item.default, str)
+    return named and has_value and score(role, item, [], config) > 0
 
 
 def in_the_browser(

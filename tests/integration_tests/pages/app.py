@@ -104,6 +104,42 @@ def chosen_elsewhere() -> None:
     box.submit(ask, [box, chatbot, name], [box, chatbot])
 
 
+def set_elsewhere() -> None:
+    """The settings are no inputs of the chat: events of their own put them into a State."""
+    chatbot, box = gr.Chatbot(), gr.Textbox(label="Message")
+    persona = gr.Textbox("Plain.", label="System prompt")
+    heat = gr.Slider(0, 2, 0.5, step=0.25, label="Temperature")
+    think = gr.Checkbox(True, label="Enable thinking")
+    kept = gr.State({"persona": "Plain.", "temperature": 0.5})
+    thinks = gr.State(True)
+
+    def keep(persona: str, temperature: float) -> Any:
+        return {"persona": persona, "temperature": temperature}
+
+    persona.blur(keep, [persona, heat], kept)
+    heat.release(keep, [persona, heat], kept)
+    gr.Button("Set").click(lambda think: think, think, thinks)
+
+    def ask(question: str, history: list[Any], kept: dict[str, Any], thinks: bool) -> Any:
+        return "", answer(history, question, **kept, thinks=thinks)
+
+    box.submit(ask, [box, chatbot, kept, thinks], [box, chatbot])
+
+
+def presets() -> None:
+    """The choice of a model fills the other settings."""
+    chatbot, box = gr.Chatbot(), gr.Textbox(label="Message")
+    model = gr.Dropdown(MODELS, value=MODELS[0], label="Model")
+    persona = gr.Textbox("Small.", label="System prompt")
+    limit = gr.Slider(1, 4096, 128, step=1, label="Max new tokens")
+    model.change(lambda _: ([], "Large.", gr.Slider(value=2048)), model, [chatbot, persona, limit])
+
+    def ask(question: str, history: list[Any], model: str, persona: str, limit: int) -> Any:
+        return "", answer(history, question, model=model, persona=persona, limit=limit)
+
+    box.submit(ask, [box, chatbot, model, persona, limit], [box, chatbot])
+
+
 def two_chats() -> None:
     """Two chats, the second of which has no name in the API."""
     for label in ("First", "Second"):
@@ -288,6 +324,8 @@ PAGES = (
     unlabelled,
     models_by_load,
     chosen_elsewhere,
+    set_elsewhere,
+    presets,
     two_chats,
     elsewhere,
     cancels,

@@ -92,11 +92,48 @@ class TestAModelThatIsChosenByAnEventOfItsOwn:
             ("Qwen3-8B", "Qwen3-32B"),
             "Qwen3-8B",
         )
-        assert re.match(r"'LLM', chosen by ", described.roles["model"])
+        assert re.match(r"'LLM', passed on by ", described.roles["model"])
 
     async def test_another_is_refused_with_those_on_offer(self, url):
         with pytest.raises(UnknownModelError, match="Qwen3-32B"):
             await model_of(url, "chosen_elsewhere", model="Qwen3-4B").ainvoke("Hello")
+
+
+class TestSettingsThatEventsOfTheirOwnPassOn:
+    async def test_the_pages_own_need_no_event(self, url):
+        got = await reached(model_of(url, "set_elsewhere"))
+        assert (got["persona"], got["temperature"], got["thinks"]) == ("Plain.", 0.5, True)
+
+    async def test_all_that_are_given_reach_the_chat(self, url):
+        events: list[SpaceEvent] = []
+        settings: dict[str, Any] = {"temperature": 1.5, "thinking": False}
+        model = model_of(url, "set_elsewhere", on_event=events.append, **settings)
+        got = await reached(model, [("system", "Be a zoologist."), *TURNS])
+        assert (got["persona"], got["temperature"]) == ("Be a zoologist.", 1.5)
+        assert (got["thinks"], got["turns"]) == (False, 2)
+        assert got["question"] == "What does it eat?"
+        warned = ("qwen_space_warning", "qwen_space_system_in_question")
+        assert not [event for event in events if event.name in warned]
+
+    async def test_a_value_that_is_not_taken_is_sent_as_the_nearest(self, url):
+        with pytest.warns(UserWarning, match=r"temperature=9\.0: 2 was sent"):
+            got = await reached(model_of(url, "set_elsewhere", temperature=9))
+        assert got["temperature"] == 2
+
+    async def test_they_are_described(self, url):
+        roles = (await model_of(url, "set_elsewhere").adescribe()).roles
+        for role in ("system", "temperature", "thinking"):
+            assert "passed on by" in roles[role]
+
+    async def test_a_model_brings_the_settings_that_its_choice_fills(self, url):
+        got = await reached(model_of(url, "presets", model="32B"), TURNS)
+        assert (got["model"], got["persona"], got["limit"]) == ("Qwen3-32B", "Large.", 2048)
+        assert got["turns"] == 2
+
+    async def test_but_not_in_the_place_of_those_that_are_given(self, url):
+        model = model_of(url, "presets", model="32B", max_tokens=99)
+        got = await reached(model, [("system", "Be a zoologist."), *TURNS])
+        assert (got["persona"], got["limit"]) == ("Be a zoologist.", 99)
 
 
 class TestStart:

@@ -323,6 +323,7 @@ QUESTION = "What does a panda eat?"
         (f"Bot: Hello!\n\n**You:** {QUESTION}\n\n**Bot:** Bamboo.", "Bamboo."),
         (f"\U0001f9d1 You: {QUESTION}\n\U0001f916 Bot: Bamboo.", "Bamboo."),
         (f"You:\n{QUESTION}\n\nZookeeper: Bamboo.", "Zookeeper: Bamboo."),
+        (f"### You\n{QUESTION}\n\n### Bot\nBamboo.", "Bamboo."),
         (f"用户：{QUESTION}\n助手：竹子。", "竹子。"),
         (f"{QUESTION} It eats bamboo.", "It eats bamboo."),
         (f"{QUESTION}\n\nBamboo.", "Bamboo."),
