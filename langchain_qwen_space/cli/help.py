@@ -147,6 +147,10 @@ class CommandGroup(TyperGroup):
             sys.exit(result or 0)
         return result
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the arguments; `help COMMAND` is `COMMAND --help`, as for many other commands."""
+        return super().parse_args(ctx, [*args[1:], "--help"] if args[:1] == ["help"] else args)
+
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the help; both arguments are click's."""
         assert self.callback is not None  # noqa: S101

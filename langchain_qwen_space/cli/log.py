@@ -78,8 +78,11 @@ def log(
         else:
             talk, conversation = kept.load(number)
             if as_json:
-                about = {"id": talk.number, "space": talk.space, **asdict(conversation)}
-                print_json(about)
+                turns = [
+                    {"user": turn.user, "assistant": turn.assistant} for turn in conversation.turns
+                ]
+                about = {"id": talk.number, "space": talk.space, "system": conversation.system}
+                print_json({**about, "model": conversation.model, "turns": turns})
             else:
                 _print(conversation)
 

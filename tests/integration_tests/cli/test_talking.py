@@ -1,6 +1,7 @@
 """What a person does in `qwen-space chat` besides asking: the log, and the commands."""
 
 import json
+import os
 import re
 import signal
 import stat
@@ -231,6 +232,13 @@ def test_the_log_is_listed_printed_searched_and_deleted(log_file):
         assert sum(line.endswith("…") for line in lines) == 1
     run("log", "3", "--delete")
     assert run("log", "1").stdout == "**You**\n\nsay # one\n\ntwo\n\n**Model**\n\n# one\n\ntwo\n"
+    assert json.loads(run("log", "1", "--json").stdout) == {
+        "id": 1,
+        "space": os.environ["QWEN_SPACE"],
+        "system": None,
+        "model": None,
+        "turns": [{"user": "say # one\n\ntwo", "assistant": "# one\n\ntwo"}],
+    }
     listed = [json.loads(line) for line in run("log", "--json").stdout.splitlines()]
     assert [(each["id"], each["turns"]) for each in listed] == [(2, 1), (1, 1)]
     assert run("log", "--search", "RED", "--json").stdout.count("\n") == 1

@@ -70,6 +70,12 @@ def test_wrong_usage_is_one_message_and_where_to_look(arguments, said, in_window
     assert len(done.stderr.splitlines()) <= 2
 
 
+def test_help_may_be_a_word(in_window):
+    assert in_window(80, "help").stdout == in_window(80, "-h").stdout
+    assert in_window(80, "help", "log").stdout == in_window(80, "log", "-h").stdout
+    assert "No such command 'lgo'. Did you mean 'log'?" in in_window(80, "help", "lgo").stderr
+
+
 def test_a_question_without_a_command_is_answered_with_the_one_that_asks(in_window):
     done = in_window(80, "why is the sky blue?")
     assert '`qwen-space chat "..."` asks a question' in " ".join(done.stderr.split())
