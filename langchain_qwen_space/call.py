@@ -55,6 +55,7 @@ from langchain_qwen_space.space.routing.options import Ask
 # With content blocks, LangChain numbers text, calls and files in one row; so high, they stay apart.
 _FIRST_CALL = 1000
 _FIRST_FILE = 2000
+_LONG = 2**18  # bytes of a prompt; counting its tokens would hold up the event loop
 
 _IN_THE_QUESTION = (
     "takes no earlier turns from a client, so they are written into the question; history='text' "
@@ -178,7 +179,11 @@ class ModelCall:
             answer.settle(request.attempt.exact)
             count = self._counter or counter
             asked = self._asked
-            read = tokens.count_prompt(count, asked.system, asked.history, asked.query)
+            count_prompt = partial(
+                tokens.count_prompt, count, asked.system, asked.history, asked.query
+            )
+            is_long = flatten.size(asked) > _LONG
+            read = await asyncio.to_thread(count_prompt) if is_long else count_prompt()
             read += vision.count_all(asked.files, request.attempt.model)
             spent += Usage(read, *answer.count(count))
             answer.accept(self._call_in)

@@ -30,7 +30,7 @@ Schema = dict[str, Any] | type
 
 _NO_PARAMETERS = {"type": "object", "properties": {}}
 
-# Keywords whose schemas validator the value itself, not a part of it.
+# Keywords whose schemas judge the value itself, not a part of it.
 _REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
 _SAME_VALUE = ("not", "if", "then", "else")
 _LISTS = ("allOf", "anyOf", "oneOf")
@@ -216,7 +216,7 @@ def _targets(schema: dict[str, Any], dialect: str) -> dict[int, Any]:
     specification = specification_with(dialect)
     root = specification.create_resource(schema)
     waiting = [(root, nothing_else.resolver_with_root(root))]
-    seen: dict[int, list[int]] = {}  # the schemas that validator the same value, by a schema's id
+    seen: dict[int, list[int]] = {}  # the schemas that judge the same value, by a schema's id
     targets: dict[int, Any] = {}
     while waiting:
         part, resolver = waiting.pop()

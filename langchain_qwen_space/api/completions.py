@@ -89,6 +89,8 @@ class CompletionResponse(Response):
         sending = asyncio.ensure_future(self._send_stream(send) if streamed else self._whole(send))
         tasks = {sending, asyncio.ensure_future(_left(receive))}
         reading = {asyncio.ensure_future(self._read())} if streamed else set()
+        for task in reading:  # a call that somebody else cancels leaves no client waiting
+            task.add_done_callback(lambda task: task.cancelled() and sending.cancel())
         try:
             try:
                 done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)

@@ -3,11 +3,15 @@
 import asyncio
 import json
 import logging
+import threading
 
 import orjson
 import pytest
+from langchain_core.messages import AIMessageChunk
 
+from langchain_qwen_space import ChatQwenSpace
 from langchain_qwen_space.api import completions
+from langchain_qwen_space.qwen import tokens
 from tests.unit_tests.api.callers import (
     Caller,
     events,
@@ -280,6 +284,34 @@ async def test_a_caller_that_leaves_gives_its_place_to_the_next(space):
         async with asyncio.timeout(30):
             answer = (await second).json()
     assert answer["choices"][0]["message"]["content"] == "Second"
+
+
+async def test_a_call_that_is_cancelled_from_elsewhere_leaves_no_client_waiting(space, monkeypatch):
+    async def cancelled(*_, **__):
+        yield AIMessageChunk("He")
+        raise asyncio.CancelledError
+
+    monkeypatch.setattr(ChatQwenSpace, "astream", cancelled)
+    with pytest.raises(asyncio.CancelledError):
+        async with asyncio.timeout(30):
+            await post(server_for(space, heartbeat=0.05), question(stream=True))
+
+
+async def test_a_long_prompt_is_counted_beside_the_event_loop(space, monkeypatch):
+    threads = []
+    count_prompt = tokens.count_prompt
+
+    def counted(*given):
+        threads.append(threading.current_thread() is threading.main_thread())
+        return count_prompt(*given)
+
+    monkeypatch.setattr(tokens, "count_prompt", counted)
+    server = server_for(space, settings={"model": None})
+    for words in (1, 60_000):
+        body = {"messages": [{"role": "user", "content": "word " * words}]}
+        assert (await post(server, body)).json()["usage"]["prompt_tokens"] > words
+    assert threads[0] is True
+    assert threads[-1] is False
 
 
 @pytest.mark.parametrize("streamed", [False, True])
