@@ -149,7 +149,7 @@ class ChatQwenSpace(BaseChatModel):
     total_timeout: Seconds | None = None
     """Time limit for a whole call in seconds, including retries and repeated requests for one answer.
 
-    What has arrived by then is still returned.
+    A stream still yields what has arrived by then.
     """
 
     wake_timeout: Annotated[float, NoBool] = Field(default=120.0, ge=0)

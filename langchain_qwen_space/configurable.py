@@ -1,6 +1,7 @@
 """A model with settings that the config of a call may change."""
 
-from typing import Any, cast
+from copy import copy
+from typing import Any
 
 from langchain_core.language_models import LanguageModelInput
 from langchain_core.messages import AIMessage
@@ -17,13 +18,19 @@ class ConfigurableModel(RunnableConfigurableFields):  # type: ignore[type-arg]
 
     def bind_tools(self, *args: Any, **kwargs: Any) -> Runnable[LanguageModelInput, AIMessage]:
         """As `ChatQwenSpace.bind_tools`."""
-        return cast("Any", type(self.default)).bind_tools(self, *args, **kwargs)  # type: ignore[no-any-return]
+        return self._binding_here().bind_tools(*args, **kwargs)  # type: ignore[no-any-return]
 
     def with_structured_output(
         self, *args: Any, **kwargs: Any
     ) -> Runnable[LanguageModelInput, Any]:
         """As `ChatQwenSpace.with_structured_output`."""
-        return cast("Any", type(self.default)).with_structured_output(self, *args, **kwargs)  # type: ignore[no-any-return]
+        return self._binding_here().with_structured_output(*args, **kwargs)  # type: ignore[no-any-return]
+
+    def _binding_here(self) -> Any:
+        """The model as it was made, of its own class, except that `bind` binds to this object."""
+        model = copy(self.default)
+        vars(model)["bind"] = self.bind
+        return model
 
     @classmethod
     def lc_id(cls) -> list[str]:

@@ -430,6 +430,24 @@ def test_copies_and_configurable_fields_know_the_other_names_too():
     assert built.model == "7B"
 
 
+class StrictTools(ChatQwenSpace):
+    def bind_tools(self, tools, **kwargs):
+        return super().bind_tools(tools, **{**kwargs, "strict": True})
+
+
+def test_a_subclass_binds_to_its_configurable_fields_as_it_binds_to_itself():
+    model = StrictTools(space="https://chat.example")
+    flexible = model.configurable_fields(model=ConfigurableField(id="llm"))
+    bound = flexible.bind_tools(OFFERED)
+    assert bound.bound is flexible
+    assert bound.kwargs == model.bind_tools(OFFERED).kwargs
+    assert bound.kwargs["tools"][0]["function"]["strict"] is True
+    objects = flexible.with_structured_output({"title": "T", "type": "object", "properties": {}})
+    assert objects.outcomes.first.bound is flexible
+    assert objects.outcomes.first.kwargs["tools"][0]["function"]["strict"] is True
+    assert model.bind_tools(OFFERED).bound is model
+
+
 def test_model_kwargs_of_a_call_are_added_to_the_objects():
     settings = {"model_kwargs": {"Top-k": 5, "Mode": "fast"}}
     assert options(settings, model_kwargs={"Mode": "slow"}).model_kwargs == {
