@@ -55,7 +55,7 @@ def test_the_settings_of_other_models_are_all_there_with_what_becomes_of_them():
     page = read("docs/explanation/chat-openai.md")
     ignored, refused = (
         set(re.findall(r"`(\w+)`", page.split(f"\n### {title}\n")[1].split(end)[0]))
-        for title, end in (("Ignored", "\nIn `model_kwargs`"), ("Refused", "\nA setting that no"))
+        for title, end in (("Ignored", "\nIn `model_kwargs`"), ("Refused", "\nAn unknown setting"))
     )
     assert ignored - {"None", "False"} == options.FOREIGN
     assert refused == options.REFUSED.keys()
