@@ -112,6 +112,17 @@ def test_an_agent_calls_a_tool_and_reports_its_result(model):
     assert answer.response_metadata["finish_reason"] == "stop"
 
 
+@pytest.mark.parametrize("name", ["Weather", "forecast"])
+def test_a_name_that_is_not_offered_is_answered_with_those_that_are(model, name):
+    agent = create_agent(model, [weather])
+    written = WEATHER.replace("weather", name)
+    messages = agent.invoke({"messages": [("human", f"do {written}")]})["messages"]
+    _, call, result, answer = messages
+    assert [call["name"] for call in call.tool_calls] == [name]
+    assert f"{name} is not a valid tool, try one of [weather]" in result.content
+    assert answer.content == f"The tool said: {result.content}"
+
+
 async def test_two_calls_in_one_answer_both_run(model):
     second = WEATHER.replace("Paris", "Rome")
     agent = create_agent(model, [weather])

@@ -140,6 +140,15 @@ def test_a_tag_in_a_sentence_is_text(text):
     assert answer(list(text), reasoning=True).content == text
 
 
+@pytest.mark.parametrize("reasoning", [None, True, False])
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_block_after_text_is_text_and_a_call_in_it_is_one(whole, reasoning):
+    text = f"Well.\n<think>\n{DELETE}\n</think>\nDone."
+    message = answer(list(text), whole=whole, reasoning=reasoning, tools=TOOLS)
+    assert message.content == "Well.\n<think>\n</think>\nDone."
+    assert [call["name"] for call in message.tool_calls] == ["delete_all"]
+
+
 @pytest.mark.parametrize("size", [1, 20, 100])
 @pytest.mark.parametrize(
     "text", ["<think>one. two.</think>three. four", "one. two.</think>three. four"]
