@@ -238,7 +238,9 @@ class Endpoint:
                 continue
             sent = _sent(component, role, value)
             if component.type in NUMBERS and sent != value and role != "max_tokens":
-                notes.append(f"takes no {role}={value!r}: {sent!r} was sent, the nearest")
+                notes.append(
+                    f"does not accept {role}={value!r}; {sent!r} was sent, the nearest value"
+                )
             if role in self.roles:
                 values[self.roles[role]] = sent
         for label, value in extra.items():

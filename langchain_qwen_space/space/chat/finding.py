@@ -72,7 +72,7 @@ def find_endpoint(config: SpaceConfig, where: str, wanted: Wanted | None = None)
     ]
     if others:
         logger.info(
-            "%s has several functions that chat. Taking %s, not %s; settle it with start=…",
+            "%s has several functions that chat. Using %s, not %s; name another with start=…",
             where,
             best.title,
             ", ".join(dict.fromkeys(item.title for item in others)),

@@ -224,8 +224,8 @@ def _settle(
         if rivals:
             names = ", ".join(describe(inputs[index], index) for index in rivals)
             doubts.append(
-                f"{describe(inputs[best], best)} is taken for the {role}, though it might be "
-                f"{names}; settle it with inputs={{{role!r}: …}} (label or index)."
+                f"{describe(inputs[best], best)} is used as the {role}, but it might be "
+                f"{names}; choose one with inputs={{{role!r}: …}} (label or index)."
             )
     return doubts
 

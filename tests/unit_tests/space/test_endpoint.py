@@ -204,14 +204,14 @@ def test_the_greeting_of_a_chat_interface_stays_before_earlier_turns():
 def test_of_two_chats_the_first_is_taken_and_the_log_says_so(caplog):
     with caplog.at_level(logging.INFO):
         assert find(pages.two_chats()).title == "/chat_left"
-    assert "Taking /chat_left, not /chat_right; settle it with start=" in caplog.text
+    assert "Using /chat_left, not /chat_right; name another with start=" in caplog.text
 
 
 @pytest.mark.parametrize("name", ["chat_right", "/chat_right"])
 def test_a_function_can_be_named(name, caplog):
     with caplog.at_level(logging.INFO):
         assert find(pages.two_chats(), api_name=name).title == "/chat_right"
-    assert "settle it" not in caplog.text
+    assert "name another" not in caplog.text
 
 
 def test_a_function_that_is_not_there_is_refused_with_those_that_are():
@@ -228,7 +228,7 @@ def test_an_input_without_a_telling_label_is_settled_by_the_user(caplog):
     page.call("ask", [first, second, chatbot], [chatbot])
     with caplog.at_level(logging.INFO):
         assert find(page).roles == {"query": 0, "history": 2}
-    assert "'First' is taken for the query, though it might be 'Second'" in caplog.text
+    assert "'First' is used as the query, but it might be 'Second'" in caplog.text
     for place in ("Second", 1):
         endpoint = find(page, inputs={"query": place})
         assert endpoint.title == "/ask"
@@ -452,7 +452,7 @@ class TestRoles:
         with caplog.at_level(logging.INFO):
             roles = self.roles(*boxes, ("slider", "Temperature of it", 1, {}))
         assert roles == {"query": 0, "temperature": 1}
-        assert "'Temperature' is taken for the temperature" in caplog.text
+        assert "'Temperature' is used as the temperature" in caplog.text
         assert "inputs={'temperature': …}" in caplog.text
 
 
@@ -480,8 +480,8 @@ class TestArguments:
         arguments, notes = self.lay_out(pages.coder_demo(), given=given)
         assert arguments[3:] == [1, 0.6, 512]
         assert notes == [
-            "takes no temperature=1.5: 1 was sent, the nearest",
-            "takes no top_p=0.3: 0.6 was sent, the nearest",
+            "does not accept temperature=1.5; 1 was sent, the nearest value",
+            "does not accept top_p=0.3; 0.6 was sent, the nearest value",
         ]
 
     def test_a_setting_without_an_input_is_noted(self):
