@@ -373,9 +373,9 @@ class TestSettings:
         ("space", "words"),
         [
             ([], "list of at least one"),
-            (["A/b", 7], "each a string"),
-            (["A/b", None], "each a string"),
-            ({"A/b": 1}, "each a string"),
+            (["A/b", 7], "as a string, or a list"),
+            (["A/b", None], "as a string, or a list"),
+            ({"A/b": 1}, "as a string, or a list"),
             (["A/b", "https://huggingface.co/spaces/A/b"], "the same Space twice"),
             (["A/b", "no id"], "neither the id"),
             (["A/b", ""], "neither the id"),
