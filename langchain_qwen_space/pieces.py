@@ -352,7 +352,11 @@ class AnswerPieces:
     def _is_object(self, name: str | None, args: str) -> bool:
         schema = self._shape.schema
         assert schema is not None  # noqa: S101
-        return name in _title_as_tool(schema) or (bool(schema) and _fits(schema, json.loads(args)))
+        if name in _title_as_tool(schema):
+            return True
+        # A schema that demands nothing would fit the arguments of a misspelt tool as well.
+        value, known = json.loads(args), schema.get("properties", {}).keys()
+        return bool(value) and value.keys() <= known and _fits(schema, value)
 
     def _shown(self, piece: Piece) -> Piece | None:
         """A piece as the caller gets it: thoughts apart, left in the text, or left out."""

@@ -390,9 +390,18 @@ async def test_an_agent_runs_its_tools_before_it_takes_the_object_from_a_call(mo
         assert result["structured_response"] == Cat(**TOM)
 
 
-def test_a_call_that_is_neither_offered_nor_the_object_stays_a_call(model):
-    call = '<tool_call>\n{"name": "climate", "arguments": {"city": "Bonn"}}\n</tool_call>'
-    asking = model.bind_tools([weather], response_format=Cat)
+class Report(BaseModel):
+    """A report."""
+
+    summary: str = ""
+
+
+@pytest.mark.parametrize(
+    ("wanted", "arguments"), [(Cat, {"city": "Bonn"}), (Report, {"city": "Bonn"}), (Report, {})]
+)
+def test_a_call_that_is_neither_offered_nor_the_object_stays_a_call(model, wanted, arguments):
+    call = f"<tool_call>\n{json.dumps({'name': 'climate', 'arguments': arguments})}\n</tool_call>"
+    asking = model.bind_tools([weather], response_format=wanted)
     for answer in (
         asking.invoke(f"echo: {call}"),
         add_ai_message_chunks(*asking.stream(f"echo: {call}")),
