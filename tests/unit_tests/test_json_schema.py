@@ -318,3 +318,13 @@ def test_properties_that_a_pattern_names_are_not_additional():
     assert not list(mistakes({"a": 1, "b1": 2}, schema))
     assert len(list(mistakes({"b1": "x"}, schema))) == 1
     assert len(list(mistakes({"c": 1}, schema))) == 1
+
+
+def test_only_time_that_is_spent_on_a_check_counts():
+    class Slow(dict):
+        def __contains__(self, key):
+            time.sleep(1.1)  # as where other processes have the processor
+            return super().__contains__(key)
+
+    rules = {"type": "object", "required": ["a"], "properties": {"a": {"type": "integer"}}}
+    assert list(mistakes(Slow(a=1), rules)) == []
