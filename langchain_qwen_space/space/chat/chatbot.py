@@ -48,10 +48,12 @@ class Shown(NamedTuple):
     Attributes:
         greeting: The texts before the first question.
         oldest: The first question; None where there is none.
+        lowest: The last question, likewise.
     """
 
     greeting: tuple[str, ...] = ()
     oldest: str | None = None
+    lowest: str | None = None
 
 
 _NOTHING_SHOWN = Shown()
@@ -114,13 +116,27 @@ class Form(Enum):
     def shown(self, value: object) -> Shown:
         """What a chatbot of this form shows that has this value."""
         first: list[str] = []
+        asked: list[str] = []
         for role, node, path in self._sides(value) if isinstance(value, list) else ():
-            said = solid("".join(text for _, text, _ in _texts(node, path)))
-            if role == "user":
-                return Shown(tuple(first), said)
-            if role != "system":
-                first.append(said)
-        return Shown(tuple(first))
+            if role == "user" or (role != "system" and not asked):
+                said = solid("".join(text for _, text, _ in _texts(node, path)))
+                (asked if role == "user" else first).append(said)
+        return Shown(tuple(first), asked[0], asked[-1]) if asked else Shown(tuple(first))
+
+    def is_newest_first(self, value: object, turns: int, query: str, shown: Shown) -> bool:
+        """Whether a conversation is shown with the question on top of the turns as they were sent.
+
+        Args:
+            value: The output as it stands now.
+            turns: How many turns of history were sent.
+            query: The question.
+            shown: What the chatbot showed before.
+        """
+        if self in (Form.REPLY, Form.TEXT) or not isinstance(value, list) or shown.lowest is None:
+            return False
+        now = self.shown(value)
+        questions = sum(role == "user" for role, _, _ in self._sides(value))
+        return now.oldest == solid(query) != now.lowest == shown.lowest and questions > turns
 
     def _sides(self, value: list[Any]) -> Iterator[tuple[str, object, Path]]:
         return _sides(value) if self is Form.PAIRS else _messages(value)
@@ -207,7 +223,9 @@ class Form(Enum):
         said = solid("".join(asked))
         if asked_for in (said, solid(asked[-1])):
             return answer
-        if newest is not None and said == shown.oldest:
+        if newest is not None and (
+            said == shown.oldest or (said == shown.lowest and questions > turns)
+        ):
             return newest
         if not questions and not turns:
             return _after(shown.greeting, answer) or None

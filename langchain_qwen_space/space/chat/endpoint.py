@@ -253,9 +253,15 @@ class Endpoint:
             values.update(lay_out(self.inputs, box, query, files, self.config))
         if "history" in self.roles and (self.turns or len(self.steps) == 1):
             studio = self.inputs[self.roles["history"]].type.startswith("modelscope")
+            attached = files[:-1]
+            if self.placeholders.newest_first:
+                history = history[::-1]
+                attached = [
+                    side for n in range(len(attached), 0, -2) for side in attached[n - 2 : n]
+                ]
             values[self.roles["history"]] = [
                 *greeting(self.inputs[self.roles["history"]].default),
-                *self.form.write(history, files[:-1], studio=studio),
+                *self.form.write(history, attached, studio=studio),
             ]
         return values, notes
 

@@ -33,9 +33,14 @@ class Seen:
 
 
 class Placeholders:
-    """What one app was seen to replace. One object serves all calls, in any thread."""
+    """What one app was seen to replace. One object serves all calls, in any thread.
+
+    Attributes:
+        newest_first: Whether it was seen to show the newest turn on top.
+    """
 
     def __init__(self) -> None:
+        self.newest_first = False
         self._lock = Lock()
         self._before: dict[str, int] = {}
         self._behind: dict[str, int] = {}

@@ -145,6 +145,7 @@ class Reply:
         self.tail: Path | None = None
         self._placeholders = placeholders or Placeholders()
         self._seen = self._placeholders.seen
+        self._ordered = turns < 2 or self._placeholders.newest_first  # as they were sent
         self._held = ""  # the end of the text that is held back
         self._grown: list[str] = []  # what grew there and does not stand in the value yet
         self.answer = Track()
@@ -245,9 +246,12 @@ class Reply:
         value, base = self._value_shown()
         if value is None:
             return self._release() if last else []
+        if not self._ordered:
+            self._check_order(value)
         segments = self._form.read(value, self._turns, self._query, self._before, growing=not last)
         if segments is None:
             return None
+        self._ordered = True
         self.answered = bool(segments)
         answer = [segment for segment in segments if not segment.thought]
         fragments: list[Fragment] = []
@@ -263,6 +267,19 @@ class Reply:
         if answer and grows and (answer[-1].text or not text):
             self.tail = [*base, *answer[-1].path]
         return fragments
+
+    def _check_order(self, value: object) -> None:
+        """Give the call up where the chatbot turns out to show the newest turn on top.
+
+        The earlier turns were sent in the other order, and so the model may have read them.
+        """
+        if self._form.is_newest_first(value, self._turns, self._query, self._before):
+            self._placeholders.newest_first = True
+            msg = (
+                "The chatbot shows the newest turn on top, and the earlier turns were sent in the "
+                "other order. Call again: they will be sent in this order."
+            )
+            raise ProtocolError(msg)
 
     def _shown(self, text: str, *, last: bool) -> str:
         """What of the text may be handed out; the rest is held back."""

@@ -77,7 +77,11 @@ class SpaceClient:
         page = _pages.get(key)
         known = page.endpoint.config if page else None
         if page is None or page.read_at + _FRESH < time.monotonic() or known is _config_of(stale):
+            before = page
             page = await pool.shared(key, lambda: self._read_page(pool))
+            if before is not None and before.endpoint.config == page.endpoint.config:
+                seen = before.endpoint.placeholders  # what was learned of the same app
+                page = replace(page, endpoint=replace(page.endpoint, placeholders=seen))
             with _pages_lock:
                 _pages[key] = page
                 _pages.move_to_end(key)

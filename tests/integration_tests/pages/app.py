@@ -140,6 +140,18 @@ def presets() -> None:
     box.submit(ask, [box, chatbot, model, persona, limit], [box, chatbot])
 
 
+def newest_first() -> None:
+    """The chatbot is the app's memory, and has the newest turn on top."""
+    chatbot, box = gr.Chatbot(), gr.Textbox(label="Message")
+
+    def ask(question: str, history: list[Any]) -> Any:
+        said = [turn["content"][0]["text"] for turn in history if turn["role"] == "user"]
+        turn = answer([], question, asked=[*said[::-1], question])
+        return "", [*turn, *history]
+
+    box.submit(ask, [box, chatbot], [box, chatbot])
+
+
 def two_chats() -> None:
     """Two chats, the second of which has no name in the API."""
     for label in ("First", "Second"):
@@ -326,6 +338,7 @@ PAGES = (
     chosen_elsewhere,
     set_elsewhere,
     presets,
+    newest_first,
     two_chats,
     elsewhere,
     cancels,

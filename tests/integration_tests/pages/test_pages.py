@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from langchain_qwen_space import ChatQwenSpace
-from langchain_qwen_space.errors import InvalidInputError, UnknownModelError
+from langchain_qwen_space.errors import InvalidInputError, ProtocolError, UnknownModelError
 from langchain_qwen_space.events import SpaceEvent
 
 TURNS = [("human", "What is a quokka?"), ("ai", "A marsupial."), ("human", "What does it eat?")]
@@ -146,6 +146,17 @@ class TestStart:
     async def test_a_number_that_is_not_there_is_refused(self, url):
         with pytest.raises(InvalidInputError, match="no function"):
             await model_of(url, "two_chats", start=99).ainvoke("Hello")
+
+
+async def test_earlier_turns_are_sent_as_the_chatbot_shows_them_with_the_newest_on_top(url):
+    asked = ["What is a quokka?", "What does it eat?", "And where does it live?"]
+    longer = [*TURNS, ("ai", "Leaves."), ("human", asked[-1])]
+    first = model_of(url, "newest_first")
+    with pytest.raises(ProtocolError, match="newest turn on top") as caught:
+        await first.ainvoke(longer)
+    assert caught.value.is_retryable
+    assert (await reached(first, longer))["asked"] == asked
+    assert (await reached(first, TURNS))["asked"] == asked[:2]
 
 
 async def test_a_step_that_only_cancels_is_passed_over(url):

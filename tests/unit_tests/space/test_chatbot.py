@@ -210,7 +210,18 @@ def test_the_newest_turn_may_stand_on_top(form):
     assert join(form.read(value, 2, "q", before)) == "new"
     # A question that was asked before and is shown in other words now is not the one on top.
     value = form.write([("q", "old"), HISTORY[1], ("You: q", "new")])
-    assert join(form.read(value, 2, "q", form.shown(value[:-1]))) == "new"
+    before = form.shown(form.write([("q", "old"), HISTORY[1]]))
+    assert join(form.read(value, 2, "q", before)) == "new"
+
+
+@pytest.mark.parametrize("form", [Form.PAIRS, Form.MESSAGES])
+def test_the_newest_turn_on_top_of_the_others_as_they_were_sent(form):
+    before = form.shown(form.write(HISTORY))
+    value = form.write([("q", "new"), *HISTORY])
+    assert join(form.read(value, 2, "q", before)) == "new"
+    assert form.is_newest_first(value, 2, "q", before)
+    for turns in ([*HISTORY, ("q", "new")], [("q", "new"), *HISTORY[::-1]], HISTORY):
+        assert not form.is_newest_first(form.write(turns), 2, "q", before)
 
 
 def test_a_greeting_and_a_system_message_are_no_answer():
