@@ -45,7 +45,7 @@ _ENDS = [getattr(signal, name) for name in ("SIGHUP", "SIGTERM") if hasattr(sign
 _OLD_QUESTIONS = 1000  # that the arrow keys bring back
 HELP = '''\
 /retry             ask the last question again
-/undo              take back the last question and its answer
+/undo              remove the last question and its answer
 /edit [TEXT]       write a message in your editor
 /image [FILE]      attach a picture or another file to the next question; none without a name
 /system [TEXT]     show or set the system prompt; "default" is the Space's own
@@ -272,11 +272,11 @@ class _Chat:
 
     async def _undo(self, _: str) -> None:
         if not self._now.turns:
-            self._say("There is nothing to take back.")
+            self._say("There is nothing to undo.")
             return
         self._draft = self._now.turns[-1].user
         self._take_back()
-        self._say(f"Taken back; {_count(self._now)} left. Your question is in the prompt.")
+        self._say(f"Undone; {_count(self._now)} left. Your question is on the input line.")
 
     def _take_back(self) -> None:
         self._failed, self._files = "", self._now.turns[-1].files
@@ -410,7 +410,7 @@ class _Chat:
         self._say(HELP)
 
     async def _may_forget(self) -> bool:
-        return self._is_kept or await confirmed("This conversation is not saved. Forget it? [y/N] ")
+        return self._is_kept or await confirmed("This conversation is not saved. Discard it? [y/N] ")
 
     async def _may_leave(self) -> bool:
         return self._is_kept or await confirmed(
