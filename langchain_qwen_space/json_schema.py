@@ -246,14 +246,12 @@ def mistakes(value: Any, schema: dict[str, Any]) -> Iterator[str]:
     """Yields in words where a value does not fit a JSON schema, by the schema's own draft.
 
     A property that is not required may be null, which is how models leave one out, and so may what
-    OpenAPI marks as `nullable`.
+    OpenAPI marks as `nullable`. A value that takes more than a second of CPU time to check does not
+    fit: schemas may come from anybody, and choices within choices take time without bound.
 
     Args:
         value: The value.
         schema: A schema that was `checked`.
-
-    A value that takes more than a second of CPU time to check does not fit: schemas may come from anybody, and
-    choices within choices take time without bound.
 
     Raises:
         InvalidInputError: The schema has a pattern that is not one of Python's.

@@ -410,7 +410,9 @@ class _Chat:
         self._say(HELP)
 
     async def _may_forget(self) -> bool:
-        return self._is_kept or await confirmed("This conversation is not saved. Discard it? [y/N] ")
+        return self._is_kept or await confirmed(
+            "This conversation is not saved. Discard it? [y/N] "
+        )
 
     async def _may_leave(self) -> bool:
         return self._is_kept or await confirmed(
