@@ -1,7 +1,7 @@
 """The one bridge from sync to async: a private event loop in a thread of its own.
 
 It works where no loop runs, inside a running loop (a notebook) and from many threads. No code of
-the caller's runs in the thread.
+the caller's runs in the thread, except a `transport`.
 """
 
 import asyncio

@@ -9,7 +9,7 @@ class Attachment:
     """A file of a message. Each is equal to itself only.
 
     Attributes:
-        name: The file's name, with a suffix that goes with its type.
+        name: The file's name, with a suffix that goes with its type (`content_blocks.py` makes it).
         mime_type: Its type: the one that its bytes show, else the one that was stated.
         origin: The block that it came from, as errors begin: "messages[0] … has a content block …".
         data: Its bytes; None for a file that is named by its URL.

@@ -1,7 +1,7 @@
 """Structured output: a schema becomes a prompt, an answer becomes an object.
 
 No Space has a JSON mode. So a schema is offered as a tool that has to be called, or it is put into
-the system prompt; what comes back is looked for, checked, and asked for once more if it is wrong.
+the system prompt; what comes back is searched for an object, checked, and asked for again if it is wrong.
 """
 
 import json
@@ -145,7 +145,10 @@ def instruction(schema: Mapping[str, Any] | None) -> str:
 
 
 class StructuredOutput(RunnableSerializable[LanguageModelInput, Any]):
-    """Asks a model for an object, and once more if the answer is none. A stream asks once."""
+    """Asks a model for an object, and again, up to `max_repairs` times, if the answer is none.
+
+    A stream asks once.
+    """
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
 

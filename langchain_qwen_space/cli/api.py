@@ -22,8 +22,9 @@ def api(
         typer.Option(
             "--space",
             metavar="ID|URL",
-            help="Id of the Space, or URL of its app. Several, separated by commas or with the "
-            "option repeated, share the calls. Default: `QWEN_SPACE`, else `Qwen/Qwen2.5`.",
+            help="Id of the Space, or URL of its app. With several, separated by commas or "
+            "with the option repeated, each call goes to one of them. Default: "
+            "`QWEN_SPACE`, else `Qwen/Qwen2.5`.",
         ),
     ] = None,
     model: parameters.ModelOption = None,
@@ -41,8 +42,8 @@ def api(
         typer.Option(
             envvar="QWEN_SPACE_API_KEY",
             metavar="KEY",
-            help="The key that clients have to send. Other users of this machine can see it here: "
-            "set the variable instead.",
+            help="The key that clients have to send. Other users of this machine can see this option: "
+            "set `QWEN_SPACE_API_KEY` instead.",
         ),
     ] = None,
     cors: Annotated[

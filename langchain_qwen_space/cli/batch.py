@@ -78,13 +78,16 @@ def batch(
     messages_column: Annotated[
         str,
         typer.Option(
-            metavar="NAME", help="The column with conversations, in the format of OpenAI's API."
+            metavar="NAME",
+            help="The column with conversations, in the format of OpenAI's API. Used instead of "
+            "the prompt in rows where it is not empty.",
         ),
     ] = "messages",
     id_column: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME", help="The column that identifies a row. Default: its position."
+            metavar="NAME",
+            help="The column that identifies a row. Default: the row's position in the file.",
         ),
     ] = None,
     schema: Annotated[
@@ -146,18 +149,18 @@ def batch(
 ) -> None:
     """Send every row of a file as a prompt, and write the answers to another file.
 
-    The output has the rows and columns of the input, in their order, and these columns: text, error,
-    error_type, space, model, options, finish_reason, input_tokens, output_tokens, seconds; parsed with
-    `--schema`; reasoning and tool_calls if there are any. A row that failed has an error, and the text
-    received so far.
+    The output has the rows and columns of the input, in their order, and these columns: `text`, `error`,
+    `error_type`, `space`, `model`, `options` (the settings of the call, as JSON), `finish_reason`,
+    `input_tokens`, `output_tokens`, `seconds`; with `--schema`, also `parsed`; and `reasoning` and
+    `tool_calls` if there are any. A row that failed has an error, and the text received so far.
 
-    Each answer is saved in ANSWERS.job as soon as it arrives, and ANSWERS is written at the end. However
-    a run ends, the same command resumes it. Different settings are an error, unless you pass
+    Each answer is saved in ANSWERS.job as soon as it arrives, and ANSWERS is written at the end. No matter
+    how a run ends, the same command resumes it. Different settings are an error, unless you pass
     `--allow-changes`. While the Space cannot be reached, the job waits. Keep ANSWERS.job if you may want
     to retry failed rows; otherwise delete it when the job is done.
 
-    With `-`, standard input and output are kept in a temporary folder until the job is done. The first
-    line on standard error names the files to resume with.
+    If PROMPTS or ANSWERS is `-`, its data is kept in a file in a temporary folder until the job is done.
+    The first line on standard error names the files: to resume, pass them instead of `-`.
 
     For example:
 

@@ -109,20 +109,21 @@ def chat(
         qwen-space chat --json "Hi" | jq -r .text
 
     Conversations are kept in a log on this machine. `qwen-space log` lists them, and `--no-log` keeps one
-    out of it. Set the environment variable `QWEN_SPACE_LOG` to use another file, or to `off` to turn the
+    out of it. The environment variable `QWEN_SPACE_LOG` names another file; `QWEN_SPACE_LOG=off` turns the
     log off. The log contains the names of attached files, not their contents.
 
-    If standard output is not a terminal, only the text and a newline are printed. A file receives the
-    exact text. A pipe receives each chunk as it arrives, but a Space may later change whitespace that it
-    has already sent. If that matters, as in code, pass `--no-stream` to wait for the exact text. The
-    addresses of files in the answer are printed to standard error.
+    If standard output is not a terminal, only the text and a newline are printed. A file, and a pipe
+    with `--no-stream`, receives the final text. Without it, a pipe receives each chunk as it arrives, whose
+    whitespace may differ from the final text, since a Space may change what it has sent. The addresses
+    of files in the answer are printed to standard error.
 
-    `--json` prints one object with these keys: `text`; `usage`, the token counts of LangChain's
-    `usage_metadata`, with `source`, "tokenizer" or "estimate"; `tool_calls`; `files`, each with
-    `name` and `url`; `space`; `model`; `finish_reason`; `event_id`, the Space's id of the call; `id`, the message's id; `conversation`, its
-    number in the log; `seconds`, the time in the `queue`, until the `first` chunk, and for the `whole`
-    answer. If the call fails, the object has `error` (`type`, `message`, `retryable`, `status`,
-    `retry_after`) and the `text` received so far, and the exit status is still 1 or 2.
+    `--json` prints one object with these keys: `text`; `usage`, which is LangChain's `usage_metadata`
+    and a `source`, "tokenizer" or "estimate"; `tool_calls`; `files`, each with `name` and `url`; `space`;
+    `model`; `finish_reason`; `event_id`, the Space's id of the call; `id`, the message's id;
+    `conversation`, its number in the log; `seconds`, an object with `queue` (the time in the queue),
+    `first` (until the first chunk) and `whole` (the whole answer). If the call fails, the object has
+    `error` (`type`, `message`, `retryable`, `status`, `retry_after`) and the `text` received so far, and
+    the exit status is still 1 or 2.
     """
     with exit_codes():
         question = _question(" ".join(prompt) if prompt else None, file or [])

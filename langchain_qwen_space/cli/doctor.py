@@ -69,7 +69,7 @@ def doctor(
 ) -> None:
     """Check a Space: find it, show what was detected on it, and make one call.
 
-    Every step is timed. If one fails, the reason is printed, and what to do.
+    Every step is timed. If one fails, the reason and what to do about it are printed.
 
     For example:
 
@@ -78,8 +78,8 @@ def doctor(
         qwen-space doctor --probe
         qwen-space doctor --probe --history text --input system=Persona
 
-    Exit status: 0 if every step succeeded, 1 if a step failed or something did not reach the model,
-    2 for wrong usage.
+    Exit status: 0 if every step succeeded, 1 if a step failed or `--probe` found that something does not
+    reach the model, 2 for wrong usage. Several Spaces are checked one after the other.
 
     `--json` prints one object per line, for each Space: `ok`; `space`; `steps`, a list of objects with
     `name`, `ok`, `seconds` and `detail`; `detected`, the Space's functions and inputs, or null; `answer`;

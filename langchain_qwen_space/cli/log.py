@@ -52,12 +52,12 @@ def log(
         qwen-space log 12 --delete
         qwen-space chat --conversation 12
 
-    The log is an SQLite file on this machine that only you can read. `--path` prints its path. Set the
-    environment variable `QWEN_SPACE_LOG` to use another file, or to `off` to turn the log off.
+    The log is an SQLite file on this machine that only you can read. `--path` prints its path. The
+    environment variable `QWEN_SPACE_LOG` names another file; `QWEN_SPACE_LOG=off` turns the log off.
 
-    `--json` prints one object per line, for each conversation, with `id`, `at`, `turns`, `space`, `model`
-    and `title`. With a NUMBER, it prints one object with `id`, `space`, `system`, `model` and `turns`, a
-    list of objects with `user` and `assistant`.
+    `--json` prints one object per line, for each conversation: `id` (its number), `at` (when it was last
+    continued), `turns` (how many), `space`, `model` and `title`. With a NUMBER, it prints one object with
+    `id`, `space`, `system`, `model` and `turns`, now a list of objects with `user` and `assistant`.
     """
     with exit_codes():
         file = log_path()

@@ -9,7 +9,8 @@ SpaceOption = Annotated[
     typer.Option(
         "--space",
         metavar="ID|URL",
-        help="Id of the Space, or URL of its app. Several, separated by commas, share the calls. "
+        help="Id of the Space, or URL of its app. With several, separated by commas, "
+        "each call goes to one of them. "
         "Default: `QWEN_SPACE`, else `Qwen/Qwen2.5`.",
     ),
 ]
@@ -76,7 +77,7 @@ TokenOption = Annotated[
     typer.Option(
         "--token",
         metavar="HF_TOKEN",
-        help="Hugging Face token, for private Spaces. Other users of this machine can see it here: "
+        help="Hugging Face token, for private Spaces. Other users of this machine can see this option: "
         "set `HF_TOKEN` instead.",
     ),
 ]
@@ -92,8 +93,8 @@ AuthOption = Annotated[
         "--auth",
         envvar="QWEN_SPACE_AUTH",
         metavar="USER:PASSWORD",
-        help="Login of a Space that requires one. Other users of this machine can see it here: "
-        "set the variable instead.",
+        help="Login of a Space that requires one. Other users of this machine can see this option: "
+        "set `QWEN_SPACE_AUTH` instead.",
     ),
 ]
 StartOption = Annotated[
@@ -101,7 +102,8 @@ StartOption = Annotated[
     typer.Option(
         "--start",
         metavar="NAME|NUMBER",
-        help="The function that the page calls first. Default: the one that is detected.",
+        help="The app's function that runs first when a question is sent. Default: the one that is "
+        "detected.",
     ),
 ]
 InputOption = Annotated[
@@ -109,8 +111,8 @@ InputOption = Annotated[
     typer.Option(
         "--input",
         metavar="ROLE=NAME",
-        help="Give an input of the page a role: `system=Persona`, `max_tokens=4`. An input is named "
-        "by its label or number. Can be repeated.",
+        help="Say which input of the page has a role, by its label or number: `system=Persona`, or "
+        "`max_tokens=4` for input number 4. Can be repeated.",
     ),
 ]
 HistoryOption = Annotated[

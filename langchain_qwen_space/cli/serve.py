@@ -44,8 +44,8 @@ def serve(
         str | None,
         typer.Option(
             metavar="NAME",
-            help=f"The model: an id or a folder for `transformers` (default: {_SMALL_MODEL}), "
-            "the name that the server uses for `openai`.",
+            help=f"The model: for `transformers`, an id or a folder (default: {_SMALL_MODEL}); "
+            "for `openai`, the name that the server uses.",
         ),
     ] = None,
     base_url: Annotated[
@@ -104,8 +104,8 @@ def serve(
         typer.Option(
             envvar="QWEN_SPACE_AUTH",
             metavar="USER:PASSWORD",
-            help="The login that the Space requires. Other users of this machine can see it here: "
-            "set the variable instead.",
+            help="The login that the Space requires. Other users of this machine can see this option: "
+            "set `QWEN_SPACE_AUTH` instead.",
         ),
     ] = None,
     export: Annotated[

@@ -47,7 +47,7 @@ class ThoughtSplitter:
 
     def __init__(self) -> None:
         self._state = _State.START
-        self._thought = False  # a block has ended
+        self._thought = False  # whether a block has ended
         self._trim = False  # blank space right after a tag belongs to neither side
         self._blank: list[str] = []  # what the text has begun with so far
         self._held = ""

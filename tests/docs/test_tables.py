@@ -158,6 +158,15 @@ def test_every_link_to_a_file_leads_to_one(page):
     assert not missing
 
 
+@pytest.mark.parametrize("page", sorted(Path(ROOT, "docs").glob("*/*.md")), ids=str)
+def test_each_page_is_listed_under_its_title(page):
+    """GitHub shows no table of contents of Sphinx's."""
+    title = page.read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ")
+    if page.name != "index.md":
+        listed = (page.parent / "index.md").read_text(encoding="utf-8")
+        assert f"- [{title}]({page.name})" in listed
+
+
 @pytest.mark.parametrize("notebook", sorted(Path(ROOT, "notebooks").glob("*.ipynb")), ids=str)
 def test_each_notebook_is_listed(notebook):
     assert f"`{notebook.name}`" in read("docs/tutorials/notebook.md")

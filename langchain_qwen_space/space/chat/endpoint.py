@@ -77,7 +77,8 @@ class Endpoint:
         switched_on: Whether that button looks switched on when the page is opened.
         with_turns: The chat to ask where there are earlier turns, if it is another one: the page's
             own chain, beside a `gr.ChatInterface`'s function that takes none.
-        placeholders: What the app was seen to write and take back while an answer grows.
+        placeholders: What the app was seen to write and take back while an answer grows, and whether
+            it shows the newest turn on top.
         doubts: What else some of the roles might have been, a sentence each.
         config: The `/config` that this was read from.
     """

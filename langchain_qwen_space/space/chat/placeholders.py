@@ -2,7 +2,7 @@
 
 "Analysing…" until the answer begins, or a cursor `▌` at its end: a stream that has handed them out
 cannot take them back. So what an app was seen to replace is held back from its later streams, until
-more text follows it, or the answer is complete.
+more text follows it, or the answer is complete. The order in which it shows turns is kept here too.
 """
 
 from dataclasses import dataclass

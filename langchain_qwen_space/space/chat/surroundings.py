@@ -87,7 +87,9 @@ def controls_of(
         for item in _set_by(config, step):
             if item.id in read:
                 known = (role for role, taken in roles.items() if taken == item)
-                fills = filled & {*step.outputs} - {item.id}
+                # One that reads other inputs as well hands their values on, as on Qwen/Qwen2.5.
+                alone = {*step.inputs} <= {item.id}
+                fills = filled & {*step.outputs} - {item.id} if alone else frozenset()
             else:
                 known = (role for role in ROLES if role not in roles and _sets(role, item, config))
                 fills = filled & {*step.outputs}

@@ -64,7 +64,7 @@ def test_a_space_with_a_login_opens_by_option_or_environment(locked_space):
     assert models("--space", locked_space, QWEN_SPACE_AUTH="me:open sesame").exit_code == 0
     wrong = models("--space", locked_space, "--auth", "me:open")
     assert wrong.exit_code == 1
-    assert "refuses" in wrong.stderr
+    assert "rejects the login" in wrong.stderr
 
 
 def test_the_space_of_the_environment_is_asked(narrow_space):
