@@ -23,7 +23,6 @@ PLAIN = {
     "cp",
     "git",
     "export",
-    "unset",
     "source",
     "mkdir",
     "ls",
@@ -49,6 +48,8 @@ def check(block: str) -> None:
             while words and re.fullmatch(r"[A-Z_]+=.*", words[0], re.DOTALL):  # X=1 command
                 words.pop(0)
             words = [word for word in words if word not in ("<", ">", "&")]
+            if words[:2] == ["env", "-u"]:  # env -u X command
+                del words[:3]
             if words:
                 _command(words)
 
