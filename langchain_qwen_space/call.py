@@ -19,7 +19,6 @@ from langchain_qwen_space.attachments import Attachment, Files
 from langchain_qwen_space.chunks import AnswerChunks, Usage
 from langchain_qwen_space.errors import (
     ContextTooLongError,
-    InvalidInputError,
     SpaceTimeoutError,
     UnknownModelError,
 )
@@ -291,7 +290,7 @@ class ModelCall:
             if called is not None and name in self._options.schema_tools:
                 args = value if value.keys() <= fields.keys() else called[1]
         else:
-            suited = [name for name, rules in offered.items() if _suits(value, rules)]
+            suited = [name for name, rules in offered.items() if json_schema.suits(value, rules)]
             if len(suited) != 1 or suited[0] not in self._options.schema_tools:
                 return None
             name, args = suited[0], value
@@ -299,8 +298,8 @@ class ModelCall:
             return None
         rules = offered[name]
         if name in self._options.schema_tools or (named and alone is not None):
-            return (name, args) if _are_valid(args, rules) else None
-        return (name, args) if alone is not None and _suits(args, rules) else None
+            return (name, args) if json_schema.fits(args, rules) else None
+        return (name, args) if alone is not None and json_schema.suits(args, rules) else None
 
     def _problem(self, answer: AnswerChunks) -> str | None:
         """What is wrong with an ended answer, in words for the model; None if it can be used."""
@@ -420,20 +419,6 @@ def _settings(options: CallOptions, endpoint: Endpoint, family: str | None) -> d
         given["max_tokens"] = options.max_tokens
     given["thinking_budget"] = options.thinking_budget
     return {role: value for role, value in given.items() if value is not None}
-
-
-def _are_valid(args: dict[str, Any], rules: dict[str, Any]) -> bool:
-    try:
-        return not any(json_schema.mistakes(args, rules))
-    except InvalidInputError:  # the tool has a pattern that cannot be checked
-        return False
-
-
-def _suits(args: dict[str, Any], rules: dict[str, Any]) -> bool:
-    """Whether an object that names no tool can be seen to hold this one's arguments."""
-    return (
-        bool(args) and args.keys() <= rules.get("properties", {}).keys() and _are_valid(args, rules)
-    )
 
 
 def _switched(messages: Sequence[BaseMessage], *, thinking: bool) -> list[BaseMessage]:

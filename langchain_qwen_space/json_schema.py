@@ -291,6 +291,23 @@ def mistakes(value: Any, schema: dict[str, Any]) -> Iterator[str]:
         raise InvalidInputError(f"The schema has an invalid pattern: {error!s:.200}.") from error
 
 
+def fits(value: Any, schema: dict[str, Any]) -> bool:
+    """Whether a value is seen to fit a schema that was `checked`: not if it has an invalid pattern."""
+    try:
+        return not any(mistakes(value, schema))
+    except InvalidInputError:
+        return False
+
+
+def suits(args: dict[str, Any], schema: dict[str, Any]) -> bool:
+    """Whether an object is seen to hold the arguments that a schema describes, by nothing but its form.
+
+    A schema that demands nothing would fit any object, so the object is not empty, and all in it are
+    properties of the schema.
+    """
+    return bool(args) and args.keys() <= schema.get("properties", {}).keys() and fits(args, schema)
+
+
 class _Check:
     """One check of a value, whose keywords give up with a TimeoutError when its time is up."""
 

@@ -10,10 +10,9 @@ import secrets
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
-from langchain_qwen_space.json_schema import mistakes
+from langchain_qwen_space.json_schema import fits, suits
 from langchain_qwen_space.json_text import JSONText
 from langchain_qwen_space.qwen.reasoning import Reasoning, ThoughtsEnd, ThoughtSplitter
 from langchain_qwen_space.qwen.strict_json import READ
@@ -236,7 +235,7 @@ class AnswerPieces:
         if self._shape.schema is not None:
             with suppress(ValueError, RecursionError):
                 value = json.loads("".join(self._written), **READ)
-                if _fits(self._shape.schema, value):
+                if fits(value, self._shape.schema):
                     return {"parsed": value}
         return {}
 
@@ -352,11 +351,8 @@ class AnswerPieces:
     def _is_object(self, name: str | None, args: str) -> bool:
         schema = self._shape.schema
         assert schema is not None  # noqa: S101
-        if name in _title_as_tool(schema):
-            return True
-        # A schema that demands nothing would fit the arguments of a misspelt tool as well.
-        value, known = json.loads(args), schema.get("properties", {}).keys()
-        return bool(value) and value.keys() <= known and _fits(schema, value)
+        # By any other name it may be a misspelt tool.
+        return name in _title_as_tool(schema) or suits(json.loads(args), schema)
 
     def _shown(self, piece: Piece) -> Piece | None:
         """A piece as the caller gets it: thoughts apart, left in the text, or left out."""
@@ -388,8 +384,4 @@ def _title_as_tool(schema: dict[str, Any] | None) -> dict[str, Any]:
 
 def _json_text(schema: dict[str, Any]) -> JSONText:
     name = next(iter(_title_as_tool(schema)), "")
-    return JSONText(partial(_fits, schema), name, schema.get("properties", {}))
-
-
-def _fits(schema: dict[str, Any], value: Any) -> bool:
-    return not any(mistakes(value, schema))
+    return JSONText(lambda value: fits(value, schema), name, schema.get("properties", {}))
