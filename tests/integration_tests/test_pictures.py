@@ -169,6 +169,14 @@ async def test_a_files_name_may_be_in_any_script(model, name, arrives):
     assert file == {"name": arrives or name, **seen(RED)}
 
 
+async def answered(model, how, message):
+    """The answer of `ainvoke`, or what the chunks of a stream add up to."""
+    if how == "invoke":
+        return await model.ainvoke([message])
+    first, *rest = [chunk async for chunk in model.astream([message])]
+    return sum(rest, first)
+
+
 DRAW = HumanMessage([{"type": "text", "text": "Draw."}, image(), image(BLUE)])
 
 
@@ -176,12 +184,7 @@ DRAW = HumanMessage([{"type": "text", "text": "Draw."}, image(), image(BLUE)])
 async def test_an_answer_may_be_pictures_alone(model, how):
     model = model("draws")
     asked = HumanMessage([{"type": "text", "text": "Draw only."}, image()])
-    if how == "invoke":
-        answer = await model.ainvoke([asked])
-    else:
-        answer = None
-        async for chunk in model.astream([asked]):
-            answer = chunk if answer is None else answer + chunk
+    answer = await answered(model, how, asked)
     assert answer.content == ""
     (file,) = answer.additional_kwargs["files"]
     assert file["mime_type"] == "image/png"
@@ -192,12 +195,7 @@ async def test_an_answer_may_be_pictures_alone(model, how):
 @pytest.mark.parametrize("how", ["invoke", "stream"])
 async def test_files_of_an_answer_are_blocks_of_its_content_and_not_fetched(model, how, requests):
     model = model("draws", output_version="v1")
-    if how == "invoke":
-        answer = await model.ainvoke([DRAW])
-    else:
-        answer = None
-        async for chunk in model.astream([DRAW]):
-            answer = chunk if answer is None else answer + chunk
+    answer = await answered(model, how, DRAW)
     kinds = [block["type"] for block in answer.content]
     assert kinds == ["text", "image", "image"]
     files = answer.additional_kwargs["files"]

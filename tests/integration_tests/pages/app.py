@@ -8,6 +8,7 @@ import re
 import socket
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 import gradio as gr
@@ -28,6 +29,13 @@ def answer(history: list[Any], question: str, **reached: Any) -> list[Any]:
         {"role": "user", "content": question},
         {"role": "assistant", "content": text},
     ]
+
+
+def when_opened(fill: Callable[[], Any], output: gr.components.Component) -> None:
+    """The page calls a function when it is opened."""
+    context = gr.context.Context.root_block
+    assert context is not None
+    context.load(fill, None, [output])
 
 
 def checkbox() -> None:
@@ -82,9 +90,7 @@ def models_by_load() -> None:
     """The models on offer come when the page is opened."""
     chatbot, box = gr.Chatbot(), gr.Textbox(label="Message")
     model = gr.Dropdown([], label="Model", allow_custom_value=True)
-    context = gr.context.Context.root_block
-    assert context is not None
-    context.load(lambda: gr.Dropdown(choices=MODELS, value=MODELS[0]), None, [model])
+    when_opened(lambda: gr.Dropdown(choices=MODELS, value=MODELS[0]), model)
 
     def ask(question: str, history: list[Any], model: str) -> Any:
         return "", answer(history, question, model=model)
@@ -237,9 +243,7 @@ def slow_to_open() -> None:
         time.sleep(1.5)
         return gr.Dropdown(choices=MODELS, value=MODELS[0])
 
-    context = gr.context.Context.root_block
-    assert context is not None
-    context.load(offer, None, [model])
+    when_opened(offer, model)
 
     def ask(question: str, history: list[Any], model: str) -> Any:
         return "", answer(history, question, model=model)
@@ -255,9 +259,7 @@ def fails_to_open() -> None:
     def fill() -> str:
         raise gr.Error("Nobody is logged in.")
 
-    context = gr.context.Context.root_block
-    assert context is not None
-    context.load(fill, None, [persona])
+    when_opened(fill, persona)
 
     def ask(question: str, history: list[Any], persona: str) -> Any:
         return "", answer(history, question, persona=persona)
