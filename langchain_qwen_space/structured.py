@@ -1,7 +1,8 @@
 """Structured output: a schema becomes a prompt, an answer becomes an object.
 
 No Space has a JSON mode. So a schema is offered as a tool that has to be called, or it is put into
-the system prompt; what comes back is searched for an object, checked, and asked for again if it is wrong.
+the system prompt; what comes back is searched for an object, checked, and asked for again if it is
+wrong.
 """
 
 import json

@@ -1,8 +1,8 @@
 """Answers of a `ChatQwenSpace` in the form of OpenAI's chat completions, whole and as SSE frames.
 
 The forms: https://platform.openai.com/docs/api-reference/chat/object and …/chat/streaming.
-Thoughts are `reasoning_content` beside `content`, as DeepSeek's API and vLLM give them; `files`, which is
-not of OpenAI's API, lists the files of an answer.
+Thoughts are `reasoning_content` beside `content`, as DeepSeek's API and vLLM give them; `files`,
+which is not of OpenAI's API, lists the files of an answer.
 """
 
 import json

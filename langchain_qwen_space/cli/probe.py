@@ -35,7 +35,10 @@ _SYSTEM_ADVICE = (
     "Name the input for the system prompt by inputs={'system': …} (--input system=…), by label or index. "
     "If the Space has none, put the rule into the question."
 )
-_LIMIT_ADVICE = "Name the input by inputs={'max_tokens': …} (--input max_tokens=…). max_tokens=… is kept client-side in any case."
+_LIMIT_ADVICE = (
+    "Name the input by inputs={'max_tokens': …} (--input max_tokens=…). max_tokens=… is kept client-side "
+    "in any case."
+)
 
 
 @dataclass(frozen=True, slots=True)

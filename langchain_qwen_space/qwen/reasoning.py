@@ -1,8 +1,9 @@
 """A stream of answer text -> the answer and the thoughts that stand before it.
 
-A model's thoughts are the block `<think>…</think>` that opens its answer, with those that follow right
-after it. Where the model's template opens the block itself (QwQ, the Thinking models), only `</think>`
-is seen: then everything before it was thought. A tag anywhere else is text, as in a sentence or in a string of a tool call.
+A model's thoughts are the block `<think>…</think>` that opens its answer, with those that follow
+right after it. Where the model's template opens the block itself (QwQ, the Thinking models), only
+`</think>` is seen: then everything before it was thought. A tag anywhere else is text, as in a
+sentence or in a string of a tool call.
 """
 
 from dataclasses import dataclass
