@@ -49,20 +49,37 @@ async def settled(count, wanted: int, seconds: float = 3) -> None:
     assert count() == wanted
 
 
+class Counts:
+    """How many tasks, sockets and threads there are.
+
+    What earlier tests left to the garbage collector is not counted, and a connection of theirs may
+    still close: a later count is compared by `<=`.
+    """
+
+    def __init__(self) -> None:
+        gc.collect()
+        self.tasks, self.sockets = len(asyncio.all_tasks()), sockets()
+        self.threads = threading.active_count()
+
+    async def hold(self) -> None:
+        """Wait until there are no more tasks, sockets and threads than at first."""
+        gc.collect()
+        await settled(lambda: len(asyncio.all_tasks()) <= self.tasks, True)
+        await settled(lambda: sockets() <= self.sockets, True)
+        assert threading.active_count() <= self.threads
+
+
 @linux_only
 @pytest.mark.parametrize("way", ASYNC, ids=name_of)
 async def test_leaving_an_asynchronous_call_leaves_nothing_behind(space, way):
     await ask(model_for(space))  # what stays for later calls is there from now on
     await settled(lambda: len(space.connections), 1)
-    tasks, open_sockets, threads = len(asyncio.all_tasks()), sockets(), threading.active_count()
+    before = Counts()
     space.on("data", STALLS)
     await way(space.url)
     await space.quiet(cancels=1)
-    gc.collect()
-    await settled(lambda: len(asyncio.all_tasks()), tasks)
-    await settled(sockets, open_sockets)
+    await before.hold()
     assert len(space.connections) == 1
-    assert threading.active_count() == threads
 
 
 @linux_only
@@ -71,16 +88,13 @@ async def test_leaving_a_synchronous_call_leaves_nothing_behind(space, way, thre
     loop = asyncio.get_running_loop()
     await loop.run_in_executor(thread, model_for(space).invoke, "hi")
     await settled(lambda: len(space.connections), 1)
-    tasks, open_sockets, threads = len(asyncio.all_tasks()), sockets(), threading.active_count()
+    before = Counts()
     space.on("data", STALLS)
     await loop.run_in_executor(thread, way, space.url)
     await space.quiet(cancels=1)
-    gc.collect()
-    await settled(lambda: len(asyncio.all_tasks()), tasks)
-    await settled(sockets, open_sockets)
+    await before.hold()
     await settled(_tasks_of_the_private_loop, 0)
     assert len(space.connections) == 1
-    assert threading.active_count() == threads
 
 
 def _tasks_of_the_private_loop() -> int:

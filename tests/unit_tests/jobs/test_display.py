@@ -46,7 +46,7 @@ def test_without_a_terminal_lines_come_at_intervals_though_no_row_finishes(monke
         printed(capsys, "7 of 8 rows done, ")
         printed(capsys, "7 of 8 rows done, ")  # again, though nothing happened
         show(Progress(rows=8, answered=8, failed=0, asked=8, seconds=2))
-    assert threading.active_count() == before
+    assert threading.active_count() <= before
 
 
 def test_without_a_terminal_the_first_line_and_a_pause_come_at_once(capsys):
