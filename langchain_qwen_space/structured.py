@@ -125,7 +125,7 @@ def wanted_schema(response_format: Mapping[str, Any] | type | None) -> dict[str,
         rules = json_schema(schema, None)
     except Exception as error:  # LangChain reads annotations and docstrings of any kind
         msg = (
-            f"response_format={response_format!r:.200} is not valid. Give "
+            f"response_format={response_format!r:.200} is not valid ({_reason(error)}). Give "
             '{"type": "json_object"}, or {"type": "json_schema", "json_schema": {"schema": …}}.'
         )
         raise InvalidInputError(msg) from error
@@ -271,12 +271,17 @@ def _read(schema: Any, strict: bool | None, *, as_tool: bool) -> tuple[str, dict
             rules = json_schema(schema, strict)
     except Exception as error:  # LangChain reads annotations and docstrings of any kind
         msg = (
-            f"schema={schema!r:.200} does not describe an object. Give a pydantic class, a "
-            "TypedDict, a dataclass, a function, or a dict with a JSON schema and its title. Put "
-            "a list or a union into a field of such a class."
+            f"schema={schema!r:.200} cannot be read as the schema of an object "
+            f"({_reason(error)}). Give a pydantic class, a TypedDict, a dataclass, a function, "
+            "or a dict with a JSON schema and its title. Put a list or a union into a field of "
+            "such a class."
         )
         raise InvalidInputError(msg) from error
     return tool, checked(rules)
+
+
+def _reason(error: Exception) -> str:
+    return f"{str(error).partition(chr(10))[0]:.200}".removesuffix(".")
 
 
 def _pydantic_class(schema: Any) -> type | None:

@@ -4,7 +4,7 @@ import itertools
 import json
 from datetime import date
 from enum import Enum
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NotRequired
 
 import pytest
 from langchain_core.exceptions import OutputParserException
@@ -142,6 +142,25 @@ def test_an_argument_of_another_type_is_named(wrong):
 def test_a_schema_that_describes_no_object_is_refused_with_what_to_give(schema, method):
     with pytest.raises(InvalidInputError, match="schema=.*pydantic class"):  # noqa: RUF043
         ChatQwenSpace().with_structured_output(schema, method=method)
+
+
+class MaybeNamed(TypedDict):
+    name: NotRequired[str]
+
+
+class Numbered(TypedDict):
+    number: Annotated[int, ..., 5]
+
+
+@pytest.mark.parametrize("method", ["function_calling", "json_schema", "json_mode"])
+@pytest.mark.parametrize(
+    ("schema", "reason"), [(MaybeNamed, "NotRequired"), (Numbered, "field number")]
+)
+def test_a_class_that_langchain_cannot_read_is_refused_with_the_reason(schema, reason, method):
+    with pytest.raises(InvalidInputError, match=reason):
+        ChatQwenSpace().with_structured_output(schema, method=method)
+    with pytest.raises(InvalidInputError, match=reason):
+        instruction(schema)
 
 
 @pytest.mark.parametrize("method", ["function_calling", "json_schema"])
