@@ -337,16 +337,28 @@ class AnswerPieces:
         return True
 
     def _object_in_calls(self) -> tuple[str, list[ToolCallPiece]]:
-        """The object that a call of its schema held, "" for none, and the pieces of the others."""
-        found, others = "", []
-        for call in self._unknown.values():
-            text = "".join(piece.args for piece in call)
-            if not found and call[0].id not in self.broken and self._is_object(call[0].name, text):
-                found = text
-                self._objects += 1
-            else:
-                others += call
-        return found, others
+        """The object that a call of its schema held, "" for none, and the pieces of the others.
+
+        Of several calls by the same name, the first that is valid counts, as of objects in a text.
+        """
+        schema = self._shape.schema
+        assert schema is not None  # noqa: S101
+        calls = [
+            (call[0], "".join(piece.args for piece in call)) for call in self._unknown.values()
+        ]
+        objects = [
+            (call, text)
+            for call, text in calls
+            if call.id not in self.broken and self._is_object(call.name, text)
+        ]
+        if not objects:
+            return "", [piece for call in self._unknown.values() for piece in call]
+        valid = (each for each in objects if fits(json.loads(each[1]), schema))
+        chosen, found = next(valid, objects[0])
+        same = {call.index for call, _ in objects if call.name == chosen.name}
+        self._objects += len(same)
+        others = (call for index, call in self._unknown.items() if index not in same)
+        return found, [piece for call in others for piece in call]
 
     def _is_object(self, name: str | None, args: str) -> bool:
         schema = self._shape.schema

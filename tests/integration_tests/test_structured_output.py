@@ -390,6 +390,24 @@ async def test_an_agent_runs_its_tools_before_it_takes_the_object_from_a_call(mo
         assert result["structured_response"] == Cat(**TOM)
 
 
+@pytest.mark.parametrize("tools", [(), (weather,)], ids=["", "tools"])
+@pytest.mark.parametrize("other", [GOOD, GOOD.replace("3", "4"), BAD], ids=["equal", "next", "bad"])
+async def test_an_agent_takes_the_first_valid_of_several_calls_of_its_schema(model, tools, other):
+    agent = create_agent(model, tools, response_format=ProviderStrategy(Cat))
+    called = AS_A_CALL["tagged"]
+    calls = [called, called.replace(GOOD, other)]
+    text = "\n".join(reversed(calls) if other == BAD else calls)
+    question = {"messages": [("human", f"echo: {text}")]}
+    for result in (
+        agent.invoke(question),
+        [state async for state in agent.astream(question, stream_mode="values")][-1],
+    ):
+        assert result["structured_response"] == Cat(**TOM)
+        _, answer = result["messages"]
+        assert not answer.tool_calls
+        assert answer.response_metadata["finish_reason"] == "stop"
+
+
 class Report(BaseModel):
     """A report."""
 
