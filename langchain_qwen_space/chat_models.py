@@ -21,7 +21,7 @@ from langchain_core.messages import (
     convert_to_messages,
     message_chunk_to_message,
 )
-from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult, LLMResult
 from langchain_core.outputs.chat_generation import merge_chat_generation_chunks
 from langchain_core.prompt_values import ChatPromptValue, PromptValue
 from langchain_core.rate_limiters import InMemoryRateLimiter
@@ -533,6 +533,16 @@ class ChatQwenSpace(BaseChatModel):
     def _convert_input(self, model_input: LanguageModelInput) -> PromptValue:
         prompt = super()._convert_input(model_input)
         return ChatPromptValue(messages=for_langchain(prompt.to_messages()))
+
+    def generate(self, messages: list[list[BaseMessage]], *args: Any, **kwargs: Any) -> LLMResult:
+        """As LangChain's; content blocks are read as in `invoke`."""
+        return super().generate([for_langchain(each) for each in messages], *args, **kwargs)
+
+    async def agenerate(
+        self, messages: list[list[BaseMessage]], *args: Any, **kwargs: Any
+    ) -> LLMResult:
+        """As `generate`."""
+        return await super().agenerate([for_langchain(each) for each in messages], *args, **kwargs)
 
     def _model_call(
         self,

@@ -117,9 +117,15 @@ def test_no_block_is_an_error_of_langchains_own(block):
         ({"type": ["image"], "base64": "aGk="}, "a type is a text"),
     ],
 )
-def test_a_block_that_langchain_fails_at_is_refused_with_what_to_do(block, advice):
-    with pytest.raises(InvalidInputError, match=rf"^messages\[1\] .* \(number 0\).*{advice}"):
-        next(DEAF.stream([HumanMessage("a"), HumanMessage([block])]))
+async def test_a_block_that_langchain_fails_at_is_refused_with_what_to_do(block, advice):
+    messages = [HumanMessage("a"), HumanMessage([block])]
+    refused = rf"^messages\[1\] .* \(number 0\).*{advice}"
+    with pytest.raises(InvalidInputError, match=refused):
+        next(DEAF.stream(messages))
+    with pytest.raises(InvalidInputError, match=refused):
+        DEAF.generate([messages])
+    with pytest.raises(InvalidInputError, match=refused):
+        await DEAF.agenerate([messages])
 
 
 @pytest.mark.parametrize(
@@ -133,6 +139,7 @@ def test_a_block_that_langchain_fails_at_is_refused_with_what_to_do(block, advic
 def test_a_block_of_langchains_older_form_is_read_where_langchain_fails_at_it(block):
     message = HumanMessage([{**block}])
     assert DEAF.invoke([message]).content == "Yes"
+    assert DEAF.generate([[message]]).generations[0][0].text == "Yes"
     assert message.content == [block]
     file = content_blocks.read(content_blocks.for_langchain(block, "It"), "It")
     assert (file.data, file.mime_type) == (b"GIF89a", "image/gif")
