@@ -5,6 +5,7 @@ The model behind them is the one of `shapes`.
 
 import uuid
 from collections.abc import Callable, Iterator
+from html import escape
 from typing import Any
 
 import gradio as gr
@@ -267,6 +268,19 @@ def keeps_a_transcript(form: Form) -> Any:
     return blocks
 
 
+def keeps_a_transcript_in_html(form: Form) -> Any:
+    """The same in HTML, which grows at its end."""
+    with gr.Blocks() as blocks:
+        talk, box = gr.HTML(label="Conversation"), gr.Textbox(label="Ask")
+
+        def answer(question: str) -> Iterator[Any]:
+            for text in model([{"role": "user", "content": question}]):
+                yield f"<b>You:</b> {escape(question)}<br><b>Bot:</b> {text}", ""
+
+        box.submit(answer, [box], [talk, box], api_name="answer")
+    return blocks
+
+
 MISLEADING_PAGES: dict[str, Callable[[Form], Any]] = {
     page.__name__: page
     for page in (
@@ -286,5 +300,6 @@ MISLEADING_PAGES: dict[str, Callable[[Form], Any]] = {
         answers_by_change_of_a_box,
         shows_its_tools,
         keeps_a_transcript,
+        keeps_a_transcript_in_html,
     )
 }

@@ -62,7 +62,8 @@ GIVEN: dict[str, dict[str, Any]] = {
 }
 
 WITH_ANSWER = [app for app in MISLEADING_PAGES if app != "is_too_busy"]
-IN_THE_QUESTION = ("shows_no_question", "shows_its_tools", "keeps_a_transcript")
+TRANSCRIPTS = ("keeps_a_transcript", "keeps_a_transcript_in_html")
+IN_THE_QUESTION = ("shows_no_question", "shows_its_tools", *TRANSCRIPTS)
 """Those of them that take no earlier turns."""
 
 each_app = pytest.mark.parametrize("app", [*PUBLIC_APPS, *PUBLIC_PAGES, *WITH_ANSWER])
@@ -84,7 +85,7 @@ async def reached(server: Server, app: str, asked: Any, **settings: Any) -> dict
     if app == "answers_text":  # which the user has to name, as no chatbot marks it as a chat
         start = "predict" if server.form.version < (6,) else "ask"
         settings |= {"start": start, "inputs": {"query": "Ask a question"}}
-    if app == "keeps_a_transcript":
+    if app in TRANSCRIPTS:
         settings |= {"start": "answer", "inputs": {"query": "Ask"}}
     model = ChatQwenSpace(space=server.base_url(app), max_retries=0, **settings)
     with warnings.catch_warnings(record=True) as warned:

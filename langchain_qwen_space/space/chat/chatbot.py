@@ -7,19 +7,33 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
+from html import escape
 from typing import Any, NamedTuple
 
 _DEEPEST = 16  # keys from a chatbot's value to a text; no form has more than five
 
 _ECHO_WITHIN = 2_000  # characters of a transcript before the question that was asked last
 _SHORTEST_ECHO = 12  # characters of a question that no answer begins with by chance
+_LONGEST_ASKER = 500  # characters from there to the question
 _ASKER = re.compile(  # "**You:** ", or "### You" above the question
-    r"[^\w\n]*\w[^\n:：]{0,20}[:：][*_]*[ \t]*\n?[ \t]*|[^\w\n]*(you|user|human|question|me)[*_ \t]*\n\s*",
+    r"(?:^|\n)[^\w\n]*(?:\w[^\n:：]{0,20}[:：][*_]*[ \t]*\n?[ \t]*"
+    r"|(?:you|user|human|question|me)[*_ \t]*\n\s*)\Z",
     re.IGNORECASE,
 )
+_LINE_END = re.compile(r"[ \t]*+(?:[\r\n]|\Z)")
+_QUOTED = re.compile(r"[^\w!-~]*+>?[^\w!-~]*+")  # blank space, an emoji, or the mark of a quotation
+_NAMES = r"(?:assistant|answer|a|bot|chat ?bot|ai|model|qwen[\w.-]*|助手|回答)"
 _ANSWERER = re.compile(
-    r"(\W{1,4} )?[*_]*(assistant|answer|a|bot|chat ?bot|ai|model|qwen[\w.-]*|助手|回答)[*_]*"
-    r"([ \t]*[:：][*_]*|[ \t]*\n)\s*",
+    rf"[^\w\n<>]*+{_NAMES}[*_]*([ \t]*[:：][*_]*|[ \t]*\n)\s*",
+    re.IGNORECASE,
+)
+_CLOSED = re.compile(r"\s*+(?:(?:</\w+|<br)\s*+/?>\s*+)+")  # the tags behind the question
+_BLOCK = re.compile(r"</?(?:p|div|br|hr|li|ul|ol|tr|td|section|article)\b[^<>]*>|\n", re.IGNORECASE)
+_TAG = re.compile(r"<[^<>]*>")
+_FILLED = re.compile(r"<(?!h\d)\w[^<>]*>\s*\Z", re.IGNORECASE)  # a heading may be the answer's own
+_TAGGED_ANSWERER = re.compile(
+    rf"(?P<open>(?:<\w[^<>]*>\s*+)*?)(?:<(?P<tag>\w{{1,10}})\b[^<>]*>[^\w<>]*+{_NAMES}[^\w<>]*+"
+    rf"</(?P=tag)>[:：\s]*+|[^\w<>]*+{_NAMES}[:：]\s*+)",
     re.IGNORECASE,
 )
 _NO_CONTENT = ("avatar", "metadata", "options", "props", "constructor_args")
@@ -319,31 +333,51 @@ def solid(text: str) -> str:
 def without_question(text: str, query: str) -> str:
     """What a text says after the question, where it holds that as a transcript does.
 
-    There the question fills a line behind the name of who asks, or it begins the text.
+    There the question fills a line behind the name of who asks, or it begins the text; or it fills
+    an element of HTML.
     """
     asked = query.strip()
-    end = len(asked) + _ECHO_WITHIN
-    at = text.find(asked, 0, end) if asked else -1
-    while at >= 0:
-        rest = text[at + len(asked) :]
-        before = text[:at].rstrip(" \t")
-        # The name stands in the question's line, or in the one above.
-        named = _ASKER.fullmatch(text, _line(text, _line(text, at) - 1), at) or _ASKER.fullmatch(
-            text, _line(text, at), at
-        )
-        if named and (not rest or rest.lstrip(" \t")[:1] in ("", "\n", "\r")):
-            rest = rest.lstrip()
-            answerer = _ANSWERER.match(rest)
-            return rest[answerer.end() :] if answerer else rest
-        if not before.strip() and len(asked) >= _SHORTEST_ECHO and not rest[:1].isalnum():
-            return rest.lstrip()
-        at = text.find(asked, at + 1, end)
+    for written in dict.fromkeys((asked, escape(asked, quote=False), escape(asked))):
+        end = len(written) + _ECHO_WITHIN
+        at = text.find(written, 0, end) if asked else -1
+        while at >= 0:
+            said = _after_line(text, at, written)
+            if said is None:
+                said = _after_element(text, at, written)
+            if said is not None:
+                return said
+            at = text.find(written, at + 1, end)
     return text
 
 
-def _line(text: str, index: int) -> int:
-    """Where the line begins that a place in a text is in."""
-    return text.rfind("\n", 0, max(index, 0)) + 1
+def _after_line(text: str, at: int, asked: str) -> str | None:
+    """What stands behind the question where it fills a line of a transcript, or begins the text."""
+    end = at + len(asked)
+    fills = _LINE_END.match(text, end)
+    if fills and _ASKER.search(text, max(0, at - _LONGEST_ASKER), at):
+        rest = text[end:].lstrip()
+        answerer = _ANSWERER.match(rest)
+        return rest[answerer.end() :] if answerer else rest
+    if len(asked) >= _SHORTEST_ECHO and not text[end : end + 1].isalnum():
+        before = text[:at]
+        if not before.strip() or (fills and _QUOTED.fullmatch(before)):
+            return text[end:].lstrip()
+    return None
+
+
+def _after_element(text: str, at: int, asked: str) -> str | None:
+    """What stands behind the question where it fills an element of HTML, or what is left of one."""
+    closed = _CLOSED.match(text, at + len(asked))
+    if closed is None:
+        return None
+    before = text[max(0, at - _LONGEST_ASKER) : at]
+    name = _TAG.sub("", _BLOCK.split(before)[-1]).strip()
+    fills = not name and len(asked) >= _SHORTEST_ECHO and _FILLED.search(before)
+    if not fills and not _ASKER.search(f"{name}\n"):
+        return None
+    rest = text[closed.end() :]
+    answerer = _TAGGED_ANSWERER.match(rest)
+    return answerer["open"] + rest[answerer.end() :] if answerer else rest
 
 
 def _sides(value: list[Any]) -> Iterator[tuple[str, object, Path]]:

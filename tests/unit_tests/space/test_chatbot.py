@@ -1,4 +1,5 @@
 import copy
+import html
 import time
 
 import pytest
@@ -336,6 +337,18 @@ QUESTION = "What does a panda eat?"
         (f"You:\n{QUESTION}\n\nZookeeper: Bamboo.", "Zookeeper: Bamboo."),
         (f"### You\n{QUESTION}\n\n### Bot\nBamboo.", "Bamboo."),
         (f"用户：{QUESTION}\n助手：竹子。", "竹子。"),
+        (f"### 👤 You:\n{QUESTION}\n\n### 🤖 Qwen:\nBamboo.", "Bamboo."),
+        (f"---\n**👤 User**\n\n{QUESTION}\n\n**🤖 Assistant**\n\nBamboo.", "Bamboo."),
+        (f"> {QUESTION}\n\nBamboo.", "Bamboo."),
+        (f"\U0001f9d1 {QUESTION}\n\nBamboo.", "Bamboo."),
+        (f"<p><b>user:</b> {QUESTION}</p><p><b>assistant:</b> Bamboo.</p>", "<p>Bamboo.</p>"),
+        (f"<p>You: {QUESTION}</p>\n<p>AI: Bamboo.</p>", "<p>Bamboo.</p>"),
+        (f"<b>You</b>: {QUESTION}<br><b>Bot</b>: Bamboo.<br>", "Bamboo.<br>"),
+        (f"<div class='me'>{QUESTION}</div>\n<div>Bamboo.</div>", "<div>Bamboo.</div>"),
+        (f"# {QUESTION}\nBamboo.", None),
+        (f"<h2>{QUESTION}</h2><p>Bamboo.</p>", None),
+        (f"<p>It depends. {QUESTION}</p><p>Bamboo.</p>", None),
+        (f"<p>A zoo.</p><p>{QUESTION} Bamboo.</p>", None),
         (f"{QUESTION} It eats bamboo.", "It eats bamboo."),
         (f"{QUESTION}\n\nBamboo.", "Bamboo."),
         ("Bamboo.", "Bamboo."),
@@ -347,6 +360,14 @@ QUESTION = "What does a panda eat?"
 def test_a_transcript_gives_what_stands_behind_the_question(text, answer):
     (segment,) = Form.TEXT.read(text, 0, QUESTION)
     assert segment.text == (text if answer is None else answer)
+
+
+@pytest.mark.parametrize("quote", [True, False])
+def test_a_transcript_in_html_holds_the_question_as_html_writes_it(quote):
+    query = "Is 1 < 2 & 'two'?"
+    text = f"<p><b>You:</b> {html.escape(query, quote=quote)}</p><p>It is.</p>"
+    (segment,) = Form.TEXT.read(text, 0, query)
+    assert segment.text == "<p>It is.</p>"
 
 
 @pytest.mark.parametrize("query", ["", "Hi", "Bamboo"])
@@ -361,9 +382,17 @@ def test_a_transcript_that_holds_the_question_alone_has_no_answer_while_it_grows
     assert Form.TEXT.read(text, 0, QUESTION, growing=True) == []
 
 
-def test_a_long_text_with_a_short_question_is_read_at_once():
-    text = "a " * 200_000
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a " * 200_000,
+        "a<br>" * 80_000,
+        f"<b>You:</b> a</p><{'b' * 400_000}",
+        "a<br>" + " " * 400_000,
+    ],
+)
+def test_a_long_text_with_a_short_question_is_read_at_once(text):
     began = time.perf_counter()
     (segment,) = Form.TEXT.read(text, 0, "a")
-    assert segment.text == text
+    assert text.endswith(segment.text)
     assert time.perf_counter() - began < 2
