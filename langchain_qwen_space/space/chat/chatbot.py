@@ -204,7 +204,7 @@ class Form(Enum):
             ValueError: The value has not this form.
         """
         sides = self._answer(value, turns, query, shown) or ()
-        return [file for _, node, _ in sides for file in _files(node)]
+        return [file for _, node, _ in sides for file in files_in(node)]
 
     def _answer(
         self, value: object, turns: int, query: str, shown: Shown
@@ -412,13 +412,17 @@ def _reply(value: object, query: str) -> Iterator[tuple[int, object, Path]]:
             yield index, node, path
 
 
-def _files(node: object, depth: int = 0) -> Iterator[Mapping[str, Any]]:
-    """The files under a message; a picture of who speaks is none of them."""
+def files_in(node: object, depth: int = 0) -> Iterator[Mapping[str, Any]]:
+    """The files under a message or a value; a picture of who speaks is none of them.
+
+    Raises:
+        ValueError: It is nested too deeply.
+    """
     if depth > _DEEPEST:
         raise ValueError("nested too deeply")
     if isinstance(node, list):
         for item in node:
-            yield from _files(item, depth + 1)
+            yield from files_in(item, depth + 1)
     elif isinstance(node, dict):
         meta = node.get("meta")
         if isinstance(meta, dict) and meta.get("_type") == "gradio.FileData":
@@ -426,7 +430,7 @@ def _files(node: object, depth: int = 0) -> Iterator[Mapping[str, Any]]:
             return
         for key, item in node.items():
             if key not in _NO_CONTENT:
-                yield from _files(item, depth + 1)
+                yield from files_in(item, depth + 1)
 
 
 def _is_thought(node: object) -> bool:

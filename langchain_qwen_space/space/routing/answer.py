@@ -2,6 +2,7 @@
 
 import logging
 import reprlib
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -9,9 +10,11 @@ from typing import Any, TypeVar
 from langchain_qwen_space.errors import GenerationError, ProtocolError, StreamInterruptedError
 from langchain_qwen_space.events import NoticeEvent, SpaceEvent
 from langchain_qwen_space.space.chat.appends import Appends
+from langchain_qwen_space.space.chat.chatbot import files_in
 from langchain_qwen_space.space.chat.endpoint import Endpoint
 from langchain_qwen_space.space.chat.reply import Fragment, Reply
 from langchain_qwen_space.space.page.config import Dependency
+from langchain_qwen_space.space.page.values import new_values
 from langchain_qwen_space.space.routing.client import SpaceClient
 from langchain_qwen_space.space.routing.question import Question
 from langchain_qwen_space.space.wire.faults import from_output
@@ -25,6 +28,7 @@ T = TypeVar("T")
 
 _MOST_REPEATED = 2  # times max_reply_bytes that may be handed out of an answer that is revised
 _NOTHING = object()
+_SHOW_FILES = ("image", "gallery", "audio", "video", "file", "downloadbutton", "model3d")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +49,12 @@ class AnswerReader:
 
     Attributes:
         event_id: The Space's id of the call; None until it is known.
+        beside: The files that the functions put into components beside the chat, by their id.
     """
 
     def __init__(self, client: SpaceClient, question: Question, reply: Reply) -> None:
         self.event_id: str | None = None
+        self.beside: dict[int, list[Mapping[str, Any]]] = {}
         self._client, self._question, self._reply = client, question, reply
         self._options = client.options
         self._handed_out = 0  # characters
@@ -159,6 +165,7 @@ class AnswerReader:
                 error.args = (f"{error}{self._notice}",)
                 raise
             self._hand_out(fragments, items)
+        self._look_beside(output["data"])
         if question.steps:
             question.take_values(self._step, output["data"])
             return
@@ -170,6 +177,15 @@ class AnswerReader:
             )
             raise GenerationError(msg, partial=reply.answer.text)
         items.append(Finished())
+
+    def _look_beside(self, data: object) -> None:
+        """Keep the files in components that the function only writes."""
+        endpoint = self._question.endpoint
+        others = {endpoint.answer, *(item.id for item in endpoint.inputs)}
+        for number, value in new_values(endpoint.config, self._step, data).items():
+            if number not in others and endpoint.config.component(number).type in _SHOW_FILES:
+                with suppress(ValueError):
+                    self.beside[number] = list(files_in(value))
 
     def _output(self, body: Any) -> object:
         """The answer's part of an event's output, or `_NOTHING`."""

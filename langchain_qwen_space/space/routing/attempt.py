@@ -1,6 +1,7 @@
 """One try of a call on one Space, from its slot to the last piece of text."""
 
 import asyncio
+import itertools
 import secrets
 from collections.abc import Awaitable, Callable, Coroutine
 from types import TracebackType
@@ -135,7 +136,10 @@ class Attempt:
         if self._reply is None:
             return []
         config, redacted = self._question.endpoint.config, self.client.access.redacted
-        return [redacted(listed(file, config)) for file in self._reply.files]
+        files = [redacted(listed(file, config)) for file in self._reply.files]
+        beside = itertools.chain(*self._reader.beside.values())
+        others = [redacted(listed(file, config)) for file in beside]
+        return [*files, *(file for file in others if file not in files)]
 
     @property
     def event_id(self) -> str | None:

@@ -14,6 +14,7 @@ from typing import Any
 import gradio as gr
 import uvicorn
 from fastapi import FastAPI
+from PIL import Image
 
 MODELS = ["Qwen3-8B", "Qwen3-32B"]
 MOST = 2000  # bytes of a file
@@ -331,6 +332,26 @@ def disconnected() -> None:
     box.submit(ask, inputs, [box, chatbot])
 
 
+def shows_beside() -> None:
+    """What the answer draws stands in components beside the chatbot, one of them hidden until then."""
+    chatbot, box = gr.Chatbot(), gr.Textbox(label="Message")
+    picture, own = gr.Image(interactive=False), gr.Image(label="Your picture")
+    gallery = gr.Gallery()
+    report = gr.DownloadButton(visible=False)
+
+    red, blue = (Image.new("RGB", (8, 8), color) for color in ("red", "blue"))
+
+    def ask(question: str, history: list[Any], own: Any) -> Any:
+        conversation = answer(history, question)
+        for text in ("", conversation[-1]["content"]):
+            growing = [*conversation[:-1], {"role": "assistant", "content": text}]
+            written = gr.update(value=__file__, visible=True) if text else gr.skip()
+            yield "", growing, red if text else None, [(red, "a"), (blue, "b")], blue, written
+
+    outputs = [box, chatbot, picture, gallery, own, report]
+    box.submit(ask, [box, chatbot, own], outputs)
+
+
 PAGES = (
     checkbox,
     dropdown,
@@ -353,6 +374,7 @@ PAGES = (
     no_text,
     album,
     disconnected,
+    shows_beside,
 )
 
 

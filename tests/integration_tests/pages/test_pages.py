@@ -1,14 +1,17 @@
 """What is found on pages that say little."""
 
+import inspect
 import json
 import re
 from typing import Any
 
+import aiohttp
 import pytest
 
 from langchain_qwen_space import ChatQwenSpace
 from langchain_qwen_space.errors import InvalidInputError, ProtocolError, UnknownModelError
 from langchain_qwen_space.events import SpaceEvent
+from tests.integration_tests.pages import app
 
 TURNS = [("human", "What is a quokka?"), ("ai", "A marsupial."), ("human", "What does it eat?")]
 
@@ -157,6 +160,16 @@ async def test_earlier_turns_are_sent_as_the_chatbot_shows_them_with_the_newest_
     assert caught.value.is_retryable
     assert (await reached(first, longer))["asked"] == asked
     assert (await reached(first, TURNS))["asked"] == asked[:2]
+
+
+@pytest.mark.parametrize("history", [[], TURNS])
+async def test_files_that_an_answer_puts_beside_the_chat_are_listed(url, history):
+    answer = await model_of(url, "shows_beside").ainvoke([*history, ("human", "Draw.")])
+    files = answer.additional_kwargs["files"]
+    assert [file["name"] for file in files] == ["image.webp", "image.webp", "image.webp", "app.py"]
+    assert len({file["url"] for file in files}) == 3  # the gallery has the picture too
+    async with aiohttp.ClientSession() as http, http.get(files[-1]["url"]) as response:
+        assert await response.text() == inspect.getsource(app)
 
 
 async def test_a_step_that_only_cancels_is_passed_over(url):
