@@ -1,7 +1,12 @@
 import pytest
 
 from langchain_qwen_space.space.routing import client
+from tests.steady import steady_loop
 from tests.surroundings import _no_settings_of_the_user  # noqa: F401
+
+
+def pytest_asyncio_loop_factories():
+    return {"steady": steady_loop}
 
 
 @pytest.fixture(autouse=True)

@@ -14,7 +14,7 @@ import pytest
 from langchain_qwen_space import _sync
 from langchain_qwen_space.errors import SpaceTimeoutError
 
-WAIT = 5.0  # seconds; only failures take as long
+WAIT = 30.0  # seconds; only failures take as long
 
 
 class Source:
@@ -233,10 +233,11 @@ async def source():
         [sys.executable, "-X", "dev", "-W", "error", "-c", head + helpers + body],
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=100,
         check=False,
     )
-    assert done.stderr == ""
+    # Debug mode reports steps that took long, which on a busy machine any may.
+    assert not [line for line in done.stderr.splitlines() if not line.startswith("Executing <")]
     assert done.returncode == 0
     return done.stdout.split()
 

@@ -104,7 +104,7 @@ class FaultServer:
     def steps(self) -> list[str]:
         return [request.step for request in self.requests]
 
-    async def quiet(self, *, cancels: int = 0, seconds: float = 3.0) -> None:
+    async def quiet(self, *, cancels: int = 0, seconds: float = 30.0) -> None:
         """Wait until no stream is open and that many calls were cancelled; fail if it never is.
 
         A loop that ends while the Space is being told may tell it twice, which does no harm.

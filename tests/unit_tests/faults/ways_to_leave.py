@@ -6,11 +6,13 @@ The Space at URL sends a few chunks and then nothing more.
 import asyncio
 import gc
 import multiprocessing
+import socket
 import sys
 import threading
-import time
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing, suppress
+
+from yarl import URL
 
 from langchain_qwen_space import ChatQwenSpace
 
@@ -77,8 +79,9 @@ async def times_out(url: str) -> None:
 
 
 async def waits_for(url: str) -> None:
+    task = await begun(url)
     with suppress(TimeoutError):
-        await asyncio.wait_for(model_for(url).ainvoke("hi"), 0.5)
+        await asyncio.wait_for(task, 0.1)
 
 
 async def times_out_around_one_step(url: str) -> None:
@@ -132,7 +135,7 @@ async def forgets_the_stream_in_a_cycle(url: str) -> None:
 
 async def runs_out_of_time(url: str) -> None:
     with suppress(TimeoutError):
-        await model_for(url, total_timeout=0.5).ainvoke("hi")
+        await model_for(url, total_timeout=2).ainvoke("hi")
 
 
 # Synchronous
@@ -174,7 +177,7 @@ def breaks_in_a_thread(url: str) -> None:
 
 def runs_out_of_time_sync(url: str) -> None:
     with suppress(TimeoutError):
-        model_for(url, total_timeout=0.5).invoke("hi")
+        model_for(url, total_timeout=2).invoke("hi")
 
 
 # The process ends, or becomes two
@@ -223,17 +226,19 @@ def forks(url: str) -> None:
 
     def child() -> None:
         breaks_sync(url)
-        time.sleep(0.3)  # the end of such a child ends its threads at once
         told.set()
-        left.wait(10)
+        left.wait(60)  # the end of such a child ends its threads at once
 
     process = context.Process(target=child)
     process.start()
-    assert told.wait(10)
+    assert told.wait(60)
     chunks.close()
-    time.sleep(1)
+    space = URL(url)
+    with socket.create_connection((space.host, space.port)) as connection:
+        connection.sendall(b"GET /seen HTTP/1.1\r\n\r\n")
+        connection.recv(1)  # which comes when the Space has seen both leave
     left.set()
-    process.join(10)
+    process.join(60)
     assert process.exitcode == 0
 
 
