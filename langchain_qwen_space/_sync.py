@@ -196,6 +196,18 @@ def run(work: Coroutine[Any, Any, T]) -> T:
         done.cancel()
 
 
+def run_apart(work: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine that runs code of the caller's, on an event loop of its own.
+
+    Leaving cancels it, and waits for its clean-up.
+    """
+    thread = _LoopThread()
+    try:
+        return asyncio.run_coroutine_threadsafe(work, thread.loop).result()
+    finally:
+        thread.stop()
+
+
 def _submit(work: Coroutine[Any, Any, T]) -> Future[T]:
     loop = _loop()
     try:

@@ -14,7 +14,7 @@ from typing import Any
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage
 from langchain_core.outputs import ChatGenerationChunk
 
-from langchain_qwen_space import clock, json_schema, structured
+from langchain_qwen_space import _sync, clock, json_schema, structured
 from langchain_qwen_space.attachments import Attachment, Files
 from langchain_qwen_space.chunks import AnswerChunks, Usage
 from langchain_qwen_space.errors import (
@@ -54,7 +54,7 @@ from langchain_qwen_space.space.routing.options import Ask
 # With content blocks, LangChain numbers text, calls and files in one row; so high, they stay apart.
 _FIRST_CALL = 1000
 _FIRST_FILE = 2000
-_LONG = 2**18  # bytes of a prompt; counting its tokens would hold up the event loop
+_LONG = 2**18  # bytes of a prompt; counting its tokens would block the event loop
 
 _IN_THE_QUESTION = (
     "takes no earlier turns from a client, so they are written into the question; history='text' "
@@ -176,15 +176,9 @@ class ModelCall:
                     if isinstance(batch[-1], RetryEvent):
                         await self._take_turn(end)
             answer.settle(request.attempt.exact)
-            count = self._counter or counter
-            asked = self._asked
-            count_prompt = partial(
-                tokens.count_prompt, count, asked.system, asked.history, asked.query
-            )
-            is_long = flatten.size(asked) > _LONG
-            read = await asyncio.to_thread(count_prompt) if is_long else count_prompt()
-            read += vision.count_all(asked.files, request.attempt.model)
-            spent += Usage(read, *answer.count(count))
+            count_tokens = partial(self._usage, answer, counter, request.attempt.model)
+            is_slow = self._counter is not None or flatten.size(self._asked) > _LONG
+            spent += await _sync.in_thread(count_tokens) if is_slow else count_tokens()
             answer.accept(self._call_in)
             problem = self._problem(answer)
             if not may_ask_again or problem is None:
@@ -206,6 +200,14 @@ class ModelCall:
         if first:
             _mark_first(items)
         yield items
+
+    def _usage(
+        self, answer: AnswerChunks, counter: tokens.TokenCounter, model: str | None
+    ) -> Usage:
+        """The tokens of the prompt as it was sent last, and of its answer."""
+        count, asked = self._counter or counter, self._asked
+        read = tokens.count_prompt(count, asked.system, asked.history, asked.query)
+        return Usage(read + vision.count_all(asked.files, model), *answer.count(count))
 
     def _end(self) -> float | None:
         """The loop's time at which `total_timeout` is up."""

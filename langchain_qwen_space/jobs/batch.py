@@ -104,7 +104,7 @@ def run_batch(
         asyncio.get_running_loop()
     except RuntimeError:
         return asyncio.run(work)
-    return _sync.run(work)  # in a notebook
+    return _sync.run_apart(work)  # in a notebook
 
 
 async def arun_batch(

@@ -1,6 +1,7 @@
 """What an answer carries besides its text: blocks, counts of tokens, names, limits."""
 
 import json
+import threading
 
 import pytest
 from langchain_core.callbacks import BaseCallbackHandler
@@ -8,7 +9,7 @@ from langchain_core.rate_limiters import BaseRateLimiter
 from langchain_core.runnables import RunnableLambda
 from langgraph.graph import END, START, MessagesState, StateGraph
 
-from langchain_qwen_space import ChatQwenSpace
+from langchain_qwen_space import ChatQwenSpace, _sync
 
 
 def weather(city: str) -> str:
@@ -80,6 +81,18 @@ class TestUsage:
             space=space_url, custom_get_token_ids=lambda text: list(text.encode())
         )
         assert model.invoke("echo: hello").usage_metadata["output_tokens"] == 5
+
+    async def test_a_slow_counter_of_the_callers_own_holds_up_no_event_loop(self, space_url):
+        threads = set()
+
+        def count(text):
+            threads.add(threading.current_thread())
+            return list(text.encode())
+
+        model = ChatQwenSpace(space=space_url, custom_get_token_ids=count)
+        for message in (model.invoke("echo: hello"), await model.ainvoke("echo: hello")):
+            assert message.usage_metadata["output_tokens"] == 5
+        assert threads.isdisjoint({threading.current_thread(), _sync._thread._thread})
 
 
 def test_the_first_chunk_names_the_provider(model):

@@ -1,17 +1,21 @@
 """A job from its first run to its last, on this machine."""
 
+import asyncio
 import errno
 import json
 import os
 import random
 import subprocess
 import sys
+import threading
 
 import pytest
 from langchain_core.language_models import FakeListChatModel
+from langchain_core.messages import AIMessage
 from langchain_core.rate_limiters import InMemoryRateLimiter
+from langchain_core.runnables import RunnableLambda
 
-from langchain_qwen_space import ChatQwenSpace
+from langchain_qwen_space import ChatQwenSpace, _sync
 from langchain_qwen_space.errors import InvalidInputError, QwenSpaceError
 from langchain_qwen_space.jobs import BatchOptions, Job, arun_batch, run_batch
 from tests.unit_tests.jobs.parrot import Parrot, read
@@ -403,6 +407,26 @@ async def test_it_works_in_a_running_loop_either_way(prompts, output):
     assert (await arun_batch(parrot.model, Job(source, output))).answered == 2
     other = output.with_name("other.jsonl")
     assert run_batch(parrot.model, Job(source, other)).answered == 2
+
+
+async def test_in_a_running_loop_a_model_that_blocks_holds_up_no_synchronous_call(prompts, output):
+    async def answer(messages):
+        waits.set()
+        assert went_on.wait(10)  # blocks its event loop
+        return AIMessage("x")
+
+    waits, went_on = threading.Event(), threading.Event()
+
+    def call():
+        assert waits.wait(10)
+        _sync.run(asyncio.sleep(0))
+        went_on.set()
+
+    other = asyncio.create_task(asyncio.to_thread(call))
+    await asyncio.sleep(0)
+    job = Job(prompts("a"), output)
+    assert run_batch(RunnableLambda(lambda messages: None, afunc=answer), job).answered == 1
+    await other
 
 
 # What must not grow
