@@ -56,7 +56,7 @@ class Exchange:
     Attributes:
         question: What was asked.
         answer: The text of the answer; None if there is none.
-        error: Why the answer is missing or incomplete; None if it is complete.
+        error: Why the answer is missing or incomplete; None if it is complete, or still awaited.
         model: The model that answered.
         input_tokens: Tokens of the prompt.
         output_tokens: Tokens of the answer.
@@ -155,7 +155,8 @@ class ConversationLog:
         with self._read() as db:
             if number is None:
                 row = db.execute(
-                    "SELECT conversation FROM shown ORDER BY id DESC LIMIT 1"
+                    "SELECT conversation FROM turn WHERE NOT undone"
+                    " AND (answer IS NOT NULL OR error IS NULL) ORDER BY id DESC LIMIT 1"
                 ).fetchone()
                 if row is None:
                     raise InvalidInputError(f"There is no conversation in {self.path} yet.")
@@ -169,8 +170,15 @@ class ConversationLog:
                 "SELECT id, question, answer FROM shown WHERE conversation = ? ORDER BY id",
                 (number,),
             ).fetchall()
+            last = turns[-1][0] if turns else 0
+            awaited = db.execute(
+                "SELECT question FROM turn WHERE conversation = ? AND id > ?"
+                " AND answer IS NULL AND error IS NULL ORDER BY id DESC LIMIT 1",
+                (number, last),
+            ).fetchone()
         space, system, model = about
         talk = LoggedTalk(self, space, number, [turn[0] for turn in turns])
+        talk.unanswered = awaited[0] if awaited else ""
         return talk, Conversation(system, model, tuple(Turn(*turn[1:]) for turn in turns))
 
     def questions(self, limit: int) -> list[str]:
@@ -259,6 +267,9 @@ class LoggedTalk:
         space: The Space that answers.
         number: Its number in the log; None until its first turn is there.
         turns: The numbers of its turns.
+
+    Attributes:
+        unanswered: The question that was under way when a process was killed; empty if none was.
     """
 
     def __init__(
@@ -267,7 +278,21 @@ class LoggedTalk:
         self.log = log
         self.space = space
         self.number = number
+        self.unanswered = ""
         self._turns = list(turns)
+        self._awaited: int | None = None  # the number of the turn that was begun
+
+    def begin(self, before: Conversation, question: str) -> None:
+        """Add a question that is about to be asked, for if this process is killed.
+
+        Args:
+            before: As `add`, which is to follow.
+            question: The question.
+
+        Raises:
+            LogError: The log cannot be written.
+        """
+        self._awaited = self._add(before, Exchange(question, None))
 
     def add(self, before: Conversation, exchange: Exchange) -> None:
         """Add a turn.
@@ -280,7 +305,12 @@ class LoggedTalk:
         Raises:
             LogError: The log cannot be written.
         """
+        self._add(before, exchange)
+        self._awaited = None
+
+    def _add(self, before: Conversation, exchange: Exchange) -> int:
         with self.log.write() as db:
+            db.execute("DELETE FROM turn WHERE id = ?", (self._awaited,))
             number, turns = self.number, self._turns
             there = db.execute(
                 "SELECT id FROM shown WHERE conversation = ? ORDER BY id", (number,)
@@ -300,6 +330,7 @@ class LoggedTalk:
             added = _insert(db, number, exchange)
         self.number = number
         self._turns = turns if exchange.answer is None else [*turns, added]
+        return added
 
     def undo(self) -> None:
         """Take the last turn back.

@@ -118,7 +118,8 @@ class _Chat:
         self._verbose = verbose
         self._settings: dict[str, Any] = {}
         self._draft = ""  # what the next prompt begins with
-        self._failed = ""  # the last question, if it has no answer
+        # The last question, if it has no answer.
+        self._failed = "" if talk is None else talk.unanswered
         self._console = console()
         self._commands = {
             "/retry": self._retry,
@@ -147,6 +148,9 @@ class _Chat:
         if self._now.turns:
             self._say(f"Continuing after {_count(self._now)}. You asked last:")
             self._say(f"> {self._now.turns[-1].user}")
+        if self._failed:
+            self._say("Your last question has no answer; /retry asks it again:")
+            self._say(f"> {self._failed}")
         keyboard = prompt_session([*self._commands, "/bye"], self._old_questions())
         while True:
             draft, self._draft = self._draft, ""
@@ -197,6 +201,8 @@ class _Chat:
             messages = before.messages(question, files)
             await show(self._model, messages, reply, self._console, settings)
 
+        asked = with_names(question, files)
+        self._log(lambda talk: talk.begin(before, asked))
         error: str | None = "Stopped."
         try:
             error = await self._stoppable(answer())
@@ -206,13 +212,8 @@ class _Chat:
                 turns = (*before.turns, Turn(question, reply.text, files))
                 self._now = replace(before, turns=turns)
                 self._failed, self._files = "", ()
-            if self._talk is not None:
-                try:
-                    self._talk.add(before, reply.exchange(with_names(question, files), error))
-                except LogError as problem:
-                    self._lose_log(problem)
-                else:
-                    self._saved = self._now
+            if self._log(lambda talk: talk.add(before, reply.exchange(asked, error))):
+                self._saved = self._now
         if self._verbose and error is None:
             self._say(reply.timings())
         self._console.print()
@@ -253,6 +254,17 @@ class _Chat:
             raise error
         return str(error) or type(error).__name__
 
+    def _log(self, write: Callable[[LoggedTalk], None]) -> bool:
+        """Write to the log; returns whether that was done."""
+        if self._talk is None:
+            return False
+        try:
+            write(self._talk)
+        except LogError as error:
+            self._lose_log(error)
+            return False
+        return True
+
     def _lose_log(self, error: LogError) -> None:
         self._talk = None
         self._console.print(printable(f"{error} This conversation is not kept."), style="red")
@@ -281,13 +293,8 @@ class _Chat:
     def _take_back(self) -> None:
         self._failed, self._files = "", self._now.turns[-1].files
         self._now = replace(self._now, turns=self._now.turns[:-1])
-        if self._talk is not None:
-            try:
-                self._talk.undo()
-            except LogError as error:
-                self._lose_log(error)
-            else:
-                self._saved = self._now
+        if self._log(LoggedTalk.undo):
+            self._saved = self._now
 
     async def _edit(self, text: str) -> None:
         async def edit() -> None:

@@ -109,6 +109,17 @@ def test_what_was_said_is_kept_if_the_terminal_is_closed_or_the_process_stopped(
         time.sleep(0.1)
 
 
+def test_the_question_under_way_is_kept_if_the_process_is_killed(tmp_path):
+    with terminal("chat", columns=200) as term:
+        term.sees(r"^>")
+        says(term, f"run {tmp_path / 'marker'}", r"^0123")
+        term.signal(signal.SIGKILL)
+        term.exit_status()
+    with terminal("chat", "-c", columns=200) as term:
+        term.sees(rf"has no answer; /retry asks it again:\n> run {tmp_path / 'marker'}$")
+        says(term, "/retry", r"^0123")
+
+
 def test_a_log_that_cannot_be_written_is_reported_and_the_conversation_continues(log_file):
     log_file.parent.write_text("a file where the folder has to be")
     done = run("chat", "say one")

@@ -65,6 +65,33 @@ def test_only_answers_continue_a_conversation_but_all_questions_are_brought_back
     assert log.questions(3) == ["Hello?", "stopped?", "broken?"]
 
 
+def test_a_question_that_was_under_way_when_the_process_was_killed_is_there(log):
+    begun = talk(log, "one")
+    begun.begin(log.load()[1], "killed?")
+    loaded, before = log.load()
+    assert (loaded.unanswered, before.turns) == ("killed?", (Turn("one", "ONE"),))
+    assert log.questions(2) == ["killed?", "one"]
+    loaded.begin(before, "killed?")
+    loaded.add(before, Exchange("killed?", "No."))
+    loaded, conversation = log.load()
+    assert (loaded.unanswered, len(conversation.turns)) == ("", 2)
+    LoggedTalk(log, SPACE).begin(Conversation("Be kind."), "the first?")
+    loaded, conversation = log.load()
+    assert (loaded.number, loaded.unanswered) == (2, "the first?")
+    assert conversation == Conversation("Be kind.")
+
+
+@pytest.mark.parametrize("exchange", [HELLO, Exchange("Hello?", None, "It failed.")])
+def test_what_came_of_a_question_takes_its_place(log, exchange):
+    begun = LoggedTalk(log, SPACE)
+    for _ in range(2):
+        begun.begin(Conversation(), "Hello?")
+        begun.add(Conversation(), exchange)
+        begun = LoggedTalk(log, SPACE)
+    assert log.questions(9) == ["Hello?", "Hello?"]
+    assert log.load(1)[0].unanswered == ""
+
+
 def test_what_a_call_cost_is_there_for_sql(log):
     LoggedTalk(log, SPACE).add(Conversation(), HELLO)
     with sqlite3.connect(log.path) as db:
