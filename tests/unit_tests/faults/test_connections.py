@@ -40,8 +40,8 @@ def settings_for(step: str) -> dict[str, object]:
 async def test_a_refused_connection_says_that_the_space_cannot_be_reached():
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{sock.getsockname()[1]}"
-    error = await failure(model_for(url), SpaceConnectionError, "cannot be reached")
+        url = f"http://127.0.0.1:{sock.getsockname()[1]}"  # taken, and nobody listens
+        error = await failure(model_for(url), SpaceConnectionError, "cannot be reached")
     assert error.is_retryable
 
 

@@ -133,11 +133,11 @@ async def test_a_space_that_will_run_is_woken_and_waited_for(space, model, name,
 async def test_a_space_that_does_not_wake_in_time_is_unavailable(space, model):
     space.on("config", page(503))
     space.on("runtime", stage("SLEEPING"))
-    error = (await ask(model(wake_timeout=0.1))).error
+    error = (await ask(model(wake_timeout=0.5))).error
     assert isinstance(error, SpaceUnavailableError)
     assert "is asleep (SLEEPING). Try again in a minute, or raise wake_timeout" in str(error)
     assert error.is_retryable
-    assert 2 <= len(space.asked("config")) <= 7
+    assert 2 <= len(space.asked("config")) <= 27
 
 
 async def test_without_wake_timeout_nobody_waits(space, model):

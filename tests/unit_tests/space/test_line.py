@@ -65,7 +65,7 @@ async def settle():
 
 async def places(choice, count):
     """So many calls, each on the Space that was chosen for it."""
-    return [await asyncio.wait_for(choice.place(), 1) for _ in range(count)]
+    return [await asyncio.wait_for(choice.place(), 20) for _ in range(count)]
 
 
 def indexes(places):
@@ -158,7 +158,7 @@ class TestRoom:
         await settle()
         assert not waits.done()
         choice.line.release(begun[2])
-        assert (await asyncio.wait_for(waits, 1)).space is begun[2].space
+        assert (await asyncio.wait_for(waits, 20)).space is begun[2].space
 
     async def test_without_a_limit_none_waits(self, choose):
         assert len(await places(choose(2, most=None), 100)) == 100
@@ -170,7 +170,7 @@ class TestRoom:
         await settle()
         assert not waits.done()
         choice.line.started(begun[2])  # it works on three now: it is bigger than it was thought
-        await asyncio.wait_for(waits, 1)
+        await asyncio.wait_for(waits, 20)
 
     async def test_a_call_that_waits_with_those_of_others_takes_its_place_there(self, choose):
         choice = choose(1)
@@ -206,7 +206,7 @@ class TestRoom:
             tasks.append(asyncio.create_task(one(number)))
             await settle()
         choice.line.release(place)
-        await asyncio.wait_for(asyncio.gather(*tasks), 1)
+        await asyncio.wait_for(asyncio.gather(*tasks), 20)
         assert order == [0, 1, 2, 3, 4]
 
     async def test_one_who_stops_waiting_takes_no_place(self, choose):
@@ -216,7 +216,7 @@ class TestRoom:
         await settle()
         choice.line.release(place)  # the first is called
         first.cancel()
-        await asyncio.wait_for(second, 1)
+        await asyncio.wait_for(second, 20)
         assert len(choice.spaces[0].slots) == 1
 
     async def test_a_call_that_was_lost_with_its_loop_holds_no_place(self, choose):
@@ -237,7 +237,7 @@ class TestRoom:
             choice.line.release(place)
 
         async def crowd():
-            await asyncio.wait_for(asyncio.gather(*(one() for _ in range(100))), 10)
+            await asyncio.wait_for(asyncio.gather(*(one() for _ in range(100))), 60)
 
         threads = [threading.Thread(target=lambda: asyncio.run(crowd())) for _ in range(3)]
         for thread in threads:
@@ -272,7 +272,7 @@ class TestSettingAside:
         await settle()
         assert not waits.done()
         choice.line.release(begun[0])
-        assert indexes([await asyncio.wait_for(waits, 1)]) == [1]
+        assert indexes([await asyncio.wait_for(waits, 20)]) == [1]
 
     async def test_one_call_tries_it_again(self, choose, clock):
         choice = choose(most=2)
@@ -284,7 +284,7 @@ class TestSettingAside:
         await settle()
         assert not waits.done()
         choice.line.spoke(next(place for place in begun if indexes([place]) == [0]))
-        assert indexes([await asyncio.wait_for(waits, 1)]) == [0]
+        assert indexes([await asyncio.wait_for(waits, 20)]) == [0]
 
     async def test_a_call_that_failed_there_leaves_that_to_others(self, choose, clock):
         choice = choose(most=1)
@@ -295,7 +295,7 @@ class TestSettingAside:
         await settle()
         assert not waits.done()
         choice.line.release(busy)
-        assert indexes([await asyncio.wait_for(waits, 1)]) == [1]
+        assert indexes([await asyncio.wait_for(waits, 20)]) == [1]
 
     async def test_it_is_set_aside_for_longer_each_time_up_to_a_minute(self, choose, clock):
         choice = choose(1)
@@ -349,7 +349,7 @@ class TestSettingAside:
         await fail(choice, 0)
         (busy,) = await places(choice, 1)
         assert indexes([busy]) == [1]
-        place = await asyncio.wait_for(choice.place(), 1)  # nothing else happens meanwhile
+        place = await asyncio.wait_for(choice.place(), 20)  # nothing else happens meanwhile
         assert indexes([place]) == [0]
 
     async def test_a_call_goes_rather_where_it_has_not_been(self, choose, clock):
@@ -363,7 +363,7 @@ class TestManyLines:
     async def test_calls_with_another_limit_do_not_count(self):
         line = Line()
         for limit in (1, 2, 2, None):
-            await asyncio.wait_for(line.slot(["A/b"], limit), 1)
+            await asyncio.wait_for(line.slot(["A/b"], limit), 20)
 
     async def test_a_call_that_waits_for_another_space_holds_nobody_up(self, choose, clock):
         choice = choose(2, most=1)
@@ -373,7 +373,7 @@ class TestManyLines:
         clock.now += 1
         first = asyncio.create_task(choice.place([choice.spaces[0]]))  # it failed there
         await settle()
-        second = await asyncio.wait_for(choice.place(), 1)
+        second = await asyncio.wait_for(choice.place(), 20)
         assert indexes([second]) == [0]
         assert not first.done()
         first.cancel()
@@ -391,7 +391,7 @@ class TestManyLines:
         line = Line()
         loop = asyncio.new_event_loop()
         held = loop.run_until_complete(line.slot(["A/b"], 1))  # and it does not run any more
-        asyncio.run(asyncio.wait_for(line.slot(["A/b"], 1), 1))
+        asyncio.run(asyncio.wait_for(line.slot(["A/b"], 1), 20))
         assert held in held.space.slots
         loop.close()
 
@@ -531,7 +531,7 @@ async def test_a_slot_that_was_given_to_one_who_leaves_before_noticing_goes_to_t
     assert first.cancelled()
     assert second.done()
     queue.release()
-    await asyncio.wait_for(queue.acquire(), 1)
+    await asyncio.wait_for(queue.acquire(), 20)
 
 
 async def test_a_waiter_in_another_thread_is_called(other):
@@ -541,11 +541,11 @@ async def test_a_waiter_in_another_thread_is_called(other):
     await asyncio.wrap_future(other.run(settle()))
     assert not there.done()
     queue.release()
-    await asyncio.wait_for(asyncio.wrap_future(there), 1)
+    await asyncio.wait_for(asyncio.wrap_future(there), 20)
     here = asyncio.create_task(queue.acquire())
     await settle()
     other.loop.call_soon_threadsafe(queue.release)
-    await asyncio.wait_for(here, 1)
+    await asyncio.wait_for(here, 20)
 
 
 async def test_a_waiter_whose_loop_is_closed_is_passed_over(other):
@@ -557,7 +557,7 @@ async def test_a_waiter_whose_loop_is_closed_is_passed_over(other):
     tasks = asyncio.all_tasks(other.loop)
     other.stop()
     queue.release()
-    await asyncio.wait_for(here, 1)
+    await asyncio.wait_for(here, 20)
     assert not gone.done()
     for task in tasks:
         task.get_coro().close()  # as when it is collected: it owns no slot, so it gives none back
@@ -578,7 +578,7 @@ def test_a_slot_whose_waiter_never_ran_again_comes_back_when_that_is_collected()
     task._log_destroy_pending = False
     del task
     gc.collect()
-    asyncio.run(asyncio.wait_for(queue.acquire(), 1))
+    asyncio.run(asyncio.wait_for(queue.acquire(), 20))
 
 
 def test_leaving_neither_loses_nor_creates_a_slot():
