@@ -56,14 +56,14 @@ def batch(
     prompts: Annotated[
         Path,
         typer.Argument(
-            help="The prompts: a `.jsonl`, `.csv`, `.tsv` or `.parquet` file; all but Parquet may "
-            "end in `.gz`; `-` is standard input, as JSONL."
+            help="The prompts: a `.jsonl`, `.csv`, `.tsv` or `.parquet` file, or a `.txt` file with "
+            "a prompt a line; all but Parquet may end in `.gz`; `-` is standard input, as JSONL."
         ),
     ],
     answers: Annotated[
         Path,
         typer.Argument(
-            help="The answers: a new file in one of these formats; `-` is standard output."
+            help="The answers: a new file in one of these formats but `.txt`; `-` is standard output."
         ),
     ],
     space: SpaceOption = None,

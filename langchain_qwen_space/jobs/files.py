@@ -17,24 +17,29 @@ FORMATS = {
     ".csv": "CSV",
     ".tsv": "TSV",
     ".parquet": "Parquet",
+    ".txt": "text",
 }
-"""Formats by the end of a file's name. All but Parquet may be compressed, with `.gz` after it."""
+"""Formats by the end of a file's name. All but Parquet may be compressed, with `.gz` after it.
+
+Text, a prompt a line, is read only.
+"""
 _LONGEST_CELL = 2**31 - 1  # characters; Python's own limit is 128 KiB
 DAMAGED = (EOFError, gzip.BadGzipFile, zlib.error)
 """What is raised while a damaged `.gz` file is read."""
 
 
-def format_of(path: Path) -> str:
+def format_of(path: Path, *, written: bool = False) -> str:
     """Returns the format that the name of a file ends in.
 
     Raises:
-        InvalidInputError: It is none of `FORMATS`.
+        InvalidInputError: It is none of `FORMATS`, or none that can be written.
     """
     name = path.with_suffix("") if is_compressed(path) else path
-    found = FORMATS.get(name.suffix.lower())
+    known = {end: kind for end, kind in FORMATS.items() if not (written and kind == "text")}
+    found = known.get(name.suffix.lower())
     if found is None or (found == "Parquet" and name != path):
         msg = (
-            f"{path}: the name must end in {', '.join(FORMATS)}; all but .parquet may be followed "
+            f"{path}: the name must end in {', '.join(known)}; all but .parquet may be followed "
             "by .gz."
         )
         raise InvalidInputError(msg)

@@ -77,6 +77,8 @@ def read_columns(path: Path) -> Iterator[dict[str, Any]]:
     try:
         if kind == "JSONL":
             yield from _read_jsonl(path)
+        elif kind == "text":
+            yield from ({"prompt": text} for _, text in _lines(path))
         elif kind == "Parquet":
             from langchain_qwen_space.jobs.parquet import read_parquet
 
@@ -93,21 +95,26 @@ def read_columns(path: Path) -> Iterator[dict[str, Any]]:
         raise InvalidInputError(msg) from error
 
 
-def _read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Yields the lines that are not blank, each with its number."""
     with open_bytes(path) as file:  # bytes: their lines end at \n only, as JSONL's do
         for number, line in enumerate(file, 1):
             text = line.decode("utf-8-sig" if number == 1 else "utf-8").strip()
-            if not text:
-                continue
-            try:
-                columns = json.loads(text)
-            except (ValueError, RecursionError) as error:
-                msg = f"{path}, line {number} is not JSON: {error}. Fix it, then run the job again."
-                raise InvalidInputError(msg) from None
-            if not isinstance(columns, dict):
-                msg = f"{path}, line {number} is not a JSON object: {text:.40}"
-                raise InvalidInputError(msg)
-            yield columns
+            if text:
+                yield number, text
+
+
+def _read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
+    for number, text in _lines(path):
+        try:
+            columns = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            msg = f"{path}, line {number} is not JSON: {error}. Fix it, then run the job again."
+            raise InvalidInputError(msg) from None
+        if not isinstance(columns, dict):
+            msg = f"{path}, line {number} is not a JSON object: {text:.40}"
+            raise InvalidInputError(msg)
+        yield columns
 
 
 def _read_csv(path: Path, delimiter: str) -> Iterator[dict[str, Any]]:

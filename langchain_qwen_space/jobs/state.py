@@ -82,7 +82,7 @@ class JobState:
     def _check_files(self) -> None:
         source = Path(self.job.source)
         format_of(source)
-        format_of(self._output)
+        format_of(self._output, written=True)
         store = store_path(self._output)
         if not source.is_file():
             raise InvalidInputError(f"There is no file {source}.")

@@ -323,6 +323,17 @@ def test_compressed_and_tab_separated_files_are_read_and_written(tmp_path, promp
     assert [(row["prompt"], row["n"]) for row in strict(again)] == [("a\tb\n", "1"), ("ü", "2")]
 
 
+@pytest.mark.parametrize("name", ["a.txt", "a.TXT", "a.txt.gz"])
+def test_a_text_file_has_a_prompt_a_line(tmp_path, name):
+    content = "\ufeffWhy?\r\n\n \nWhere,\u2028then?\n{}".encode()
+    content = gzip.compress(content) if name.endswith(".gz") else content
+    asked = [{"prompt": text} for text in ("Why?", "Where,\u2028then?", "{}")]
+    assert columns(tmp_path / name, content) == asked
+    output = tmp_path / "answers.csv"
+    run_batch(Parrot().model, Job(tmp_path / name, output))
+    assert [row["prompt"] for row in read_columns(output)] == [row["prompt"] for row in asked]
+
+
 def test_a_gzip_file_that_breaks_off_is_refused(tmp_path):
     whole = gzip.compress(b'{"prompt": "a"}\n' * 1_000)
     for content in (whole[:-20], b"no gzip"):

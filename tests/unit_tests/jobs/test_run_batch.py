@@ -360,7 +360,8 @@ def test_columns_of_the_same_name_need_a_prefix(prompts, output):
     [
         ("no.jsonl", "a.jsonl", "There is no file"),
         ("prompts.jsonl", "no/a.jsonl", "There is no folder"),
-        ("prompts.txt", "a.jsonl", "must end in"),
+        ("prompts.md", "a.jsonl", "must end in"),
+        ("prompts.jsonl", "a.txt", "must end in .*.parquet; all"),
         ("prompts.jsonl", "a.xlsx", "must end in"),
         ("prompts.jsonl", "/", "must end in"),
     ],
