@@ -223,6 +223,28 @@ def answers_by_change_of_a_box(form: Form) -> Any:
     return _answers_by_change(form, lambda: gr.Textbox(label="Last", visible=False))
 
 
+def answers_by_change_of_what_it_shows(form: Form) -> Any:
+    """The same, where the question is shown in a box that a person sees."""
+    return _answers_by_change(form, lambda: gr.Textbox(label="You said", interactive=False))
+
+
+def acts_on_changes(form: Form) -> Any:
+    """The `change` of a State, and of a choice, empties the chatbot; a question changes neither."""
+    with gr.Blocks() as blocks:
+        chatbot, box = make_chatbot(form, label="Chatbot"), gr.Textbox(label="Ask")
+        talk, choice = gr.State("first"), gr.Dropdown(["first", "second"], value="first")
+
+        def answer(question: str, history: Any) -> Iterator[Any]:
+            for text in model(_said(history, question)):
+                done = with_turn(form, history, question, [text])
+                yield done, "", "first", gr.update(value="first")
+
+        box.submit(answer, [box, chatbot], [chatbot, box, talk, choice])
+        for kept in (talk, choice):
+            kept.change(list, None, chatbot).then(list, None, chatbot)
+    return blocks
+
+
 def _answers_by_change(form: Form, make_kept: Callable[[], Any]) -> Any:
     with gr.Blocks() as blocks:
         chatbot, box = make_chatbot(form, label="Chatbot"), gr.Textbox(label="Ask")
@@ -298,6 +320,8 @@ MISLEADING_PAGES: dict[str, Callable[[Form], Any]] = {
         is_too_busy,
         answers_by_change,
         answers_by_change_of_a_box,
+        answers_by_change_of_what_it_shows,
+        acts_on_changes,
         shows_its_tools,
         keeps_a_transcript,
         keeps_a_transcript_in_html,

@@ -53,6 +53,8 @@ class Endpoint:
 
     Attributes:
         steps: The functions, in order; the last of them that writes the answer is the last one.
+        called_by: For those of them that a change calls, by their id: the ids of the components
+            whose change it is. One is left out where none of these changed.
         api_name: The name on the Space's API page of the one that answers, if it has one.
         inputs: The components that the functions' arguments come from, each once, in order; the
             fields of a form stand for the form.
@@ -104,6 +106,7 @@ class Endpoint:
     switched_on: bool
     doubts: tuple[str, ...]
     config: SpaceConfig
+    called_by: Mapping[int, frozenset[int]] = field(default_factory=dict)
     controls: Mapping[str, Control] = field(default_factory=dict)
     with_turns: "Endpoint | None" = None
     placeholders: Placeholders = field(default_factory=Placeholders, compare=False)

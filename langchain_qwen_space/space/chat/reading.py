@@ -46,7 +46,7 @@ def read_chat(
         settled: Inputs that the user named, by role.
         named: Whether the user named the function, so that a text may be its answer.
     """
-    chain = _with_changes(config, config.chain(start))
+    chain, called_by = _with_changes(config, config.chain(start))
     if not chain or any(len(step.inputs) > _MOST_INPUTS for step in chain):
         return None
     written = [config.component(number) for step in chain for number in step.outputs]
@@ -103,6 +103,7 @@ def read_chat(
         doubts.append(f"the button for thinking (function {switch.id}) looks switched {state}")
     return Endpoint(
         steps=tuple(steps),
+        called_by=called_by,
         api_name=answering.api_name,
         inputs=inputs,
         roles=roles,
@@ -168,23 +169,27 @@ def _answer(
     return max(seen, key=calls_itself_answer)
 
 
-def _with_changes(config: SpaceConfig, chain: list[Dependency]) -> list[Dependency]:
-    """The functions of a chain, and those that answer because it changed what nobody sees.
+def _with_changes(
+    config: SpaceConfig, chain: list[Dependency]
+) -> tuple[list[Dependency], dict[int, frozenset[int]]]:
+    """The functions of a chain, and those that write a chatbot because the chain changed something.
 
-    A page calls the functions of a State's, or of a hidden component's, `change` as soon as that
-    happens.
+    A page calls the functions of a component's `change` whoever changed it, a person or a function.
+    Beside the functions come the ids of the components whose change calls one, by its id.
     """
     steps = list(chain)
+    called_by: dict[int, frozenset[int]] = {}
     for step in steps:
-        unseen = {
-            item.id
-            for item in map(config.component, step.outputs)
-            if item.type == "state" or not item.visible
-        }
-        for other in config.changes(unseen):
-            if any(config.component(number).type in _CHATBOTS for number in other.outputs):
-                steps += [item for item in config.chain(other) if item not in steps]
-    return steps
+        for item in map(config.component, step.outputs):
+            for other in () if item.type in _CHATBOTS else config.changes(item.id):
+                if other in chain:
+                    continue
+                follow = config.chain(other)
+                written = {number for each in follow for number in each.outputs}
+                if any(config.component(number).type in _CHATBOTS for number in written):
+                    steps += [each for each in follow if each not in steps]
+                    called_by[other.id] = called_by.get(other.id, frozenset()) | {item.id}
+    return steps, called_by
 
 
 def inputs_of(config: SpaceConfig, steps: Sequence[Dependency]) -> tuple[Component, ...]:

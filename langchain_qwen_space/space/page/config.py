@@ -2,7 +2,6 @@
 
 import re
 import reprlib
-from collections.abc import Collection
 from contextlib import suppress
 from functools import cached_property
 from typing import Annotated, Any
@@ -281,9 +280,9 @@ class SpaceConfig(_Wire):
                 found.setdefault(item.trigger_after, []).append(item)
         return found
 
-    def changes(self, numbers: Collection[int]) -> list[Dependency]:
-        """The functions of the server that the page calls where one of these components changes."""
-        return [item for number in numbers for item in self._changes.get(number, ())]
+    def changes(self, number: int) -> list[Dependency]:
+        """The functions of the server that the page calls where a component changes."""
+        return self._changes.get(number, [])
 
     @cached_property
     def _changes(self) -> dict[int | None, list[Dependency]]:

@@ -125,6 +125,8 @@ class AnswerReader:
             self.event_id = run.event_id = message.event_id  # the answer to the join was lost
         if message.event_id != self.event_id:
             return
+        if self._question.steps and message.msg in ("process_generating", "process_completed"):
+            self._question.take_states(self._step, message.body.get("output"))
         if message.msg == "process_generating" and message.body.get("success", True):
             output = self._output(message.body)
             if output is not _NOTHING:
@@ -157,7 +159,11 @@ class AnswerReader:
             raise ProtocolError(msg, partial=reply.answer.text)
         if output is None or "data" not in output:
             raise self.interrupted("The call was cancelled on the Space by somebody else.")
+        if question.steps:
+            question.take_values(self._step, output["data"])
         value = self._output(body)
+        if value is _NOTHING and not question.steps:
+            value = None  # an earlier function wrote the answer
         if value is not _NOTHING:
             try:
                 fragments = reply.completed(value, last=not question.steps)
@@ -167,10 +173,9 @@ class AnswerReader:
             self._hand_out(fragments, items)
         self._look_beside(output["data"])
         if question.steps:
-            question.take_values(self._step, output["data"])
             return
         if not reply.answered and not reply.files:
-            shown = reprlib.repr(output["data"] if value is _NOTHING else value)
+            shown = reprlib.repr(output["data"] if value is None else value)
             msg = (
                 f"{where} completed the call, but {_where_looked(question.endpoint)} "
                 f"contains no answer: {shown}. {_advice(question.endpoint)}{self._notice}"

@@ -47,6 +47,7 @@ class Question:
         self._lay_out(better, ask if better is endpoint else prepare(client.access.space, better))
         self.steps: list[Dependency] = []
         self._before: tuple[int, list[Any]] | None = None  # a function to call first
+        self._changed_ids: set[int] = set()  # components that the functions changed
 
     def _lay_out(self, endpoint: Endpoint, ask: Ask) -> None:
         """Set the values of the page as a person would who asks this."""
@@ -128,5 +129,27 @@ class Question:
         return step, [self._values[number] for number in step.inputs], before
 
     def take_values(self, step: Dependency, data: object) -> None:
-        """Set what a function of the chain returned; the next ones are called with it."""
-        self._values.update(new_values(self.endpoint.config, step, data))
+        """Set what a function of the chain returned; the next ones are called with it.
+
+        Those that only a change calls are left out where there was none.
+        """
+        config, called_by = self.endpoint.config, self.endpoint.called_by
+        for number, value in new_values(config, step, data).items():
+            if value != self._values.get(number, config.component(number).initial):
+                self._changed_ids.add(number)
+            self._values[number] = value
+        while self.steps:
+            watched = called_by.get(self.steps[0].id)
+            if watched is None or watched & self._changed_ids:
+                return
+            left_out = config.chain(self.steps[0])
+            self.steps = [item for item in self.steps if item not in left_out]
+
+    def take_states(self, step: Dependency, output: object) -> None:
+        """Note which States an event of a function changed; Gradio before 4.33 does not say it."""
+        changed = output.get("changed_state_ids") if isinstance(output, dict) else None
+        if isinstance(changed, list):
+            self._changed_ids.update(number for number in changed if isinstance(number, int))
+        else:
+            states = (self.endpoint.config.component(number) for number in step.outputs)
+            self._changed_ids.update(item.id for item in states if item.type == "state")

@@ -633,14 +633,16 @@ class TestChanges:
         page.call("answer", [chatbot], [written], on=(kept, event))
         return [step.api_name for step in find(page).steps]
 
-    @pytest.mark.parametrize(("kind", "visible"), [("state", True), ("textbox", False)])
-    def test_of_what_nobody_sees_they_answer(self, kind, visible):
+    @pytest.mark.parametrize(
+        ("kind", "visible"), [("state", True), ("textbox", False), ("textbox", True)]
+    )
+    def test_they_answer(self, kind, visible):
         assert self.steps(kind, visible=visible) == ["show", "answer"]
 
     @pytest.mark.parametrize(
         "page",
         [
-            {"kind": "textbox"},
+            {"kind": "textbox", "event": "input"},
             {"kind": "state", "event": "select"},
             {"kind": "state", "writes": "other"},
         ],
