@@ -284,6 +284,7 @@ class ModelCall:
         (value,) = values
         called = json_objects.as_call(value)
         named = called is not None and called[0] in offered
+        time_left = json_schema.Allowance()
         if called is not None and named:
             name, args = called
         elif forced or len(offered) == 1:
@@ -292,7 +293,11 @@ class ModelCall:
             if called is not None and name in self._options.schema_tools:
                 args = value if value.keys() <= fields.keys() else called[1]
         else:
-            suited = [name for name, rules in offered.items() if json_schema.suits(value, rules)]
+            suited = [
+                name
+                for name, rules in offered.items()
+                if json_schema.suits(value, rules, time_left)
+            ]
             if len(suited) != 1 or suited[0] not in self._options.schema_tools:
                 return None
             name, args = suited[0], value
@@ -300,8 +305,9 @@ class ModelCall:
             return None
         rules = offered[name]
         if name in self._options.schema_tools or (named and alone is not None):
-            return (name, args) if json_schema.fits(args, rules) else None
-        return (name, args) if alone is not None and json_schema.suits(args, rules) else None
+            return (name, args) if json_schema.fits(args, rules, time_left) else None
+        suits = alone is not None and json_schema.suits(args, rules, time_left)
+        return (name, args) if suits else None
 
     def _problem(self, answer: AnswerChunks) -> str | None:
         """What is wrong with an ended answer, in words for the model; None if it can be used."""

@@ -6,12 +6,13 @@
 import json
 import re
 import time
+from collections import ChainMap
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
 from enum import Enum
 from fractions import Fraction
-from functools import lru_cache
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
+from hashlib import sha256
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
@@ -35,11 +36,23 @@ _REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
 _SAME_VALUE = ("not", "if", "then", "else")
 _LISTS = ("allOf", "anyOf", "oneOf")
 _BY_NAME = ("dependentSchemas", "dependencies")
-_LONGEST_CHECK = 1.0  # seconds of CPU time for which a value is checked, however busy the machine
-_LONGEST_KEPT = 2**16  # characters of a schema that is known to be valid the next time
+_MOST_KNOWN = 4096  # schemas that are known to be valid the next time
 _MULTIPLE = frozenset(["multipleOf", "divisibleBy"])
-# The edges of a word, operations on sets, and a set in a set: in Python and JavaScript, characters.
-_READ_OTHERWISE = re.compile(r"\\[<>]|&&|--|~~|(?<!\\)\[(?:[^\\\[\]]|\\.)*\[")
+_MOST_STEPS = 10**7  # of a search: parts of its pattern, times characters; half a second
+# A pattern's escapes, sets, counts, groups with their flags, and other characters.
+_PARTS = re.compile(
+    r"\\(?:[pPxu]\{[^}]*\}|.)|\[\^?\]?(?:\\.|[^\\\]])*\]"
+    r"|\{(?P<least>\d{1,9})(?P<most>,\d{0,9})?\}|\((?:\?[a-z-]*)?|.",
+    re.DOTALL,
+)
+# The edges of a word, the end of a text, and operations on sets, as Rust's expressions have them.
+_READ_OTHERWISE = {"\\<": "<", "\\>": ">", "\\Z": r"\z", "{": r"\{", "}": r"\}"}
+_IN_SETS = re.compile(r"\\.|\[|&&|--|~~", re.DOTALL)
+_NO_LINEAR_TIME = (
+    "The pattern {pattern!r:.100} cannot be searched for in linear time ({reason:.100}). Write it "
+    "without look-around, references to groups and large counts; for lengths, write minLength and "
+    "maxLength."
+)
 
 
 def json_schema(schema: Schema, strict: bool | None) -> dict[str, Any]:
@@ -143,12 +156,13 @@ def checked(schema: Any, *, patterns: bool = True) -> dict[str, Any]:
 
     Args:
         schema: What was given for a schema.
-        patterns: Whether a pattern that Python cannot read is refused. Tools may come with patterns
-            of another language.
+        patterns: Whether a pattern is refused that cannot be searched for in linear time. Tools come
+            with patterns that are for others.
 
     Raises:
-        InvalidInputError: It is not a JSON schema, is not of an object, holds what is not JSON, or
-            refers to what it does not hold or to itself without end. The message says where.
+        InvalidInputError: It is not a JSON schema, is not of an object, holds what is not JSON,
+            refers to what it does not hold or to itself without end, or cannot be checked in
+            bounded time. The message says where.
     """
     if not isinstance(schema, Mapping):
         raise InvalidInputError(f"The schema is not an object but {schema!r:.100}.")
@@ -156,9 +170,13 @@ def checked(schema: Any, *, patterns: bool = True) -> dict[str, Any]:
         text = json.dumps(dict(schema))
     except (TypeError, ValueError, RecursionError) as error:
         raise InvalidInputError(f"The schema cannot be written as JSON: {error!s:.200}.") from error
-    # Every call checks its tools, which are seldom others than before. Long ones are not kept.
-    check = _check if len(text) > _LONGEST_KEPT else _check_cached
-    check(text, patterns=patterns)
+    # Every call checks its tools, which are seldom others than before.
+    key = sha256(text.encode()).digest(), patterns
+    if key not in _known:
+        _check(text, patterns=patterns)
+        if len(_known) >= _MOST_KNOWN:
+            _known.clear()
+        _known[key] = None
     rules: dict[str, Any] = json.loads(text)
     kind = rules.get("type", "object")
     if "object" not in ([kind] if isinstance(kind, str) else kind):
@@ -166,27 +184,45 @@ def checked(schema: Any, *, patterns: bool = True) -> dict[str, Any]:
     return rules
 
 
+_known: dict[tuple[bytes, bool], None] = {}
+
+
 def _check(text: str, *, patterns: bool) -> None:
+    from jsonschema import FormatChecker
     from jsonschema.validators import extend
 
     schema = json.loads(text)
     if not isinstance(schema.get("$schema", ""), str):
         raise InvalidInputError("The schema is not valid at schema['$schema']: it is not a string.")
     draft = _validator(schema)
-    metaschema = draft.META_SCHEMA
+    allowance = Allowance()
+
+    @cache
+    def is_linear(pattern: object) -> bool:
+        began = time.thread_time()
+        if isinstance(pattern, str):
+            _search(pattern)
+        allowance.seconds -= time.thread_time() - began
+        if allowance.seconds < 0:
+            raise InvalidInputError("The patterns of the schema are too large: use fewer counts.")
+        return True
+
+    formats = FormatChecker(())
+    formats.checks("regex", InvalidInputError)(is_linear)
     validator = extend(draft, {"uniqueItems": _unique_items})(  # type: ignore[no-untyped-call]
-        _without_draft(metaschema), format_checker=draft.FORMAT_CHECKER if patterns else None
+        _metaschema(draft), format_checker=formats if patterns else None
     )
 
     def check(part: Any) -> None:
         if (error := next(validator.iter_errors(part), None)) is not None:
             where = "".join(f"[{step!r}]" for step in error.absolute_path)
-            msg = f"The schema is not valid at schema{where}: {error.message:.300}"
+            reason = str(error.cause or error.message)
+            msg = f"The schema is not valid at schema{where}: {reason:.400}"
             raise InvalidInputError(msg) from error
 
     try:
         check(schema)
-        for target in _targets(schema, metaschema["$schema"]).values():
+        for target in _targets(schema, draft.META_SCHEMA["$schema"]).values():
             check(target)
     except InvalidInputError:
         raise
@@ -198,15 +234,32 @@ def _check(text: str, *, patterns: bool) -> None:
         raise InvalidInputError(msg) from error
 
 
-_check_cached = lru_cache(maxsize=1024)(_check)
+@cache
+def _metaschema(draft: Any) -> dict[str, Any]:
+    """The schema of a draft's schemas, without the parts that those of later drafts refer to.
+
+    Following the references would take `jsonschema` three times as long as the rest of the check.
+    """
+    from jsonschema_specifications import REGISTRY  # type: ignore[import-untyped]
+
+    whole = _without_draft(draft.META_SCHEMA)
+    base = whole.get("$id", "").removesuffix("schema")
+    parts = [REGISTRY.contents(base + part["$ref"]) for part in whole.pop("allOf", ())]
+    for name in ("properties", "$defs"):
+        whole[name] = dict(ChainMap(*(part.get(name, {}) for part in (whole, *parts))))
+    text = json.dumps(whole)
+    for reference in ('"$dynamicRef": "#meta"', '"$recursiveRef": "#"'):
+        text = text.replace(reference, '"$ref": "#"')
+    flat: dict[str, Any] = json.loads(text)
+    return flat
 
 
 def _targets(schema: dict[str, Any], dialect: str) -> dict[int, Any]:
-    """What the references of a schema lead to, by its id.
+    """What the references of a schema lead to that is not one of its subschemas, by its id.
 
     Raises:
         CycleError: Schemas refer to each other without a step into the value.
-        InvalidInputError: A number is not finite.
+        InvalidInputError: A number is not finite, or `jsonschema` would take unbounded time.
         referencing.exceptions.Unresolvable: A reference leads nowhere, or out of the schema.
     """
     from referencing import Registry
@@ -218,6 +271,8 @@ def _targets(schema: dict[str, Any], dialect: str) -> dict[int, Any]:
     waiting = [(root, nothing_else.resolver_with_root(root))]
     seen: dict[int, list[int]] = {}  # the schemas that judge the same value, by a schema's id
     targets: dict[int, Any] = {}
+    inner = {id(schema)}  # the subschemas, which are checked with what they are in
+    keywords: set[str] = set()
     while waiting:
         part, resolver = waiting.pop()
         rules = part.contents
@@ -226,6 +281,10 @@ def _targets(schema: dict[str, Any], dialect: str) -> dict[int, Any]:
         for key, value in rules.items():
             if isinstance(value, float) and not isfinite(value) and key != "default":
                 raise InvalidInputError(f"The schema is not valid: its {key} is {value}.")
+        if rules is not schema and "$schema" in rules:  # our keywords would not count there
+            msg = "The schema is not valid: $schema is in a part of it. Write it at the top only."
+            raise InvalidInputError(msg)
+        keywords |= rules.keys()
         same = [rules[key] for key in _SAME_VALUE if key in rules]
         same += [option for key in _LISTS for option in rules.get(key, ())]
         same += [option for key in _BY_NAME for option in rules.get(key, {}).values()]
@@ -237,31 +296,62 @@ def _targets(schema: dict[str, Any], dialect: str) -> dict[int, Any]:
                 target = specification.create_resource(found.contents)
                 waiting.append((target, found.resolver))
         seen[id(rules)] = [id(other) for other in same]
-        waiting += [(sub, resolver.in_subresource(sub)) for sub in part.subresources()]
+        for sub in part.subresources():
+            inner.add(id(sub.contents))
+            waiting.append((sub, resolver.in_subresource(sub)))
+    if keywords >= {"unevaluatedProperties", "patternProperties"}:
+        raise InvalidInputError(
+            "The schema has both unevaluatedProperties and patternProperties, whose patterns are then "
+            "not searched for in linear time. Write additionalProperties for unevaluatedProperties."
+        )
     TopologicalSorter(seen).prepare()
-    return targets
+    return {number: target for number, target in targets.items() if number not in inner}
 
 
-def mistakes(value: Any, schema: dict[str, Any]) -> Iterator[str]:
+class Allowance:
+    """The CPU time for all checks of one answer: one of many objects takes as long as many answers.
+
+    Attributes:
+        seconds: What is left of it, however busy the machine is.
+    """
+
+    def __init__(self) -> None:
+        self.seconds = 0.25  # enough for megabytes of plain objects
+
+
+def mistakes(value: Any, schema: dict[str, Any], allowance: Allowance) -> Iterator[str]:
     """Yields in words where a value does not fit a JSON schema, by the schema's own draft.
 
     A property that is not required may be null, which is how models leave one out, and so may what
-    OpenAPI marks as `nullable`. A value that takes more than a second of CPU time to check does not
-    fit: schemas may come from anybody, and choices within choices take time without bound.
+    OpenAPI marks as `nullable`. A value does not fit if checking it takes longer than is allowed:
+    schemas and answers may come from anybody, and choices within choices take time without bound.
 
     Args:
         value: The value.
         schema: A schema that was `checked`.
+        allowance: The time for it, from which what it takes is deducted.
 
     Raises:
-        InvalidInputError: The schema has a pattern that is not one of Python's.
+        InvalidInputError: The schema has a pattern that cannot be searched for in linear time.
     """
+    check = _Check(allowance)
+    try:
+        yield from _mistakes(value, schema, check)
+    except RecursionError:
+        yield "it: It is nested too deeply."
+    except TimeoutError:
+        yield "it: It takes too long to check by this schema."
+    finally:
+        check.end()
+
+
+def _mistakes(value: Any, schema: dict[str, Any], check: "_Check") -> Iterator[str]:
     from jsonschema.validators import extend
     from referencing import Registry
 
+    check.check_time()
     base = _validator(schema)
     nothing_else: Registry[Any] = Registry()
-    check = _Check()
     keywords = {
         **base.VALIDATORS,
         "type": _unless_nullable(base.VALIDATORS["type"]),
@@ -280,44 +370,48 @@ def mistakes(value: Any, schema: dict[str, Any]) -> Iterator[str]:
         type_checker=base.TYPE_CHECKER.redefine("number", _is_number),
     )
     rules = _without_draft(schema)
-    try:
-        for error in validator(rules, registry=nothing_else).iter_errors(value):
-            yield f"{'it' + error.json_path[1:]}: {error.message:.300}."
-    except RecursionError:
-        yield "it: It is nested too deeply."
-    except TimeoutError:
-        yield "it: It takes too long to check by this schema."
-    except re.error as error:
-        raise InvalidInputError(f"The schema has an invalid pattern: {error!s:.200}.") from error
+    for error in validator(rules, registry=nothing_else).iter_errors(value):
+        yield f"{'it' + error.json_path[1:]}: {error.message:.300}."
 
 
-def fits(value: Any, schema: dict[str, Any]) -> bool:
-    """Whether a value is seen to fit a schema that was `checked`: not if it has an invalid pattern."""
+def fits(value: Any, schema: dict[str, Any], allowance: Allowance) -> bool:
+    """Whether a value is seen to fit a schema that was `checked`: not if it has a wrong pattern."""
     try:
-        return not any(mistakes(value, schema))
+        return next(mistakes(value, schema, allowance), None) is None
     except InvalidInputError:
         return False
 
 
-def suits(args: dict[str, Any], schema: dict[str, Any]) -> bool:
+def suits(args: dict[str, Any], schema: dict[str, Any], allowance: Allowance) -> bool:
     """Whether an object is seen to hold the arguments that a schema describes, by nothing but its form.
 
     A schema that demands nothing would fit any object, so the object is not empty, and all in it are
     properties of the schema.
     """
-    return bool(args) and args.keys() <= schema.get("properties", {}).keys() and fits(args, schema)
+    known = schema.get("properties", {}).keys()
+    return bool(args) and args.keys() <= known and fits(args, schema, allowance)
 
 
 class _Check:
     """One check of a value, whose keywords give up with a TimeoutError when its time is up."""
 
-    def __init__(self) -> None:
-        self._end = time.thread_time() + _LONGEST_CHECK
-        self._searches: dict[str, Callable[[str], bool]] = {}
+    def __init__(self, allowance: Allowance) -> None:
+        self._allowance = allowance
+        self._end = time.thread_time() + allowance.seconds
+        self._searches: dict[str, tuple[Callable[[str], bool], int]] = {}
+
+    def end(self) -> None:
+        """Deduct the time that was spent."""
+        self._allowance.seconds = self._end - time.thread_time()
+
+    def check_time(self) -> None:
+        """Give up if no time is left."""
+        if time.thread_time() > self._end:
+            raise TimeoutError
 
     def timed(self, check: Any) -> Any:
         def checked(*given: Any) -> Iterator["ValidationError"]:
-            self._go_on()
+            self.check_time()
             yield from check(*given) or ()
 
         return checked
@@ -355,30 +449,61 @@ class _Check:
 
         return checked
 
-    def _go_on(self) -> None:
-        if time.thread_time() > self._end:
-            raise TimeoutError
-
     def _matches(self, pattern: str, text: str) -> bool:
-        self._go_on()
-        if (search := self._searches.get(pattern)) is None:
-            search = self._searches[pattern] = _search(pattern)
+        self.check_time()
+        if pattern not in self._searches:
+            self._searches[pattern] = _search(pattern)
+        search, size = self._searches[pattern]
+        if size * len(text) > _MOST_STEPS:
+            raise TimeoutError
         return search(text)
 
 
-def _search(pattern: str) -> Callable[[str], bool]:
-    """What finds a pattern in a text.
+def _search(pattern: str) -> tuple[Callable[[str], bool], int]:
+    """What finds a pattern in a text, and the steps that it takes at most for each character.
 
-    The regular expressions of pydantic take linear time, where Python's may take forever. They know
-    neither look-around nor references to groups, and read some marks in another way; Python's are
-    used there.
+    The regular expressions of pydantic, which are Rust's, take linear time, where Python's may take
+    forever. The pattern is given to them as Python and JavaScript read it.
+
+    Raises:
+        InvalidInputError: They cannot find it: it looks around, refers to a group, or is too large.
     """
-    if not _READ_OTHERWISE.search(pattern):
-        with suppress(PatternError):
-            found = SchemaValidator(core_schema.str_schema(pattern=pattern)).isinstance_python
-            # They take no half characters.
-            return lambda text: found(text.encode(errors="replace").decode())
-    return lambda text: re.search(pattern, text) is not None
+    written = []
+    sizes, last = [0], 0  # of the groups that are open, and of what a count would repeat
+    for part in _PARTS.finditer(pattern):
+        text = part[0]
+        if part["least"]:
+            count = int((part["most"] or "").lstrip(",") or part["least"])
+            sizes[-1] += last * (count - 1)
+            last *= count
+        elif text[0] == "(":
+            sizes.append(0)
+            if "x" in text:  # blanks and comments would not count
+                reason = "it has the flag x"
+                raise InvalidInputError(_NO_LINEAR_TIME.format(pattern=pattern, reason=reason))
+        elif text == ")" and len(sizes) > 1:
+            last = sizes.pop()
+            sizes[-1] += last
+        else:
+            last = 1
+            sizes[-1] += 1
+        if text[0] == "[":
+            text = text[0] + _IN_SETS.sub(_literally, text[1:])
+        written.append(_READ_OTHERWISE.get(text, text))
+    try:
+        schema = core_schema.str_schema(pattern="".join(written))
+        found = SchemaValidator(schema).isinstance_python
+    except PatternError as error:
+        reason = str(error).splitlines()[-1].rpartition("rror: ")[2].rstrip(".")
+        raise InvalidInputError(_NO_LINEAR_TIME.format(pattern=pattern, reason=reason)) from error
+    # They take no half characters.
+    return lambda text: found(text.encode(errors="replace").decode()), sum(sizes)
+
+
+def _literally(mark: re.Match[str]) -> str:
+    """What stands in a set and would be an operation on sets, as characters."""
+    text = mark[0]
+    return text if text[0] == "\\" else f"{text[:-1]}\\{text[-1]}"
 
 
 def _unique_items(validator: Any, wanted: Any, value: Any, _: Any) -> Iterator["ValidationError"]:

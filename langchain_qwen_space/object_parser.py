@@ -66,10 +66,11 @@ class ObjectParser(BaseTransformOutputParser[Any]):
             return None
         problem = f"It does not hold a {f'call of {self.tool}' if self.tool else 'JSON object'}."
         cause: Exception | None = None
+        allowance = json_schema.Allowance()
         try:
             for value in self._candidates(message):
                 try:
-                    return self._valid(value)
+                    return self._valid(value, allowance)
                 except InvalidInputError:  # the schema is wrong, not the answer
                     raise
                 except Exception as error:  # validators of a pydantic class may raise anything
@@ -92,7 +93,7 @@ class ObjectParser(BaseTransformOutputParser[Any]):
         if value is None or self.pydantic_object is None:
             return value
         with suppress(Exception):
-            return self._valid(value)
+            return self._valid(value, json_schema.Allowance())
         return None
 
     def _candidates(self, message: BaseMessage) -> Iterator[Any]:
@@ -104,10 +105,11 @@ class ObjectParser(BaseTransformOutputParser[Any]):
         for value in json_objects.find(without_thoughts(message.text)):
             yield from json_objects.readings(value, self.rules.get("properties", {}))
 
-    def _valid(self, value: Any) -> Any:
+    def _valid(self, value: Any, allowance: json_schema.Allowance) -> Any:
         cls: Any = self.pydantic_object
         if cls is None:
-            if wrong := list(islice(json_schema.mistakes(value, self.rules), _MOST_MISTAKES)):
+            found = json_schema.mistakes(value, self.rules, allowance)
+            if wrong := list(islice(found, _MOST_MISTAKES)):
                 raise ValueError(" ".join(wrong))
             return value
         if issubclass(cls, BaseModel):  # as JSON: a strict class takes a date only from there

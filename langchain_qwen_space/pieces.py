@@ -10,9 +10,10 @@ import secrets
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
-from langchain_qwen_space.json_schema import fits, suits
+from langchain_qwen_space.json_schema import Allowance, fits, suits
 from langchain_qwen_space.json_text import JSONText
 from langchain_qwen_space.qwen.reasoning import Reasoning, ThoughtsEnd, ThoughtSplitter
 from langchain_qwen_space.qwen.strict_json import READ
@@ -114,7 +115,8 @@ class AnswerPieces:
         self._unknown: dict[int, list[ToolCallPiece]] = {}
         self._objects = 0  # how many of the calls did
         self._broken: dict[str, BrokenCall] = {}  # calls that were handed out and taken back
-        self._json = None if shape.schema is None else _json_text(shape.schema)
+        self._allowance = Allowance()
+        self._json = None if shape.schema is None else self._json_text(shape.schema)
         self._written: list[str] = []  # JSON
         self._accepted: ToolCallPiece | None = None
         steps = (self._kept, self._stop, self.limit, self._think, self._calls, self._json)
@@ -235,7 +237,7 @@ class AnswerPieces:
         if self._shape.schema is not None:
             with suppress(ValueError, RecursionError):
                 value = json.loads("".join(self._written), **READ)
-                if fits(value, self._shape.schema):
+                if fits(value, self._shape.schema, self._allowance):
                     return {"parsed": value}
         return {}
 
@@ -287,7 +289,7 @@ class AnswerPieces:
         self.done = self.limit is not None and self.limit.reached  # not by what was thought
         calls, self._calls = self._calls, self._parser() if self._shape.tools else None
         if self._json is not None and self._shape.schema is not None:
-            self._json = _json_text(self._shape.schema)
+            self._json = self._json_text(self._shape.schema)
             self._written.clear()
             self._unknown.clear()
             out[:] = [piece for piece in out if not isinstance(piece, str)]
@@ -353,7 +355,7 @@ class AnswerPieces:
         ]
         if not objects:
             return "", [piece for call in self._unknown.values() for piece in call]
-        valid = (each for each in objects if fits(json.loads(each[1]), schema))
+        valid = (each for each in objects if fits(json.loads(each[1]), schema, self._allowance))
         chosen, found = next(valid, objects[0])
         same = {call.index for call, _ in objects if call.name == chosen.name}
         self._objects += len(same)
@@ -364,7 +366,12 @@ class AnswerPieces:
         schema = self._shape.schema
         assert schema is not None  # noqa: S101
         # By any other name it may be a misspelt tool.
-        return name in _title_as_tool(schema) or suits(json.loads(args), schema)
+        return name in _title_as_tool(schema) or suits(json.loads(args), schema, self._allowance)
+
+    def _json_text(self, schema: dict[str, Any]) -> JSONText:
+        name = next(iter(_title_as_tool(schema)), "")
+        is_valid = partial(fits, schema=schema, allowance=self._allowance)
+        return JSONText(is_valid, name, schema.get("properties", {}))
 
     def _shown(self, piece: Piece) -> Piece | None:
         """A piece as the caller gets it: thoughts apart, left in the text, or left out."""
@@ -392,8 +399,3 @@ def _title_as_tool(schema: dict[str, Any] | None) -> dict[str, Any]:
     """A schema as the tool that a model may take it for, by its title; empty without one."""
     title = (schema or {}).get("title")
     return {title: schema} if isinstance(title, str) and title else {}
-
-
-def _json_text(schema: dict[str, Any]) -> JSONText:
-    name = next(iter(_title_as_tool(schema)), "")
-    return JSONText(lambda value: fits(value, schema), name, schema.get("properties", {}))
