@@ -146,22 +146,22 @@ async def test_a_wait_in_the_queue_that_is_too_long_leaves_the_queue(
 async def test_a_wait_in_the_queue_does_not_count_once_the_answer_has_begun(
     chat: Chat, layout: str
 ) -> None:
-    assert (await chat(queue_timeout=0.5).ainvoke("slow:1:late")).content == "late"
+    assert (await chat(queue_timeout=2).ainvoke("slow:3:late")).content == "late"
 
 
 @for_each(["older"])
 async def test_silence_that_is_too_long_is_an_error(chat: Chat, layout: str) -> None:
-    with pytest.raises(SpaceTimeoutError, match=r"sent nothing.* 0\.5 seconds.* timeout="):
-        await chat(timeout=0.5).ainvoke("slow:1.5:late")
+    with pytest.raises(SpaceTimeoutError, match=r"sent nothing.* 2\.0 seconds.* timeout="):
+        await chat(timeout=2).ainvoke("slow:4:late")
 
 
 @for_each(["older"])
 async def test_a_call_that_takes_too_long_in_all_is_ended(
     chat: Chat, http: aiohttp.ClientSession, server: Server, layout: str
 ) -> None:
-    with pytest.raises(SpaceTimeoutError, match=r"1\.0 seconds in all.*total_timeout=") as caught:
-        await chat(total_timeout=1.0).ainvoke("hold:total")
+    with pytest.raises(SpaceTimeoutError, match=r"5\.0 seconds in all.*total_timeout=") as caught:
+        await chat(total_timeout=5).ainvoke("hold:total")
 
     assert caught.value.partial.startswith("tick")
-    assert (await still(http, server, "total"))["steps"] < 100
+    assert (await still(http, server, "total"))["steps"] < 200
     assert (await chat().ainvoke("echo:next")).content == "next"

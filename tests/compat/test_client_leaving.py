@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 
 from langchain_qwen_space import ChatQwenSpace
-from langchain_qwen_space.events import SpaceEvent
+from langchain_qwen_space.events import SpaceEvent, StartEvent
 
 from .conftest import Chat
 from .marks import for_each
@@ -56,9 +56,18 @@ async def by_forgetting(model: ChatQwenSpace, query: str) -> None:
 
 
 async def by_timeout(model: ChatQwenSpace, query: str) -> None:
+    async def until_it_has_begun() -> None:
+        loop = asyncio.get_running_loop()
+        async with asyncio.timeout(None) as limit:
+
+            def begins(event: SpaceEvent) -> None:
+                if isinstance(event, StartEvent):
+                    limit.reschedule(loop.time() + 0.5)
+
+            await model.model_copy(update={"on_event": begins}).ainvoke(query)
+
     with pytest.raises(TimeoutError):
-        async with asyncio.timeout(1):
-            await model.ainvoke(query)
+        await until_it_has_begun()
 
 
 async def by_synchronous_break(model: ChatQwenSpace, query: str) -> None:
@@ -98,7 +107,7 @@ async def test_leaving_a_call_ends_its_run(
     await leave(chat(), f"hold:{key}")
 
     # The function takes one call at a time, so an answer says that the slot is free.
-    assert (await chat(timeout=10).ainvoke("echo:next")).content == "next"
+    assert (await chat(timeout=20).ainvoke("echo:next")).content == "next"
     runs = await still(http, server, key)
     assert (runs["started"], runs["ended"]) == (1, 1)  # the app's own `finally` has run
     assert runs["steps"] < SOON
@@ -110,7 +119,7 @@ async def test_leaving_a_chat_interface_ends_its_run(
 ) -> None:
     await by_break(chat(), "hold:interface")
 
-    assert (await chat(timeout=10).ainvoke("echo:next")).content == "next"
+    assert (await chat(timeout=20).ainvoke("echo:next")).content == "next"
     assert (await still(http, server, "interface"))["steps"] < SOON
 
 
@@ -127,7 +136,7 @@ async def test_a_call_that_is_left_while_it_waits_never_runs(
         waiting.cancel()
         await asyncio.wait([waiting])
 
-    assert (await chat(timeout=10).ainvoke("echo:next")).content == "next"
+    assert (await chat(timeout=20).ainvoke("echo:next")).content == "next"
     assert (await runs_of(http, server, key))["started"] == 0
 
 
@@ -144,7 +153,7 @@ async def test_a_call_that_is_left_while_it_joins_does_not_run_on(
         call.cancel()
         await asyncio.wait([call])
 
-    assert (await chat(timeout=10).ainvoke("echo:next")).content == "next"
+    assert (await chat(timeout=20).ainvoke("echo:next")).content == "next"
     assert (await still(http, server, "joins"))["steps"] < SOON
 
 

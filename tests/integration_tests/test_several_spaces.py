@@ -29,6 +29,7 @@ from langchain_qwen_space.errors import (
 from langchain_qwen_space.events import RetryEvent
 from langchain_qwen_space.local import LocalSpace
 from langchain_qwen_space.space.routing import call, client, hub, slots
+from tests.ports import free_port
 from tests.unit_tests.faults.server import (
     ANSWER,
     STARTS,
@@ -67,7 +68,7 @@ def fast() -> Iterator[LocalSpace]:
 
 @pytest.fixture(scope="module")
 def slow() -> Iterator[LocalSpace]:
-    with LocalSpace(paced(0.4), concurrency=1) as space:
+    with LocalSpace(paced(1.0), concurrency=1) as space:
         yield space
 
 
@@ -92,7 +93,7 @@ async def servers() -> AsyncIterator[list[FaultServer]]:
 
 
 def model_for(*spaces: FaultServer | LocalSpace, **settings: object) -> ChatQwenSpace:
-    return ChatQwenSpace(space=[space.url for space in spaces], **{"timeout": 5, **settings})
+    return ChatQwenSpace(space=[space.url for space in spaces], **{"timeout": 60, **settings})
 
 
 def standings() -> list[slots.SpaceState]:
@@ -179,8 +180,8 @@ class TestASpaceThatIsKilled:
     async def test_no_call_is_lost_and_it_is_used_again_when_it_is_back(self, slow, monkeypatch):
         monkeypatch.setattr(slots, "_FIRST_PAUSE", 0.05)
         monkeypatch.setattr(slots, "_LONGEST_PAUSE", 0.5)
-        with LocalSpace(paced(0.2), concurrency=4) as mortal:
-            port = URL(mortal.url).port
+        port = free_port()
+        with LocalSpace(paced(0.2), concurrency=4, port=port) as mortal:
             model = model_for(mortal, slow)
             first = [asyncio.create_task(model.ainvoke(f"call {n}")) for n in range(16)]
             await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
@@ -192,7 +193,7 @@ class TestASpaceThatIsKilled:
                     assert answer.content == f"call {number}"
             assert await space_of(model) == slow.url
             with LocalSpace(paced(0.2), concurrency=4, port=port) as again:
-                end = time.monotonic() + 20
+                end = time.monotonic() + 60
                 while await space_of(model) != again.url:
                     assert time.monotonic() < end, "it is not used again"
 
@@ -277,11 +278,11 @@ class TestASpaceThatFails:
         for server in servers:
             server.on("data", silence)
         patient = model_for(*servers, max_concurrency=1)
-        hasty = model_for(*servers, max_concurrency=1, total_timeout=0.1)
+        hasty = model_for(*servers, max_concurrency=1, total_timeout=1)
         calls = [asyncio.create_task(patient.ainvoke("hi")) for _ in range(2)]
         await asyncio.sleep(0)
         with pytest.raises(
-            SpaceTimeoutError, match=r"None of the Spaces .* room .*total_timeout=0\.1"
+            SpaceTimeoutError, match=r"None of the Spaces .* room .*total_timeout=1"
         ):
             await hasty.ainvoke("hi")
         for waiting in calls:
@@ -292,10 +293,11 @@ class TestASpaceThatFails:
     async def test_the_time_of_a_call_continues_with_it_to_another_space(self, servers):
         servers[0].on("join", late(reply("busy", 429), 0.2))
         servers[1].on("data", silence)
-        began = time.monotonic()
+        loop = asyncio.get_running_loop()
+        began = loop.time()
         with pytest.raises(SpaceTimeoutError, match=r"within 0\.3 seconds"):
             await model_for(*servers, total_timeout=0.3).ainvoke("hi")
-        assert time.monotonic() - began < 0.5
+        assert loop.time() - began < 0.5
 
     async def test_a_space_that_sleeps_is_not_waited_for_while_another_is_up(
         self, servers, monkeypatch

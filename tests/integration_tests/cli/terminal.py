@@ -13,7 +13,7 @@ import pexpect
 from tests.unit_tests.cli.screen import Screen
 
 CTRL_C, CTRL_D, ENTER = "\x03", "\x04", "\r"
-_PATIENCE = 30.0  # seconds; what is waited for comes at once on a machine that is idle
+_PATIENCE = 60.0  # seconds; what is waited for comes at once on a machine that is idle
 
 
 class Terminal:

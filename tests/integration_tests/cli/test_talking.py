@@ -98,7 +98,7 @@ def test_what_was_said_is_kept_if_the_terminal_is_closed_or_the_process_stopped(
         else:
             term.signal(signal.SIGTERM)
             assert term.exit_status() == 130
-    until = time.monotonic() + 30
+    until = time.monotonic() + 60
     while len(turns := json.loads(run("log", "1", "--json").stdout)["turns"]) < 2:
         assert time.monotonic() < until
         time.sleep(0.1)

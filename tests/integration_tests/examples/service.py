@@ -43,7 +43,7 @@ class Visitor:
     ) -> AsyncIterator[Event]:
         """The events of an answer, as they arrive. `name` is the question's."""
         async with httpx.AsyncClient(
-            base_url=url, cookies=self.cookies, timeout=30, trust_env=False
+            base_url=url, cookies=self.cookies, timeout=60, trust_env=False
         ) as client:
             if not self.cookies:
                 self.cookies = (await client.get("/")).cookies
@@ -66,7 +66,7 @@ class Visitor:
     async def call(self, url: str, method: str, path: str, **more: Any) -> httpx.Response:
         """One request to the service's JSON API."""
         async with httpx.AsyncClient(
-            base_url=url, cookies=self.cookies, timeout=30, trust_env=False
+            base_url=url, cookies=self.cookies, timeout=60, trust_env=False
         ) as client:
             return await client.request(method, f"/conversations{path}", **more)
 
@@ -93,6 +93,6 @@ def content(path: Path) -> str:
 
 
 async def until_it_says(path: Path, words: str) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while content(path) != words:
             await asyncio.sleep(0.01)

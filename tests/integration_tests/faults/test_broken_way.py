@@ -33,7 +33,7 @@ from tests.integration_tests.faults.proxy import (
 )
 from tests.integration_tests.gradio_app import gradio_app
 
-FREED = 8.0  # seconds; only failures take as long
+FREED = 60.0  # seconds; only failures take as long
 
 
 @pytest.fixture(scope="module", params=["local", "plain"])
@@ -54,7 +54,7 @@ async def proxy(space_url) -> AsyncIterator[Proxy]:
 
 
 def model_for(url: str, **settings: object) -> ChatQwenSpace:
-    return ChatQwenSpace(space=url, hf_token=None, **{"max_retries": 0, "timeout": 5, **settings})
+    return ChatQwenSpace(space=url, hf_token=None, **{"max_retries": 0, "timeout": 30, **settings})
 
 
 @dataclass
@@ -169,12 +169,12 @@ async def test_a_call_cut_before_its_first_chunk_is_retried(space_url, proxy, as
 
 
 async def test_a_waiting_call_that_is_cut_off_never_runs(space_url, proxy, ask, tmp_path):
-    first = asyncio.create_task(ask(space_url, 100, 0.02))
+    first = asyncio.create_task(ask(space_url, 250, 0.02))
     await until((tmp_path / "0").exists)
     proxy.on("data", cut_behind(b"estimation", 1))
     asked = await ask(proxy.url, 20)
     broke_off(asked, said(20))
-    assert (await first).text == said(100)
+    assert (await first).text == said(250)
     await free(space_url, ask)
     assert asked.noted() == ""
 
@@ -187,7 +187,7 @@ async def test_a_waiting_call_that_is_cut_off_never_runs(space_url, proxy, ask, 
 )
 async def test_a_stall_shorter_than_the_timeout_is_waited_for(space_url, proxy, ask, step, after):
     proxy.on(step, stall(after, 0.4))
-    asked = await ask(proxy.url, 20, timeout=2)
+    asked = await ask(proxy.url, 20, timeout=10)
     assert (asked.text, asked.error) == (said(20), None)
     await free(space_url, ask)
 
@@ -199,9 +199,8 @@ async def test_a_stall_longer_than_the_timeout_ends_the_call_and_gives_its_place
     space_url, proxy, ask, step, after
 ):
     proxy.on(step, stall(after, asyncio.Event()))
-    start = time.monotonic()
-    asked = await ask(proxy.url, 400, 0.02, timeout=0.6)
-    assert time.monotonic() - start < 2.5
+    async with asyncio.timeout(FREED):
+        asked = await ask(proxy.url, 400, 0.02, timeout=1)
     assert type(asked.error) is SpaceTimeoutError
     assert said(400).startswith(asked.text)
     assert asked.error.partial == asked.text
@@ -241,7 +240,7 @@ async def test_a_call_whose_bytes_come_behind_another_s_is_exact(space_url, prox
 async def test_an_answer_to_the_join_behind_its_stream_leaves_no_orphan(space_url, proxy, ask):
     late = asyncio.Event()
     proxy.on("join", stall(0, late))
-    asked = await ask(proxy.url, 400, 0.02, timeout=0.5)
+    asked = await ask(proxy.url, 400, 0.02, timeout=2)
     assert type(asked.error) is SpaceTimeoutError
     await until(lambda: "data" in proxy.asked)
     late.set()

@@ -84,7 +84,7 @@ def run_with_kills(
                 due = calls(log) + waits()
                 while calls(log) < due and run.poll() is None:
                     time.sleep(_LOOK)
-                time.sleep(chance.random() * 0.3)
+                time.sleep(chance.random() * 0.1)
                 with suppress(ProcessLookupError):
                     os.kill(run.pid, signal.SIGKILL)
             _, told = run.communicate()

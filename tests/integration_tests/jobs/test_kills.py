@@ -28,17 +28,19 @@ from tests.integration_tests.jobs.kills import (
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
 
+ROWS = 80  # more than are answered before the last kill, however late that comes
+
 
 def test_a_job_that_is_killed_at_random_moments_ends_complete_and_exact(tmp_path):
     chance = random.Random(10)
     source, output, log = tmp_path / "p.jsonl", tmp_path / "a.jsonl", tmp_path / "calls"
-    write_prompts(source, 60)
+    write_prompts(source, 150)
     with counting_space(log, seconds=0.1, concurrency=5) as url:
         command = batch_command(source, output, "--space", url, "--concurrency", "5")
         outcome = run_with_kills(command, log, lambda: chance.randint(5, 15), 3, chance)
     assert outcome.kills == 3
     assert wrong_rows(source, output) == 0
-    assert len(outcome.asked) == 60
+    assert len(outcome.asked) == 150
     assert outcome.repeated <= 3 * 5
 
 
@@ -83,18 +85,20 @@ def test_every_format_survives_kills_as_an_undisturbed_run_writes_it(ending, tmp
     url, log = counted
     chance = random.Random(ending)
     source, output, calm = (tmp_path / f"{name}{ending}" for name in ("p", "a", "calm"))
-    _write(source, [{"prompt": f"question {n}", "number": str(n)} for n in range(24)])
+    _write(source, [{"prompt": f"question {n}", "number": str(n)} for n in range(ROWS)])
     options = ("--space", url, "--concurrency", "4")
     subprocess.run(batch_command(source, calm, *options), check=True, capture_output=True)
     log.unlink()
     command = batch_command(source, output, *options)
     outcome = run_with_kills(command, log, lambda: chance.randint(3, 6), 2, chance)
     assert outcome.kills == 2
-    assert len(outcome.asked) == 24
+    assert len(outcome.asked) == ROWS
     assert outcome.repeated <= 2 * 4
     # Only how long an answer took differs from run to run.
     assert _untimed(output) == _untimed(calm)
-    assert [row["text"] for row in _rows(output)] == [f"You said: question {n}" for n in range(24)]
+    assert [row["text"] for row in _rows(output)] == [
+        f"You said: question {n}" for n in range(ROWS)
+    ]
 
 
 def _untimed(path: Path) -> list[dict[str, Any]]:
@@ -104,7 +108,7 @@ def _untimed(path: Path) -> list[dict[str, Any]]:
 def test_a_killed_job_from_standard_input_names_the_files_that_it_resumes_with(tmp_path, counted):
     url, log = counted
     log.unlink(missing_ok=True)
-    prompts = "".join(json.dumps({"prompt": f"question {n}"}) + "\n" for n in range(24))
+    prompts = "".join(json.dumps({"prompt": f"question {n}"}) + "\n" for n in range(ROWS))
     options = ("--space", url, "--concurrency", "4")
     run = subprocess.Popen(
         batch_command(Path("-"), Path("-"), *options),
@@ -127,7 +131,9 @@ def test_a_killed_job_from_standard_input_names_the_files_that_it_resumes_with(t
     run.stderr.close()
     source, output = map(Path, named.split(" "))
     subprocess.run(batch_command(source, output, *options), check=True, capture_output=True)
-    assert [row["text"] for row in _rows(output)] == [f"You said: question {n}" for n in range(24)]
+    assert [row["text"] for row in _rows(output)] == [
+        f"You said: question {n}" for n in range(ROWS)
+    ]
     asked = log.read_text().splitlines()
-    assert len(set(asked)) == 24
-    assert len(asked) <= 24 + 4
+    assert len(set(asked)) == ROWS
+    assert len(asked) <= ROWS + 4

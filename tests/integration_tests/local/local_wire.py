@@ -14,7 +14,7 @@ import aiohttp
 DEFAULT_SYSTEM = "You are Qwen, created by Alibaba Cloud. You are a helpful assistant."
 MODEL_CHAT = 3
 # How long a test waits for something to happen elsewhere, in seconds. Far more than it should take.
-PATIENCE = 10.0
+PATIENCE = 60.0
 
 
 async def soon(happened: Callable[[], bool]) -> bool:

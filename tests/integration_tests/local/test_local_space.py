@@ -123,12 +123,13 @@ async def test_an_empty_system_prompt_reaches_the_function_as_it_is(space):
     assert json.loads(await reply(space.url, "show", system=""))[0] == ""
 
 
+# What is printed may come later than what is sent: the log is waited for.
+
+
 async def test_a_history_without_pairs_fails_the_call(space):
     found = await events(space.url, "show", [turn("user", "and no answer")])
     assert found[-2]["success"] is False
-    async with asyncio.timeout(10):  # what is printed may come later than what is sent
-        while "must be pairs" not in space.log:
-            await asyncio.sleep(0.01)
+    assert await soon(lambda: "must be pairs" in space.log)
 
 
 async def test_texts_are_re_indented_while_they_grow_as_on_the_public_space(space):
@@ -143,8 +144,8 @@ async def test_an_exception_of_the_function_is_in_the_log_and_not_on_the_wire(sp
     found = await events(space.url, "fail with these words")
     assert found[-2]["success"] is False
     assert found[-2]["output"]["error"] is None
-    assert "printed by the function" in space.log
-    assert "RuntimeError: with these words" in space.log
+    assert await soon(lambda: "printed by the function" in space.log)
+    assert await soon(lambda: "RuntimeError: with these words" in space.log)
 
 
 async def test_the_function_is_closed_at_its_next_yield_when_the_stream_is_left(space, tmp_path):
@@ -174,7 +175,7 @@ async def test_an_iterator_that_is_not_a_generator_is_closed_too(space, tmp_path
 
 async def test_a_function_that_returns_a_string_fails_its_calls_and_the_log_says_why(space):
     assert (await events(space.url, "return all at once"))[-2]["success"] is False
-    assert "must yield" in space.log
+    assert await soon(lambda: "must yield" in space.log)
 
 
 async def test_both_triggers_share_one_limit_and_a_full_queue_turns_callers_away(space, tmp_path):

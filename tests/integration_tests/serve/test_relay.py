@@ -156,9 +156,9 @@ async def test_when_the_caller_leaves_the_server_behind_is_left_too(chat, upstre
     upstream.began.clear()
     upstream.left.clear()
     calling = asyncio.create_task(chat.ainvoke(order))
-    assert await asyncio.to_thread(upstream.began.wait, 10)
+    assert await asyncio.to_thread(upstream.began.wait, 60)
     calling.cancel()
-    assert await asyncio.to_thread(upstream.left.wait, 10)
+    assert await asyncio.to_thread(upstream.left.wait, 60)
 
 
 def test_a_silent_server_is_no_silence_of_the_space(served, upstream):

@@ -4,7 +4,6 @@ import asyncio
 import gc
 import json
 import threading
-import time
 import weakref
 
 import pytest
@@ -44,9 +43,10 @@ JOINED = reply('{"event_id": "e1"}')
 async def test_calls_that_wait_for_the_same_page_share_its_failure(space):
     await asyncio.to_thread(tokens.load)  # which takes a while, once
     space.on("config", silence)
-    began = time.monotonic()
-    outcomes = await asyncio.gather(*(ask(model_for(space, timeout=0.5)) for _ in range(10)))
-    assert time.monotonic() - began < 2.5, "one after another they would take 5 s"
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    outcomes = await asyncio.gather(*(ask(model_for(space, timeout=1)) for _ in range(10)))
+    assert loop.time() - began < 6, "one after another they would take 10 s"
     assert {type(outcome.error) for outcome in outcomes} == {SpaceTimeoutError}
     assert len({id(outcome.error) for outcome in outcomes}) == 10, "each has its own"
     assert len(space.asked("config")) == 1
@@ -176,7 +176,7 @@ async def test_secrets_do_not_outlive_calls_as_keys_and_are_bounded_in_number(sp
 
 async def nested(space, count: int) -> list[str]:
     """So many streams at once, each of which asks again at its first chunk."""
-    chat = model_for(space, timeout=5)
+    chat = model_for(space, timeout=30)
 
     async def one() -> str:
         text = ""
@@ -190,13 +190,13 @@ async def nested(space, count: int) -> list[str]:
 
 
 async def test_calls_within_calls_do_not_wait_for_each_other(space):
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(20):
         texts = await nested(space, 16)  # twice as many as may be on the Space
     assert all(text.endswith(ANSWER) for text in texts)
 
 
 async def test_calls_within_calls_do_not_wait_for_each_other_in_threads(space):
-    chat, texts = model_for(space, timeout=5), []
+    chat, texts = model_for(space, timeout=60), []
 
     def one() -> None:
         for _ in chat.stream("hi"):
@@ -208,7 +208,7 @@ async def test_calls_within_calls_do_not_wait_for_each_other_in_threads(space):
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(10)
+            thread.join(50)
 
     await asyncio.to_thread(all_at_once)
     assert texts == [ANSWER] * 16
