@@ -113,6 +113,36 @@ def personas(form: Form) -> Any:
     return blocks
 
 
+def first_demo(form: Form) -> Any:
+    """The demo of the first Qwen models: a State changed in place, beside a chatbot that all read."""
+    with gr.Blocks() as blocks:
+        chatbot = make_chatbot(form, label="Qwen-Chat")
+        query, kept = gr.Textbox(lines=2, label="Input"), gr.State([])
+        empty, submit = gr.Button("🧹 Clear History (清除历史)"), gr.Button("🚀 Submit (发送)")
+        regenerate = gr.Button("🤔️ Regenerate (重试)")
+
+        def predict(question: str, history: Any, kept: Any) -> Iterator[Any]:
+            kept.append({"role": "user", "content": question})
+            text = ""
+            for text in model(kept):
+                yield with_turn(form, history, question, [text])
+            kept.append({"role": "assistant", "content": text})
+
+        def again(history: Any, kept: Any) -> Iterator[Any]:
+            *kept, question, _ = kept
+            yield from predict(question["content"], history[:-1], kept)
+
+        def reset(_: Any, kept: Any) -> list[Any]:
+            kept.clear()
+            return []
+
+        submit.click(predict, [query, chatbot, kept], [chatbot])
+        submit.click(lambda: gr.update(value=""), [], [query])
+        empty.click(reset, [chatbot, kept], [chatbot])
+        regenerate.click(again, [chatbot, kept], [chatbot])
+    return blocks
+
+
 def providers(form: Form) -> Any:
     """The answering function takes its inputs as a set; another event fills the choice of models."""
     names = ["gpt-4o-mini", "gpt-4o"]
@@ -355,6 +385,7 @@ PUBLIC_PAGES: dict[str, Callable[[Form], Any]] = {
         compared,
         battle,
         personas,
+        first_demo,
         providers,
         personality,
         housing,

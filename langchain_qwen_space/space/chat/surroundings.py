@@ -1,5 +1,6 @@
 """What of a page belongs to a chat besides its functions: what it opens, remembers, switches, hides."""
 
+import re
 from collections.abc import Mapping, Sequence
 
 from langchain_qwen_space.space.chat.endpoint import Control
@@ -8,6 +9,12 @@ from langchain_qwen_space.space.page.config import Component, Dependency, SpaceC
 
 _MEMORIES = ("state", "json", "browserstate")  # what an app may keep a conversation in
 _BUTTONS = ("button", "antdbutton")
+_CLEARS = re.compile(  # the words of a button that begins a conversation anew
+    r"clear|reset|empty|\bnew (chat|conversation|session|topic)|清|重置|新(建|对话|對話|会话|聊天)"
+    r"|초기화|지우|비우|クリア|リセット|effacer|réinitialis|lösch|leeren|zurücksetz|borrar|limpiar|limpar|apagar"
+    r"|очист|сброс|\U0001f9f9|\U0001f5d1",
+    re.IGNORECASE,
+)
 _SETTING = ("change", "input", "select", "release", "blur", "submit")  # the events of a setting
 
 
@@ -42,7 +49,19 @@ def remembers(config: SpaceConfig, steps: Sequence[Dependency], answer: Componen
         answer.id in item.outputs and kept & {*item.inputs, *item.outputs}
         for item in config.dependencies
         if (item.inputs, item.outputs) not in chain
-        and not any(n in steps[0].inputs for n in item.inputs if n not in kept)
+        and (
+            _clears(config, item)
+            or not any(n in steps[0].inputs for n in item.inputs if n not in kept)
+        )
+    )
+
+
+def _clears(config: SpaceConfig, item: Dependency) -> bool:
+    """Whether a function is that of a button whose words say that it clears something."""
+    buttons = (config.component(number) for number, _ in item.events if number is not None)
+    return any(
+        button.type in _BUTTONS and _CLEARS.search(f"{button.default} | {button.words}")
+        for button in buttons
     )
 
 

@@ -174,11 +174,14 @@ class AnswerReader:
         self._look_beside(output["data"])
         if question.steps:
             return
-        if not reply.answered and not reply.files:
+        endpoint = question.endpoint
+        asked = endpoint.inputs[endpoint.roles["query"]].id
+        emptied = endpoint.answer == asked and not reply.answer.text  # as before a next question
+        if emptied or not (reply.answered or reply.files):
             shown = reprlib.repr(output["data"] if value is None else value)
             msg = (
-                f"{where} completed the call, but {_where_looked(question.endpoint)} "
-                f"contains no answer: {shown}. {_advice(question.endpoint)}{self._notice}"
+                f"{where} completed the call, but {_where_looked(endpoint)} "
+                f"contains no answer: {shown}. {_advice(endpoint)}{self._notice}"
             )
             raise GenerationError(msg, partial=reply.answer.text)
         items.append(Finished())

@@ -288,6 +288,16 @@ def no_chatbot() -> None:
     box.submit(lambda question: json.dumps({"question": question}), box, said, api_name="reply")
 
 
+def drawn() -> None:
+    """Something else than a chatbot shows the conversation; the question's box is only emptied."""
+    kept, box = gr.State([]), gr.Textbox(label="Message")
+
+    def ask(question: str, kept: list[Any]) -> Any:
+        return answer(kept, question), ""
+
+    box.submit(ask, [box, kept], [kept, box], api_name="ask")
+
+
 def no_text() -> None:
     """A picture for a picture."""
     gr.Button("Turn").click(lambda picture: picture, gr.Image(), gr.Image())
@@ -371,6 +381,7 @@ PAGES = (
     fails_to_open,
     polled,
     no_chatbot,
+    drawn,
     no_text,
     album,
     disconnected,

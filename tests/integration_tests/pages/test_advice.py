@@ -191,6 +191,10 @@ class TestWhereItGoes:
         got = await reached(model_of(url, "elsewhere", start="consult"))
         assert got["question"] == "Hello"
 
+    async def test_the_questions_own_box_that_was_emptied_is_no_answer(self, url):
+        model = model_of(url, "drawn", start="ask", inputs={"query": "Message"})
+        await refused(model, GenerationError, "its textbox 'Message' contains no answer: ''")
+
     async def test_where_turns_go_into_the_question_text_says_that_it_is_wanted(self, url):
         question = (await reached(model_of(url, "two_chats", history="text"), TURNS))["question"]
         assert "> A marsupial." in question

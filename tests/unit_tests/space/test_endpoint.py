@@ -620,6 +620,30 @@ def test_of_several_chatbots_one_for_tools_or_thoughts_is_not_the_answer(labels,
     assert find(page).answer == chatbots[expected]
 
 
+@pytest.mark.parametrize(
+    ("button", "turns"),
+    [
+        ("🧹 Clear History (清除历史)", False),
+        ("Reset", False),
+        ("New chat", False),
+        ("清空对话", False),
+        ("新对话", False),
+        ("초기화", False),
+        ("🗑️", False),
+        ("Regenerate", True),
+        ("🤔️ Regenerate (重试)", True),
+        ("重新生成", True),
+    ],
+)
+def test_a_state_that_a_button_clears_with_the_chatbot_holds_the_conversation(button, turns):
+    page = Page()
+    chatbot, query = page.add("chatbot", "Chat", type="messages"), page.add("textbox", "Input")
+    state, pressed = page.add("state"), page.add("button", value=button)
+    page.call("chat", [query, chatbot, state], [chatbot], on=(query, "submit"))
+    page.call("other", [chatbot, state], [chatbot], on=(pressed, "click"))
+    assert find(page).turns is turns
+
+
 class TestChanges:
     """Functions that the page calls because a function of the chain changed something."""
 
