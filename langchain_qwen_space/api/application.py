@@ -1,8 +1,10 @@
 """The ASGI application: routes, keys, limits."""
 
+import asyncio
 import hmac
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -15,10 +17,11 @@ from starlette.routing import Route
 from langchain_qwen_space.api.answers import as_json
 from langchain_qwen_space.api.completions import CompletionResponse
 from langchain_qwen_space.api.problems import Problem, problem_of
-from langchain_qwen_space.api.requests import read_request
+from langchain_qwen_space.api.requests import check_schemas, read_request
 from langchain_qwen_space.chat_models import ChatQwenSpace
 from langchain_qwen_space.errors import InvalidInputError, QwenSpaceError
 from langchain_qwen_space.qwen.models import canonical_name, family_of_space, match_model
+from langchain_qwen_space.space.wire.access import is_loopback
 
 
 def app(
@@ -26,6 +29,7 @@ def app(
     *,
     api_key: str | Sequence[str] | None = None,
     cors: Sequence[str] = (),
+    hosts: Sequence[str] = (),
     max_body_bytes: int = 64 * 2**20,
     heartbeat: float = 5.0,
 ) -> Starlette:
@@ -51,6 +55,10 @@ def app(
             With None, anyone who can reach the server may use it, except web pages: a request with
             an `Origin` that is not in `cors` is then refused.
         cors: Origins of web pages that may use the API, such as "https://chat.example".
+        hosts: Names by which clients reach the server, such as "chat.example" where a proxy keeps
+            the `Host` header; "*" is any. On a loopback address and without a key, a request for
+            any other name but loopback ones is refused: it comes from a web page whose owner made
+            the page's name lead to this machine (DNS rebinding).
         max_body_bytes: Largest size of a request's body, in bytes; larger ones get a 413.
         heartbeat: Longest silence of an event stream, in seconds; after that, a comment is sent. An
             error before the first byte of the stream has an HTTP status.
@@ -80,6 +88,13 @@ def app(
                 )
         elif (origin := request.headers.get("origin")) and not {origin, "*"} & set(cors):
             raise Problem(403, "Pages of this origin may not use this server.")
+        elif is_loopback((request.scope.get("server") or ("",))[0]):
+            name = _host_name(request)
+            if not is_loopback(name) and not {name, "*"} & set(hosts):
+                msg = (
+                    f"This server is not for the host {name!r:.100}. Set a key, or allow the name."
+                )
+                raise Problem(403, msg)
 
     own_names = {model.space} if isinstance(model.space, str) else {*model.space}
 
@@ -97,6 +112,8 @@ def app(
     async def create_completion(request: Request) -> Response:
         check_caller(request)
         wanted = read_request(await _body(request, max_body_bytes))
+        if wanted.keywords.keys() & {"tools", "response_format"}:
+            await asyncio.to_thread(check_schemas, wanted.keywords)  # seconds, for the longest
         if wanted.keywords.get("model") in own_names:  # how a Space without a choice is listed
             del wanted.keywords["model"]
         # Thoughts have a field of their own here.
@@ -171,6 +188,14 @@ async def _body(request: Request, limit: int) -> bytes:
     except ClientDisconnect:
         raise Problem(400, "The body broke off.") from None
     return bytes(body)
+
+
+def _host_name(request: Request) -> str:
+    """The name that the client has for this server, as its `Host` header says."""
+    try:
+        return urlsplit(f"//{request.headers.get('host', '')}").hostname or "localhost"
+    except ValueError:
+        return "?"
 
 
 def _model(name: str) -> dict[str, Any]:

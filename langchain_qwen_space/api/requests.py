@@ -17,7 +17,10 @@ from langchain_core.messages import (
     ToolMessage,
 )
 
+from langchain_qwen_space.api.answers import as_json
 from langchain_qwen_space.api.problems import Problem
+from langchain_qwen_space.options import as_tools
+from langchain_qwen_space.structured import wanted_schema
 
 
 def _is_number(value: Any) -> bool:
@@ -55,6 +58,7 @@ _PASSED_ON: dict[str, tuple[Callable[[Any], bool], str]] = {
 }
 # The most items of a list, as OpenAI has it: reading them holds up the event loop.
 _MOST = {"messages": 2048, "tools": 128, "stop": 4}
+_LONGEST = 2**20  # bytes of the tools, and of the response_format: checking them takes seconds
 # Fields that have no effect on the answer.
 _IGNORED = frozenset(
     [
@@ -145,6 +149,25 @@ def read_request(body: bytes) -> CompletionRequest:
             )
         ),
     )
+
+
+def check_schemas(keywords: Mapping[str, Any]) -> None:
+    """Check the schemas of a request, so that its call finds them checked.
+
+    Raises:
+        Problem: They are too long, or nested too deeply.
+        InvalidInputError: One of them is wrong.
+    """
+    for name in ("tools", "response_format"):
+        try:
+            size = len(as_json(keywords.get(name)))
+        except RecursionError:
+            raise Problem(400, f"Invalid '{name}': it is nested too deeply.", param=name) from None
+        if size > _LONGEST:
+            msg = f"Invalid '{name}': it is {size:,} bytes long, and may have {_LONGEST:,}."
+            raise Problem(400, msg, param=name)
+    as_tools(keywords.get("tools"))
+    wanted_schema(keywords.get("response_format"))
 
 
 def _keywords(given: dict[str, Any]) -> dict[str, Any]:

@@ -53,6 +53,14 @@ def api(
             help="An origin whose pages may use the server from a browser. Can be repeated.",
         ),
     ] = None,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="A name by which clients reach a server without a key through a proxy on this "
+            "machine. Can be repeated.",
+        ),
+    ] = None,
 ) -> None:
     """Serve a Space as an OpenAI-compatible API, for editors, agents and other languages.
 
@@ -75,7 +83,9 @@ def api(
             common.fail(
                 "The API server is not installed: pip install 'langchain-qwen-space[api,cli]'"
             )
-        application = app(chat_model, api_key=api_key or None, cors=cors or ())
+        application = app(
+            chat_model, api_key=api_key or None, cors=cors or (), hosts=allow_host or ()
+        )
 
         async def served(scope: "Scope", receive: "Receive", send: "Send") -> None:
             # What still runs when the server stops is cancelled; uvicorn would log that as an error.

@@ -80,6 +80,16 @@ def test_it_serves_until_ctrl_c_and_prints_no_key_and_no_prompt(space_url):
         assert secret not in told
 
 
+def test_without_a_key_it_answers_for_hosts_that_are_allowed_or_this_machine(space_url):
+    with running("--space", space_url, "--allow-host", "chat.example") as (_, address, _):
+        asked = {
+            host: httpx.get(f"{address}/models", headers={"host": host}, timeout=PATIENCE)
+            for host in ("localhost", "chat.example", "evil.example")
+        }
+    assert [answer.status_code for answer in asked.values()] == [200, 200, 403]
+    assert "evil.example" in asked["evil.example"].json()["error"]["message"]
+
+
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
 def test_ctrl_c_ends_answers_that_are_being_sent(space_url, stop):
     with running("--space", space_url) as (process, address, lines):

@@ -76,6 +76,33 @@ async def test_without_a_key_a_page_may_ask_only_if_its_origin_was_given(space):
         assert (await client.get("/v1/models")).status_code == 403
 
 
+@pytest.mark.parametrize(
+    ("host", "given", "status"),
+    [
+        ("127.0.0.1:8000", {}, 200),
+        ("localhost:8000", {}, 200),
+        ("LOCALHOST", {}, 200),
+        ("[::1]:8000", {}, 200),
+        ("evil.example:8000", {}, 403),
+        ("127.0.0.1.evil.example", {}, 403),
+        ("192.168.0.1", {}, 403),
+        ("[", {}, 403),
+        ("evil.example", {"hosts": ["chat.example"]}, 403),
+        ("chat.example", {"hosts": ["chat.example"]}, 200),
+        ("chat.example", {"hosts": ["*"]}, 200),
+        ("chat.example", {"api_key": KEYS}, 200),
+    ],
+)
+async def test_a_page_whose_name_leads_to_this_machine_reads_nothing(space, host, given, status):
+    """DNS rebinding: for the browser, the server and the page have one origin, so it sends none."""
+    transport = httpx.ASGITransport(server_for(space, **given))
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8000") as client:
+        key = f"Bearer {KEYS[0]}"
+        answer = await client.get("/v1/models", headers={"host": host, "authorization": key})
+    assert answer.status_code == status
+    assert status == 200 or space.requests == []
+
+
 async def preflight(server, origin=PAGE):
     wanted = {
         "origin": origin,

@@ -4,12 +4,13 @@ import asyncio
 import json
 import logging
 import threading
+import uuid
 
 import orjson
 import pytest
 from langchain_core.messages import AIMessageChunk
 
-from langchain_qwen_space import ChatQwenSpace
+from langchain_qwen_space import ChatQwenSpace, json_schema
 from langchain_qwen_space.api import completions
 from langchain_qwen_space.qwen import tokens
 from tests.unit_tests.api.callers import (
@@ -312,6 +313,78 @@ async def test_a_long_prompt_is_counted_beside_the_event_loop(space, monkeypatch
         assert (await post(server, body)).json()["usage"]["prompt_tokens"] > words
     assert threads[0] is True
     assert threads[-1] is False
+
+
+def format_of(schema):
+    return {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}
+
+
+def tool_of(schema, name="f"):
+    return {"type": "function", "function": {"name": name, "parameters": schema}}
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize(
+    ("schema", "words"),
+    [
+        (
+            {"properties": {"a": {"pattern": "^(?=a)(a|a)*$"}}},
+            ("schema['properties']['a']['pattern']", "look-around", "Write it without"),
+        ),
+        (
+            {"patternProperties": {"^(a|a)*$": {}}, "unevaluatedProperties": False},
+            ("unevaluatedProperties", "Write additionalProperties"),
+        ),
+    ],
+)
+async def test_a_schema_by_which_an_answer_would_be_checked_for_ever_is_refused(
+    space, schema, words, streamed
+):
+    text = "a" * 60 + "!"
+    space.on("data", stream(answer_events(json.dumps({"a": text, text: 1}))))
+    schema = {"type": "object", **schema}
+    asked = question(response_format=format_of(schema), stream=streamed)
+    answer = await post(server_for(space), asked)
+    assert answer.status_code == 400
+    error = answer.json()["error"]
+    assert error["type"] == "invalid_request_error"
+    assert error["param"] == "response_format"
+    assert [word for word in words if word not in error["message"]] == []
+    assert space.requests == []
+
+
+async def test_schemas_are_checked_beside_the_event_loop(space, monkeypatch):
+    """What takes seconds there would stop all callers."""
+    checks = []
+    check = json_schema._check
+
+    def checked(text, **given):
+        checks.append(threading.current_thread() is threading.main_thread())
+        return check(text, **given)
+
+    monkeypatch.setattr(json_schema, "_check", checked)
+    mark = uuid.uuid4().hex  # not one that was checked before
+    schema = {
+        "type": "object",
+        "properties": {mark: {"type": "string", "description": "x" * 2**17}},
+    }
+    asked = question(response_format=format_of(schema), tools=[tool_of({"title": mark, **schema})])
+    assert (await post(server_for(space), asked)).status_code == 200
+    assert checks == [False, False]
+
+
+@pytest.mark.parametrize("name", ["tools", "response_format"])
+async def test_schemas_of_any_length_and_depth_are_refused(space, name):
+    deep = {}
+    for _ in range(500):
+        deep = {"not": deep}
+    for schema, words in (({"description": "x" * 2**20}, "bytes long"), (deep, "")):
+        made = format_of(schema) if name == "response_format" else [tool_of(schema)]
+        answer = await post(server_for(space), question(**{name: made}))
+        assert answer.status_code == 400
+        assert words in answer.json()["error"]["message"]
+        assert answer.json()["error"]["param"].startswith(name)
+    assert space.requests == []
 
 
 @pytest.mark.parametrize("streamed", [False, True])

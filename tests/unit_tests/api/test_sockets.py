@@ -50,7 +50,9 @@ async def opened(port, method, path, body=b"", headers=JSON):
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     _writers.append(writer)
     length = f"Content-Length: {len(body)}\r\n" if "Transfer-Encoding" not in headers else ""
-    head = f"{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{headers}{length}\r\n"
+    head = (
+        f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n{headers}{length}\r\n"
+    )
     writer.write(head.encode() + body)
     return reader, writer
 
