@@ -66,7 +66,7 @@ GOALS: tuple[Goal, ...] = (
     ),
     ("sync `stream` relative to `astream`, CPU per event, live", "sync_over_async", 1.5, "{:.2f}"),
     (
-        "CPU per event at 50,000 events relative to 5,000, relative to the minimal model",
+        "growth of CPU per event from 5,000 to 50,000 events, relative to the minimal model's",
         "growth",
         1.1,
         "{:.2f}",

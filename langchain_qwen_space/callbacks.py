@@ -20,9 +20,9 @@ from langchain_qwen_space.events import SpaceEvent
 def dispatch(event: SpaceEvent, run_manager: CallbackManagerForLLMRun | None) -> None:
     """Hand `event` on as a LangChain custom event, and to the graph that the model runs in.
 
-    With a run manager its handlers get it. Without one (LangChain calls a model's own `stream` so)
-    the run around the model does, if there is any: a chain's, a graph's, an agent's. What a
-    handler raises is logged, or raised if its `raise_error` is set.
+    The run manager's handlers get it. Without one, as in a model's own `stream`, those of the run
+    around the model get it, if there is one: a chain's, a graph's, an agent's. What a handler
+    raises is logged, or raised if its `raise_error` is set.
     """
     data = asdict(event)
     _write_to_graph(event.name, data)

@@ -74,8 +74,8 @@ class ChatQwenSpace(BaseChatModel):
 
     An object holds settings only: it can be pickled, copied, and used in any number of threads and
     event loops. Deep copies share its handlers, caches, rate limiter and functions. `on_event` is
-    not pickled, and a pickled `InMemoryRateLimiter` starts from scratch. Every call raises errors of
-    `langchain_qwen_space.errors`.
+    not pickled, and a pickled `InMemoryRateLimiter` starts from scratch. A call that fails raises an
+    error of `langchain_qwen_space.errors`.
 
     The names that `ChatOpenAI` and `ChatOllama` use for a setting, such as `model_name` and
     `max_completion_tokens`, work too, here and in a call. Their settings that no Space has, such as
@@ -108,8 +108,8 @@ class ChatQwenSpace(BaseChatModel):
     """How tools, calls, results and thoughts are written in a prompt for this model.
 
     "hermes" for Qwen2.5, Qwen3 and QwQ, "qwen3-coder" for Qwen3-Coder, "qwen3.5" for Qwen3.5 and
-    later. By default the model's name decides, wherever it is known from: this setting, the call,
-    the Space's default, or the Space's id. "hermes" is used for models that are not known.
+    later. By default it follows the model's name: that of the call, of the setting `model`, of the
+    Space's default, or of the Space's id. "hermes" is used for models that are not known.
     What a model writes is read in every form.
     """
 
@@ -134,7 +134,7 @@ class ChatQwenSpace(BaseChatModel):
     timeout: Timeout = 60.0
     """Longest time without data from the Space, in seconds. Its heartbeats count as data.
 
-    Of an `httpx.Timeout`, or a tuple in the form of httpx, the read timeout is used.
+    From an `httpx.Timeout`, or a tuple as httpx accepts it, only the read timeout is used.
     """
 
     max_retries: Annotated[int, NoBool] = Field(default=2, ge=0)
@@ -144,7 +144,7 @@ class ChatQwenSpace(BaseChatModel):
     """
 
     queue_timeout: Seconds | None = None
-    """Longest wait in the Space's queue, in seconds."""
+    """Longest wait for a slot (`max_concurrency`) and in the Space's queue, in seconds."""
 
     total_timeout: Seconds | None = None
     """Time limit for a whole call in seconds, including retries and repeated requests for one answer.
@@ -158,7 +158,7 @@ class ChatQwenSpace(BaseChatModel):
     max_concurrency: Annotated[int | None, NoBool] = Field(default=8, ge=1)
     """How many calls this process makes to the Space at the same time; further calls wait.
 
-    With several Spaces, the limit applies to each. A waiting call goes to the first with room.
+    Models with the same limit share it. With several Spaces, the limit applies to each. A waiting call goes to the first with room.
     """
 
     stop: list[str] | None = None
@@ -171,7 +171,11 @@ class ChatQwenSpace(BaseChatModel):
     """Nucleus sampling, where the Space has an input for it."""
 
     max_tokens: MaxTokens | None = None
-    """Longest answer, in tokens. A longer one is cut client-side, and the call is cancelled."""
+    """Longest answer, in tokens.
+
+    The Space's own limit is set, if it has one; a longer answer is cut client-side, and the call is
+    cancelled.
+    """
 
     streaming: bool = False
     """Whether `invoke` streams too, for callbacks that need every chunk.
@@ -186,7 +190,7 @@ class ChatQwenSpace(BaseChatModel):
     """What happens to the model's thoughts (`<think>` tags, or thought messages of the Space).
 
     True returns them as `additional_kwargs["reasoning_content"]`, False drops them, None keeps tags
-    in the text and drops thought messages. Tool calls, stop strings and JSON are never searched for
+    in the text and drops thought messages. No tool call, stop string or JSON counts
     in thoughts.
     """
 
@@ -221,7 +225,7 @@ class ChatQwenSpace(BaseChatModel):
     """User name and password, for a Space with a login."""
 
     max_reply_bytes: Annotated[int, NoBool] = Field(default=16 * 2**20, ge=1)
-    """Largest size of one event or one answer, in bytes."""
+    """Largest size of one event, in bytes, and of one answer, in characters."""
 
     max_config_bytes: Annotated[int, NoBool] = Field(default=16 * 2**20, ge=1)
     """Largest size of the Space's configuration, in bytes."""
@@ -246,9 +250,9 @@ class ChatQwenSpace(BaseChatModel):
     history: Literal["turns", "text"] | None = None
     """How earlier turns are sent.
 
-    `"turns"` as the conversation of the app; `"text"` inside the question, each line after `> `. By
-    default as turns if the app accepts them from a client, otherwise as text with a `WarningEvent`.
-    `describe()` shows which.
+    `"turns"`: as the app's conversation. `"text"`: inside the question, each line prefixed with
+    `> `. By default as turns if the app accepts them from a client, otherwise as text with a
+    `WarningEvent`. `describe()` shows which.
     """
 
     fetch_files: bool = False
@@ -414,8 +418,8 @@ class ChatQwenSpace(BaseChatModel):
             **kwargs: Other settings of the call.
 
         Raises:
-            InvalidInputError: `tool_choice` does not name one of the tools, only its provider can run
-                a tool, or its parameters are not a JSON schema of an object.
+            InvalidInputError: `tool_choice` does not name one of the tools, a tool can be run by its
+                provider only, or its parameters are not a JSON schema of an object.
         """
         if isinstance(tools, Iterator):
             tools = list(tools)

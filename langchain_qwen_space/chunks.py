@@ -123,7 +123,7 @@ class AnswerChunks:
         return self._chunks(self._streamed.end())
 
     def settle(self, exact: tuple[str, str] | None) -> None:
-        """Take an ended answer for what it is in the end, whatever was handed out of it.
+        """Fix what an ended answer says, whatever of it was streamed.
 
         Args:
             exact: The Space's text and thoughts, if it took back any that was handed out.

@@ -1,8 +1,9 @@
 """Text of an answer, as it arrives -> its pieces: text, thoughts and tool calls.
 
 Text passes the limit on tokens, then thoughts are separated, and what is left passes the stop
-strings and the parser of tool calls. So no call and no stop string is found in a thought, whether
-thoughts are shown or not. Each step hands on at once what nothing that follows can change.
+strings and the parser of tool calls. So none is found in a tagged thought, whether thoughts are
+shown or not; what was found in text that a `</think>` without an opening tag makes a thought is
+taken back. Each step hands on at once what nothing that follows can change.
 """
 
 import json

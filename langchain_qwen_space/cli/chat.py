@@ -112,10 +112,10 @@ def chat(
     out of it. The environment variable `QWEN_SPACE_LOG` names another file; `QWEN_SPACE_LOG=off` turns the
     log off. The log contains the names of attached files, not their contents.
 
-    If standard output is not a terminal, only the text and a newline are printed. A file, and a pipe
-    with `--no-stream`, receives the final text. Without it, a pipe receives each chunk as it arrives, whose
-    whitespace may differ from the final text, since a Space may change what it has sent. The addresses
-    of files in the answer are printed to standard error.
+    If standard output is not a terminal, only the text and a newline are printed. A file receives the
+    final text, and so does a pipe with `--no-stream`. Otherwise a pipe receives each chunk as it arrives; the
+    whitespace may then differ, because a Space may change what it has sent. The addresses of files in
+    the answer are printed to standard error.
 
     `--json` prints one object with these keys: `text`; `usage`, which is LangChain's `usage_metadata`
     and a `source`, "tokenizer" or "estimate"; `tool_calls`; `files`, each with `name` and `url`; `space`;

@@ -47,7 +47,7 @@ HELP = '''\
 /retry             ask the last question again
 /undo              remove the last question and its answer
 /edit [TEXT]       write a message in your editor
-/image [FILE]      attach a picture or another file to the next question; none without a name
+/image [FILE]      attach a picture or another file to the next question; no FILE: attach none
 /system [TEXT]     show or set the system prompt; "default" is the Space's own
 /model [NAME]      list the models, or choose one; "default" is the Space's own
 /set NAME [VALUE]  temperature, top_p, max_tokens, stop or timeout; verbose on or off
@@ -60,7 +60,7 @@ HELP = '''\
 
 Enter sends, Alt-Enter begins a new line; lines between """ and """ are one message.
 The arrow keys bring back what you sent. Ctrl-C stops an answer.
-A message that begins with a slash is sent if you type two.'''
+To send a message that begins with a slash, type two slashes.'''
 
 
 async def converse(

@@ -57,7 +57,7 @@ def log(
 
     `--json` prints one object per line, for each conversation: `id` (its number), `at` (when it was last
     continued), `turns` (how many), `space`, `model` and `title`. With a NUMBER, it prints one object with
-    `id`, `space`, `system`, `model` and `turns`, now a list of objects with `user` and `assistant`.
+    `id`, `space`, `system`, `model` and `turns`, here a list of objects with `user` and `assistant`.
     """
     with exit_codes():
         file = log_path()

@@ -32,7 +32,7 @@ def models(
         qwen-space models --space my-name/my-space --json
 
     The option `--model` of the other commands accepts both the Space's name for a model and its full
-    name. Of several Spaces, the first is listed.
+    name. With several Spaces, the models of the first are listed.
 
     `--json` prints one object with `space`, `url` and `models`, a list of objects with `name` (the
     Space's name), `model` (the full name), `default` and `max_input_tokens` (null if not known). The

@@ -116,7 +116,7 @@ def serve(
         ),
     ] = None,
 ) -> None:
-    """Run a Space on this machine, with the API of `Qwen/Qwen2.5` and a backend that you choose.
+    """Run a Space on this machine, with a backend that you choose.
 
     For example:
 

@@ -87,7 +87,7 @@ class XMLCall:
             self.error = CUT_OFF
 
     def close(self) -> None:
-        """`</tool_call>` stands where the call is not at its end."""
+        """Does nothing at a `</tool_call>`: only a call in JSON may lack its last bracket there."""
 
     def new_arguments(self) -> str:
         """Returns arguments that can be given out."""

@@ -65,7 +65,7 @@ class SpaceDescription:
         models = ", ".join(
             f"{model} (default)" if model == self.default_model else model for model in self.models
         )
-        streams = "streams" if self.streams else "answers whole"
+        streams = "streams" if self.streams else "does not stream"
         queues = "queues" if self.queues else "does not queue"
         name = f"/{self.function}" if self.function else "no name"
         rows = {

@@ -52,7 +52,7 @@ class Endpoint:
     """The chat of a Space: the functions that an event of its page calls, and what they take.
 
     Attributes:
-        steps: The functions, in order; the last of them that writes the answer is the last one.
+        steps: The functions in order, up to the last that writes the answer.
         called_by: For those of them that a change calls, by their id: the ids of the components
             whose change it is. One is left out where none of these changed.
         api_name: The name on the Space's API page of the one that answers, if it has one.
@@ -74,9 +74,9 @@ class Endpoint:
         history_form: The form in which that function takes it.
         kept: The conversations that the page keeps in the browser and takes up again, if it does.
         switch: The function of a button that switches thinking on and off, if there is one.
+        switched_on: Whether that button looks switched on when the page is opened.
         controls: By role, the settings that an event of the page's own passes on: those that are
             none of the inputs, and those whose change fills other inputs.
-        switched_on: Whether that button looks switched on when the page is opened.
         with_turns: The chat to ask where there are earlier turns, if it is another one: the page's
             own chain, beside a `gr.ChatInterface`'s function that takes none.
         placeholders: What the app was seen to write and take back while an answer grows, and whether

@@ -66,7 +66,7 @@ def _clears(config: SpaceConfig, item: Dependency) -> bool:
 
 
 def thinking_button(config: SpaceConfig, read: frozenset[int]) -> tuple[Dependency | None, bool]:
-    """A button that turns a State which the chat reads around, and whether it looks pressed."""
+    """A button that flips a State which the chat reads, and whether it looks pressed."""
     for item in config.dependencies:
         if (
             not item.backend_fn

@@ -83,7 +83,7 @@ class AnswerReader:
         grown: list[str] = []  # text that has arrived together, nothing between it
         try:
             for data in self._decoder.feed(chunk):
-                if self._run.complete:
+                if self._run.done:
                     break
                 fragment = self._appends.fragment(data, reply.tail)
                 if fragment is None:
@@ -113,7 +113,7 @@ class AnswerReader:
             self._undecodable = True
             return
         if message.msg == "unexpected_error":
-            run.complete = True
+            run.done = True
             if run.lost is not None and self.event_id is None:
                 raise run.lost  # the Space does not know the call: the join never came there
             said = message.body.get("message")
@@ -141,7 +141,7 @@ class AnswerReader:
                     self._notice = f" The app said: {event.message:.300}"
 
     def _complete(self, body: Any, items: list[Item]) -> None:
-        self._run.complete = True
+        self._run.done = True
         question, reply, where = self._question, self._reply, self._client.where
         output = body.get("output")
         if not body.get("success", True) or (isinstance(output, dict) and output.get("error")):

@@ -54,7 +54,7 @@ class Attempt:
         visitor: Who visits the Space, likewise.
         opened: The stream is open, and what cannot be set on the page was returned.
         spoke: Text was returned.
-        over: The time that the caller gives the call is up.
+        over: A limit was reached after which nothing is retried.
     """
 
     def __init__(
@@ -162,7 +162,7 @@ class Attempt:
             raise self._failure
         if run is None:
             return await self._in_time(self._open())
-        if run.complete:
+        if run.done:
             await run.drain()
             if not self._question.steps:
                 return None
@@ -196,7 +196,7 @@ class Attempt:
     async def _open(self) -> list[Item]:
         """Read the page, set the values on it, and begin with the chain of its functions.
 
-        Files are sent first, and how far that is comes back; then there is more to be opened.
+        While files are uploaded, it returns their progress and has to be called again.
         """
         if self._upload is None:
             self.found, self.visitor = await self.client.endpoint(self._pool, self._stale)

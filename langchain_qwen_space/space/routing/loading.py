@@ -118,7 +118,7 @@ async def find_chat(visitor: Visitor, options: SpaceOptions, config: SpaceConfig
 
 
 def _is_needed(config: SpaceConfig, step: Dependency) -> bool:
-    """Whether a person could not ask either where this function failed: it makes a State, or choices."""
+    """Whether no question can be asked without what this function gives: a State, or choices."""
     filled = map(config.component, step.outputs)
     return any(item.type == "state" or item.filled_on_load for item in filled)
 
@@ -214,7 +214,7 @@ async def _run(
                 for event in map(parse, decoder.feed(chunk)):
                     if event.msg != "process_completed":
                         continue
-                    run.complete = True
+                    run.done = True
                     output = event.body.get("output")
                     if not event.body.get("success", True) or not isinstance(output, dict):
                         quoted = config.release < (5, 2)

@@ -22,7 +22,7 @@ class SpaceOptions:
         max_retries: How often a call that failed before its first text is retried.
         max_concurrency: How many calls are on the Space at the same time.
         join_fragments: Whether text that arrives together is joined.
-        max_reply_bytes: The largest size of one event or one answer.
+        max_reply_bytes: The largest size of one event, in bytes, and of one answer, in characters.
         max_config_bytes: The most that the Space's `/config` may hold.
         start: The function that the page's event calls, by name or number.
         api_name: The function that answers, by its name on the Space's API page.

@@ -155,8 +155,7 @@ class Line:
         Args:
             spaces: Their ids or URLs.
             limit: How many calls with this limit may be on each at a time; None is any number.
-            tried: Spaces that the call has failed on. Others with room are preferred to them, and
-                others at all while such a one has not answered again.
+            tried: Spaces that the call has failed on. Others with room are preferred; one that has not answered since it failed is used only if no other is left.
         """
         loop = asyncio.get_running_loop()
         waiter = _Waiter(loop, loop.create_future(), (tuple(spaces), limit, frozenset(tried)))

@@ -51,8 +51,9 @@ class FunctionRun:
     Attributes:
         event_id: The Space's id of the call; None until it is known.
         stream: The open stream of the call's events.
-        complete: The Space has completed the call.
-        lost: The error that the answer to the join was lost to; the Space may have the call or not.
+        done: Nothing is left to cancel: the call was completed, refused or never sent, or is being
+            cancelled.
+        lost: Why the answer to the join did not arrive, if it did not; the Space may have the call all the same.
     """
 
     def __init__(
@@ -74,7 +75,7 @@ class FunctionRun:
         self._closing_is_enough = closing_is_enough
         self.event_id: str | None = None
         self.stream: AnyResponse | None = None
-        self.complete = False
+        self.done = False
         self.lost: QwenSpaceError | None = None
         self._joining: asyncio.Task[str] | None = None
 
@@ -99,7 +100,7 @@ class FunctionRun:
         try:
             await self._join(arguments)
         except (SpaceConnectionError, SpaceUnavailableError) as lost:
-            if self.complete:
+            if self.done:
                 raise
             self.lost = lost
             try:
@@ -122,8 +123,8 @@ class FunctionRun:
     def end(self) -> None:
         """Close the stream at once, and cancel the call on the Space, unless it is complete."""
         self._hang_up()
-        if self._joining is not None and not self.complete:
-            self.complete = True
+        if self._joining is not None and not self.done:
+            self.done = True
             if self.stream is None or not self._closing_is_enough:
                 self._visitor.spawn(partial(self._cancel, self._joining))
 
@@ -167,7 +168,7 @@ class FunctionRun:
         try:
             data = orjson.dumps(body)
         except TypeError as error:
-            self.complete = True  # nothing was sent
+            self.done = True  # nothing was sent
             msg = f"The values for {self._visitor.where} cannot be sent as JSON: {error}."
             raise InvalidInputError(msg) from None
         status, headers, answer = await self._visitor.fetch(
@@ -182,7 +183,7 @@ class FunctionRun:
             where, step = self._visitor.where, f"POST {path}"
             refused = from_status(status, headers, text_of(answer), where, step)
             if path == "queue/join":
-                self.complete = _is_refusal(status, refused)
+                self.done = _is_refusal(status, refused)
             raise refused
         return answer
 

@@ -65,7 +65,7 @@ class Visitor:
         Args:
             method: The HTTP method.
             url: Where to.
-            once: Not to send a GET again whose connection broke before its answer began.
+            once: Never to send it twice; else a GET is repeated if the connection broke before its answer.
             options: More for aiohttp.
 
         Raises:

@@ -52,8 +52,8 @@ async def settled(count, wanted: int, seconds: float = 30) -> None:
 class Counts:
     """How many tasks, sockets and threads there are.
 
-    What earlier tests left to the garbage collector is not counted, and a connection of theirs may
-    still close: a later count is compared by `<=`.
+    What earlier tests left to the garbage collector is not counted. An idle connection that they left
+    may still close, so a later count is compared by `<=`.
     """
 
     def __init__(self) -> None:
