@@ -10,7 +10,7 @@ _LONGEST_STEP = 0.01  # seconds
 def steady_loop() -> asyncio.AbstractEventLoop:
     """An event loop in whose time waiting counts, and next to nothing else.
 
-    On a busy machine a process may stand still for longer than a timeout in a test. By this loop's
+    On a busy machine a process may stop for longer than a timeout in a test. By this loop's
     clock a step takes 10 ms at most, and a wait no longer than it was meant to, so the timers of a
     test, and of the servers in its loop, fire in their order.
     """

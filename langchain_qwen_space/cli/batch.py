@@ -150,9 +150,9 @@ def batch(
     """Send every row of a file as a prompt, and write the answers to another file.
 
     The output has the rows and columns of the input, in their order, and these columns: `text`, `error`,
-    `error_type`, `space`, `model`, `options` (the settings of the call, as JSON), `finish_reason`,
-    `input_tokens`, `output_tokens`, `seconds`; with `--schema`, also `parsed`; and `reasoning` and
-    `tool_calls` if there are any. A row that failed has an error, and the text received so far.
+    `error_type`, `model`, `finish_reason`, `input_tokens`, `output_tokens`, `seconds`; and, if a row has
+    any, `space`, `options` (the settings of the call, as JSON), `parsed` (with `--schema`), `reasoning`
+    and `tool_calls`. A row that failed has an error, and the text received so far.
 
     Each answer is saved in ANSWERS.job as soon as it arrives, and ANSWERS is written at the end. No matter
     how a run ends, the same command resumes it. Different settings are an error, unless you pass
@@ -165,7 +165,7 @@ def batch(
     For example:
 
         qwen-space batch prompts.jsonl answers.jsonl
-        qwen-space batch questions.csv answers.parquet --prompt-column question --concurrency 4
+        qwen-space batch questions.csv answers.parquet --prompt-column question
         qwen-space batch prompts.jsonl answers.jsonl --retry-failed
         qwen-space batch - - --limit 10 < prompts.jsonl > answers.jsonl
         qwen-space batch prompts.jsonl cities.jsonl --schema city.json --engine ray

@@ -103,7 +103,7 @@ def chat(
         qwen-space chat
         qwen-space chat "Why is the sky blue?" --model 7B
         qwen-space chat -c "And at sunset?"
-        qwen-space chat -f main.py "What does this program do?" -s "You answer briefly."
+        qwen-space chat -f main.py "What does it do?" -s "You answer briefly."
         qwen-space chat -i photo.jpg "What is in this picture?" --space OWNER/NAME
         git diff --staged | qwen-space chat "Write a commit message for this"
         qwen-space chat --json "Hi" | jq -r .text

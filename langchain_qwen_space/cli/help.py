@@ -66,7 +66,7 @@ class Parameter:
             parts.append(
                 f"Default: `{value:g}`." if isinstance(value, float) else f"Default: `{value}`."
             )
-        if self.info.envvar:
+        if self.info.envvar and f"`{self.info.envvar}`" not in parts[0]:
             parts.append(f"Environment variable: `{self.info.envvar}`.")
         return " ".join(parts)
 

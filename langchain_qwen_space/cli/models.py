@@ -12,13 +12,13 @@ from langchain_qwen_space.cli.parameters import (
     AuthOption,
     JsonOption,
     ProxyOption,
-    SpaceOption,
+    SpacesOption,
     TokenOption,
 )
 
 
 def models(
-    space: SpaceOption = None,
+    space: SpacesOption = None,
     token: TokenOption = None,
     proxy: ProxyOption = None,
     auth: AuthOption = None,

@@ -4,14 +4,22 @@ from typing import Annotated
 
 import typer
 
+_DEFAULT_SPACE = "Default: `QWEN_SPACE`, else `Qwen/Qwen2.5`."
 SpaceOption = Annotated[
     str | None,
     typer.Option(
         "--space",
         metavar="ID|URL",
         help="Id of the Space, or URL of its app. With several, separated by commas, "
-        "each call goes to one of them. "
-        "Default: `QWEN_SPACE`, else `Qwen/Qwen2.5`.",
+        f"each call goes to one of them. {_DEFAULT_SPACE}",
+    ),
+]
+SpacesOption = Annotated[
+    str | None,
+    typer.Option(
+        "--space",
+        metavar="ID|URL",
+        help=f"Id of the Space, or URL of its app; several are separated by commas. {_DEFAULT_SPACE}",
     ),
 ]
 ModelOption = Annotated[

@@ -116,13 +116,14 @@ def serve(
         ),
     ] = None,
 ) -> None:
-    """Run a Space on this machine, with a backend that you choose.
+    r"""Run a Space on this machine, with a backend that you choose.
 
     For example:
 
         qwen-space serve
         qwen-space serve --backend transformers --model Qwen/Qwen2.5-0.5B-Instruct
-        qwen-space serve --backend openai --base-url http://localhost:11434/v1 --model qwen2.5
+        qwen-space serve --backend openai --base-url http://localhost:11434/v1 \
+            --model qwen2.5
         qwen-space serve --backend transformers --export my-space
 
     Ctrl-C stops the server and the answers in progress, with exit status 0.

@@ -164,7 +164,7 @@ class Call:
         if final:
             raise error
         self._tried.add(name)
-        self._notes.append(f"Before, on {client.where}: {error}")
+        self._notes.append(f"An earlier try, on {client.where}: {error}")
         if len(self._tried) < len(self._clients) and self._line.others(list(self._clients), name):
             return self._retry(error, 0.0)
         if isinstance(error, SpaceAsleepError):
