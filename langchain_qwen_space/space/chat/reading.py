@@ -174,7 +174,7 @@ def _with_changes(
 ) -> tuple[list[Dependency], dict[int, frozenset[int]]]:
     """The functions of a chain, and those that write a chatbot because the chain changed something.
 
-    A page calls the functions of a component's `change` whoever changed it, a person or a function.
+    A page calls the functions of a component's `change` after a person or a function changed it.
     Beside the functions come the ids of the components whose change calls one, by its id.
     """
     steps = list(chain)
