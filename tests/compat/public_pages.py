@@ -1,4 +1,4 @@
-"""Ten more chat apps that people have published, written again in their shape: pages that hold more.
+"""More chat apps that people have published, written again in their shape: pages that hold more.
 
 Two chatbots beside each other, a step that only scores, settings that another event fills, a State of
 the app's own things, labels in other languages, tabs. See `public_apps`.

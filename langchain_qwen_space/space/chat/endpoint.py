@@ -213,6 +213,7 @@ class Endpoint:
         given: Mapping[str, Any],
         extra: Mapping[str, Any],
         files: Sequence[Sequence[Attachment]] = (),
+        opened: bool = False,
     ) -> tuple[dict[int, Any], list[str]]:
         """Lay a prompt out on the page, as a person would.
 
@@ -224,6 +225,8 @@ class Endpoint:
             extra: Values of other inputs, by their label or another name (see `roles.place`).
             files: Those of each turn, the question's last. In the values, each stands for itself:
                 see `files.filled`.
+            opened: Whether the page is opened. Before, what a setting in `given` is yet to fill may
+                have other bounds and choices than it will have then.
 
         Returns:
             The inputs that are set, by index, and a sentence for each setting that could not be
@@ -234,13 +237,14 @@ class Endpoint:
         """
         values: dict[int, Any] = {}
         notes = []
+        unsettled = frozenset(() if opened else self._filled_by(given))
         for role, value in given.items():
             component = self.setting(role)
             if component is None:
                 if not self.takes(role):
                     notes.append(f"has no input for {role}={value!r}")
                 continue
-            sent = _sent(component, role, value)
+            sent = value if component.id in unsettled else _sent(component, role, value)
             if component.type in NUMBERS and sent != value and role != "max_tokens":
                 notes.append(
                     f"does not accept {role}={value!r}; {sent!r} was sent, the nearest value"
@@ -249,7 +253,9 @@ class Endpoint:
                 values[self.roles[role]] = sent
         for label, value in extra.items():
             index = self._by_label(label)
-            values[index] = check(self.inputs[index], value, describe(self.inputs[index], index))
+            item = self.inputs[index]
+            known = item.id not in unsettled
+            values[index] = check(item, value, describe(item, index)) if known else value
         box = self.roles["query"]
         multimodal = self.inputs[box].type in MULTIMODAL
         values[box] = {"text": query, "files": []} if multimodal else query
@@ -317,16 +323,25 @@ class Endpoint:
             and self.setting("thinking") is None
         ):
             opened.append(Opening(self.switch))
-        changed = {
+        changed = self._chosen(given)
+        beside = {self.controls[role].item.id: sent for role, sent in changed.items()}
+        for role, sent in changed.items():
+            opened += self.controls[role].openings(sent, beside)
+        return opened
+
+    def _chosen(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """The settings that an event of their own passes on and that differ from the page's."""
+        return {
             role: sent
             for role, control in self.controls.items()
             if role in given
             and (sent := _sent(control.item, role, given[role])) != control.item.default
         }
-        beside = {self.controls[role].item.id: sent for role, sent in changed.items()}
-        for role, sent in changed.items():
-            opened += self.controls[role].openings(sent, beside)
-        return opened
+
+    def _filled_by(self, given: Mapping[str, Any]) -> list[int]:
+        """The ids of what the events of these settings fill."""
+        steps = [step for role in self._chosen(given) for step in self.controls[role].steps]
+        return [number for step in steps for number in step.outputs]
 
     def output_of(self, step: Dependency) -> int | None:
         """Which output of a step holds the answer, or None."""

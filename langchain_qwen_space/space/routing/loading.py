@@ -22,6 +22,7 @@ from langchain_qwen_space.errors import (
 )
 from langchain_qwen_space.space.chat.endpoint import Endpoint, Opening
 from langchain_qwen_space.space.chat.finding import find_endpoint
+from langchain_qwen_space.space.chat.reading import inputs_of
 from langchain_qwen_space.space.page.config import Dependency, SpaceConfig
 from langchain_qwen_space.space.page.values import new_values
 from langchain_qwen_space.space.routing.options import SpaceOptions
@@ -37,7 +38,8 @@ class OpenedPage:
     """A page after its `load` functions.
 
     Attributes:
-        endpoint: The chat on it, which `gr.render` may only now have put there.
+        endpoint: The chat on it, which `gr.render` may only now have put there, or whose inputs a
+            setting may have given other bounds and choices.
         values: What the functions gave, by the id of the component.
         notes: A sentence for each function that failed, where the page continues without it.
     """
@@ -75,9 +77,13 @@ async def load_page(
         values.update(new_values(config, step, output.get("data")))
         if endpoint.rendered:
             config = _with_rendered(visitor.where, config, output)
+        elif any(step in control.steps for control in endpoint.controls.values()):
+            config = config.with_loaded(step, output.get("data"))
     if endpoint.rendered:
         found = _rendered(visitor.where, config, endpoint.loads, options)
         endpoint = replace(found, placeholders=endpoint.placeholders)
+    elif config is not endpoint.config:
+        endpoint = replace(endpoint, config=config, inputs=inputs_of(config, endpoint.steps))
     return OpenedPage(endpoint, values, notes)
 
 

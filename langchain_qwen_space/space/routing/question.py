@@ -49,7 +49,7 @@ class Question:
         self._before: tuple[int, list[Any]] | None = None  # a function to call first
         self._changed_ids: set[int] = set()  # components that the functions changed
 
-    def _lay_out(self, endpoint: Endpoint, ask: Ask) -> None:
+    def _lay_out(self, endpoint: Endpoint, ask: Ask, *, opened: bool = False) -> None:
         """Set the values of the page as a person would who asks this."""
         self.endpoint, self._ask = endpoint, ask
         self._changed, notes = endpoint.lay_out(
@@ -58,6 +58,7 @@ class Question:
             given=ask.given,
             extra=ask.extra,
             files=ask.files,
+            opened=opened,
         )
         self._values = endpoint.values(self._changed)
         self.model: str | None = None
@@ -79,10 +80,9 @@ class Question:
         options, endpoint, ask = self._client.options, self.endpoint, self._ask
         if openings := endpoint.openings(self._values, ask.history, ask.given):
             page = await load_page(self._visitor, options, endpoint, self._hash, openings)
-            if endpoint.rendered:
-                self._lay_out(
-                    page.endpoint, self._prepare(self._client.access.space, page.endpoint)
-                )
+            if page.endpoint is not endpoint:
+                again = self._prepare(self._client.access.space, page.endpoint)
+                self._lay_out(page.endpoint, again, opened=True)
                 endpoint, ask = self.endpoint, self._ask
             self._values = endpoint.opened_values(self._values, page.values, self._changed)
             where = self._client.where

@@ -138,8 +138,12 @@ def presets() -> None:
     chatbot, box = gr.Chatbot(), gr.Textbox(label="Message")
     model = gr.Dropdown(MODELS, value=MODELS[0], label="Model")
     persona = gr.Textbox("Small.", label="System prompt")
-    limit = gr.Slider(1, 4096, 128, step=1, label="Max new tokens")
-    model.change(lambda _: ([], "Large.", gr.Slider(value=2048)), model, [chatbot, persona, limit])
+    limit = gr.Slider(1, 512, 128, step=1, label="Max new tokens")
+
+    def fill(_: str) -> Any:
+        return [], "Large.", gr.Slider(value=2048, maximum=4096)
+
+    model.change(fill, model, [chatbot, persona, limit])
 
     def ask(question: str, history: list[Any], model: str, persona: str, limit: int) -> Any:
         return "", answer(history, question, model=model, persona=persona, limit=limit)

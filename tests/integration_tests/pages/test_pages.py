@@ -138,6 +138,17 @@ class TestSettingsThatEventsOfTheirOwnPassOn:
         got = await reached(model, [("system", "Be a zoologist."), *TURNS])
         assert (got["persona"], got["limit"]) == ("Be a zoologist.", 99)
 
+    async def test_whose_bounds_it_changes_as_well(self, url):
+        for settings in ({"max_tokens": 3000}, {"model_kwargs": {"Max new tokens": 3000}}):
+            got = await reached(model_of(url, "presets", model="32B", **settings), TURNS)
+            assert (got["limit"], got["turns"]) == (3000, 2)
+        model = model_of(url, "presets", model="32B", model_kwargs={"Max new tokens": 9000})
+        with pytest.raises(InvalidInputError, match="a number from 1 to 4096, not 9000"):
+            await model.ainvoke("Hello")
+        model = model_of(url, "presets", model_kwargs={"Max new tokens": 3000})
+        with pytest.raises(InvalidInputError, match="a number from 1 to 512, not 3000"):
+            await model.ainvoke("Hello")
+
 
 class TestStart:
     async def test_of_two_chats_the_first_is_taken(self, url):
