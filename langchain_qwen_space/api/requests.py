@@ -5,6 +5,7 @@ The form: https://platform.openai.com/docs/api-reference/chat/create
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import orjson
@@ -21,6 +22,8 @@ from langchain_qwen_space.api.answers import as_json
 from langchain_qwen_space.api.problems import Problem
 from langchain_qwen_space.options import as_tools
 from langchain_qwen_space.structured import wanted_schema
+
+_LONGEST_STOP = 1024  # characters
 
 
 def _is_number(value: Any) -> bool:
@@ -44,9 +47,10 @@ _PASSED_ON: dict[str, tuple[Callable[[Any], bool], str]] = {
     **dict.fromkeys(("max_tokens", "max_completion_tokens"), (_is_whole, "a whole number")),
     "stop": (
         lambda value: all(
-            isinstance(item, str) for item in (value if isinstance(value, list) else [value])
+            isinstance(item, str) and len(item) <= _LONGEST_STOP
+            for item in (value if isinstance(value, list) else [value])
         ),
-        "a string or a list of strings",
+        f"a string or a list of strings, of at most {_LONGEST_STOP} characters",
     ),
     "tools": (_are_objects, "a list of objects"),
     "tool_choice": (lambda value: isinstance(value, str | Mapping), "a string or an object"),
@@ -58,6 +62,10 @@ _PASSED_ON: dict[str, tuple[Callable[[Any], bool], str]] = {
 }
 # The most items of a list, as OpenAI has it: reading them holds up the event loop.
 _MOST = {"messages": 2048, "tools": 128, "stop": 4}
+_MOST_PARTS = 8192  # of the content, and calls, of all messages
+_MOST_VALUES = (
+    2**19
+)  # of all lists and objects, counted by their commas; as many take half a second
 _LONGEST = 2**20  # bytes of the tools, and of the response_format: checking them takes seconds
 # Fields that have no effect on the answer.
 _IGNORED = frozenset(
@@ -106,6 +114,8 @@ def read_request(body: bytes) -> CompletionRequest:
         Problem: It is not JSON, a field is missing, unknown or of the wrong type. What the fields
             in `keywords` may hold is checked by the call.
     """
+    if sum(map(body.count, (b"[", b"{", b","))) > _MOST_VALUES:
+        raise Problem(400, "The body has too many values: their text would be too long to read.")
     try:
         fields = orjson.loads(body)
     except orjson.JSONDecodeError as error:
@@ -130,8 +140,11 @@ def read_request(body: bytes) -> CompletionRequest:
     messages = given.pop("messages", None)
     if not isinstance(messages, list) or not messages:
         raise _wrong("messages", "a list of at least one message")
+    if (parts := sum(map(_size, messages))) > _MOST_PARTS:
+        msg = f"Invalid 'messages': they have {parts} content parts and calls, and may have {_MOST_PARTS}."
+        raise Problem(400, msg, code="array_above_max_length", param="messages")
     known = _PASSED_ON.keys() | _IGNORED | _NOT_HONOURED.keys()
-    if unknown := sorted(given.keys() - known):
+    if unknown := sorted(islice((name for name in given if name not in known), 10)):
         listed = ", ".join(f"{name:.60}" for name in unknown)
         raise Problem(400, f"Unrecognized request argument supplied: {listed}", param=unknown[0])
     return CompletionRequest(
@@ -178,6 +191,16 @@ def _keywords(given: dict[str, Any]) -> dict[str, Any]:
     if given.get("tools") == []:
         del given["tools"]
     return given
+
+
+def _size(message: Any) -> int:
+    """How many content parts and calls a message has."""
+    lists = (
+        [message.get(name) for name in ("content", "tool_calls")]
+        if isinstance(message, dict)
+        else []
+    )
+    return sum(len(items) for items in lists if isinstance(items, list))
 
 
 def _message(message: Any, where: str) -> BaseMessage:

@@ -1,5 +1,6 @@
 """Who may call the server: keys, origins, bodies, and the application in another one."""
 
+import gzip
 import hmac
 import json
 import logging
@@ -260,6 +261,17 @@ async def test_forms_that_any_page_may_send_are_refused(space, kind):
     async with client_of(server_for(space)) as client:
         answer = await client.post(COMPLETIONS, content=b"{}", headers={"content-type": kind})
     assert answer.status_code == 415
+
+
+@pytest.mark.parametrize(("encoding", "status"), [("gzip", 415), ("br", 415), ("identity", 200)])
+async def test_a_compressed_body_is_refused_by_what_it_is(space, encoding, status):
+    headers = {"content-type": "application/json", "content-encoding": encoding}
+    body = b'{"messages": [{"role": "user", "content": "hi"}]}'
+    async with client_of(server_for(space), **headers) as client:
+        sent = gzip.compress(body) if status == 415 else body
+        answer = await client.post(COMPLETIONS, content=sent)
+    assert answer.status_code == status
+    assert status == 200 or "Content-Encoding" in answer.json()["error"]["message"]
 
 
 async def test_mounted_in_another_application_it_keeps_its_paths_errors_and_keys(space):

@@ -187,6 +187,45 @@ def test_a_list_may_be_as_long_as_openais(name, item, most):
     assert f"{most + 1} items" in refused(body, name)
 
 
+@pytest.mark.parametrize("stop", ["a" * 1025, ["a", "a" * 1025]])
+def test_a_stop_string_is_no_longer_than_it_can_be_looked_for_at_once(stop):
+    assert "1024" in refused(
+        {"messages": [{"role": "user", "content": "hi"}], "stop": stop}, "stop"
+    )
+    read(stop=["a" * 1024])
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"role": "user", "content": [{"type": "text", "text": "x"}] * 5000},
+        {
+            "role": "assistant",
+            "tool_calls": [
+                {"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+            ]
+            * 5000,
+        },
+    ],
+)
+def test_messages_have_no_more_parts_than_can_be_read_at_once(message):
+    assert "10000 content parts" in refused({"messages": [message, message]}, "messages")
+    read(messages=[message])
+
+
+def test_a_body_of_so_many_values_that_reading_it_takes_seconds_is_refused_unread(monkeypatch):
+    monkeypatch.setattr(requests.orjson, "loads", lambda _: pytest.fail("it was read"))
+    for body in (b'{"a":[' + b"[]," * 300_000 + b"1]}", b'{"a":[' + b"1," * 600_000 + b"1]}"):
+        assert "too many values" in refused(body, None)
+
+
+def test_of_many_unknown_fields_a_few_are_listed():
+    fields = {f"x{number}": 1 for number in range(1000)}
+    with pytest.raises(Problem) as caught:
+        read(**fields)
+    assert len(caught.value.message) < 200
+
+
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b'"hi"', b"\xff", b"[" * 100_000, b'{"a":NaN}'])
 def test_a_body_that_is_not_a_json_object_is_refused(body):
     refused(body, None)
