@@ -54,7 +54,7 @@ from langchain_qwen_space.space.routing.options import Ask
 # With content blocks, LangChain numbers text, calls and files in one row; so high, they stay apart.
 _FIRST_CALL = 1000
 _FIRST_FILE = 2000
-_LONG = 2**18  # bytes of a prompt; counting its tokens would block the event loop
+_LONG = 2**17  # bytes of a prompt; counting its tokens would block the event loop
 
 _IN_THE_QUESTION = (
     "takes no earlier turns from a client, so they are written into the question; history='text' "
@@ -351,7 +351,10 @@ class ModelCall:
             elif models.thinks(model) is not options.thinking:
                 given["thinking"] = options.thinking  # a note says that the Space does not take it
         prompt = replace(self._prompt_on(endpoint, messages, model), files=files)
-        self._check_length(prompt, counter, model)
+        check = partial(self._check_length, prompt, counter, model)
+        is_long = flatten.size(prompt) > _LONG
+        if not is_long:
+            check()
         self._asked = prompt
         system_in_question = not endpoint.takes("system") and bool(prompt.system)
         if system_in_question:
@@ -378,6 +381,7 @@ class ModelCall:
             notes=notes,
             system_in_question=system_in_question,
             files=prompt.files,
+            check=check if is_long else None,
         )
 
     def _prompt_on(

@@ -203,6 +203,7 @@ class Attempt:
             self._question = Question(
                 self.client, self.visitor, self.found, self._prepare, self._hash
             )
+            await self._question.check()
             await self._take_slot()
             self._reply = await self._question.open_page()
             self._reader = AnswerReader(self.client, self._question, self._reply)

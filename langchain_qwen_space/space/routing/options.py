@@ -58,6 +58,7 @@ class Ask:
     `files` are those of each turn, the question's last, or empty where there are none at all.
     `system_in_question` says that the system prompt opens the first turn.
     `notes` say what could not be laid out as it was given, each to follow the Space's name.
+    `check` raises if a long prompt cannot be sent; it takes too long for the event loop's thread.
     """
 
     query: str
@@ -67,6 +68,7 @@ class Ask:
     notes: Sequence[str] = ()
     system_in_question: bool = False
     files: Sequence[Sequence[Attachment]] = ()
+    check: Callable[[], None] | None = None
 
 
 Prepare = Callable[[str, Endpoint], Ask]

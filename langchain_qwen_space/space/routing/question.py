@@ -1,5 +1,6 @@
 """A question laid out on a Space's page, as a person would do it, and the functions that it calls."""
 
+import asyncio
 from typing import Any
 
 from langchain_qwen_space.events import SpaceEvent, SystemInQuestionEvent, WarningEvent
@@ -71,6 +72,15 @@ class Question:
         if ask.system_in_question:
             self.events.append(SystemInQuestionEvent())
 
+    async def check(self) -> None:
+        """Check the prompt in a thread, if it is long.
+
+        Raises:
+            QwenSpaceError: It cannot be sent.
+        """
+        if self._ask.check is not None:
+            await asyncio.to_thread(self._ask.check)
+
     async def open_page(self) -> Reply:
         """Call what the page calls before a question is asked; return what will read the answer.
 
@@ -83,6 +93,7 @@ class Question:
             if page.endpoint is not endpoint:
                 again = self._prepare(self._client.access.space, page.endpoint)
                 self._lay_out(page.endpoint, again, opened=True)
+                await self.check()
                 endpoint, ask = self.endpoint, self._ask
             self._values = endpoint.opened_values(self._values, page.values, self._changed)
             where = self._client.where

@@ -307,12 +307,16 @@ async def test_a_long_prompt_is_counted_beside_the_event_loop(space, monkeypatch
         return count_prompt(*given)
 
     monkeypatch.setattr(tokens, "count_prompt", counted)
-    server = server_for(space, settings={"model": None})
+    server = server_for(space)
     for words in (1, 60_000):
         body = {"messages": [{"role": "user", "content": "word " * words}]}
         assert (await post(server, body)).json()["usage"]["prompt_tokens"] > words
     assert threads[0] is True
-    assert threads[-1] is False
+    threads.clear()
+    too_long = [{"role": "user", "content": "word " * 300_000}]
+    refused = await post(server, {"messages": too_long, "model": "qwen2.5-72b-instruct"})
+    assert refused.json()["error"]["code"] == "context_length_exceeded"
+    assert set(threads) == {False}
 
 
 def format_of(schema):
