@@ -265,7 +265,7 @@ def _read_schema(path: Path) -> dict[str, Any]:
     import json
 
     try:
-        schema = json.loads(path.read_text(encoding="utf-8"))
+        schema = json.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError) as error:
         raise InvalidInputError(
             f"--schema: {path} cannot be read as JSON: {reason(error)}."

@@ -208,14 +208,14 @@ def _question(prompt: str | None, files: Sequence[Path]) -> str | None:
     parts = [] if prompt is None else [prompt]
     for path in files:
         try:
-            parts.append(path.read_text(encoding="utf-8"))
+            parts.append(path.read_text(encoding="utf-8-sig"))
         except (OSError, UnicodeDecodeError) as error:
             raise InvalidInputError(
                 f"--file: {path} cannot be read as text: {reason(error)}."
             ) from None
     if _is_piped():
         try:
-            piped = sys.stdin.read()
+            piped = sys.stdin.read().removeprefix("\ufeff")  # with which Windows marks UTF-8
         except UnicodeDecodeError as error:
             raise InvalidInputError(f"The piped input is not text: {error}.") from None
         if piped.strip() or not parts:

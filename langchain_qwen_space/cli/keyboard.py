@@ -127,7 +127,7 @@ def edited(text: str) -> str:
             raise InvalidInputError(
                 f"{command[0]} failed (exit status {done.returncode}); nothing was sent."
             )
-        return path.read_text(encoding="utf-8", errors="replace").strip()
+        return path.read_text(encoding="utf-8-sig", errors="replace").strip()
     finally:
         path.unlink(missing_ok=True)
 

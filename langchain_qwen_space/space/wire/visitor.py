@@ -161,6 +161,8 @@ def connection_error(error: Exception, url: URL) -> SpaceConnectionError:
         return SpaceConnectionError(what, is_retryable=False)
     elif isinstance(error, aiohttp.ClientConnectorDNSError):
         what = f"There is no host {host}. Check the name of the Space and the network."
+        if error.host not in (host, url.raw_host):
+            what = f"There is no host {error.host}, the proxy before {host}. Check proxy=…"
     elif isinstance(error, UnicodeError):
         what = f"{host[:80]!r} cannot be the name of a host ({error}). Check space=…"
         return SpaceConnectionError(what, is_retryable=False)

@@ -202,9 +202,9 @@ def test_the_system_prompt_and_the_model_return_to_those_of_the_space():
 
 def test_files_are_asked_with_the_prompt(tmp_path):
     (tmp_path / "a.txt").write_text("first\n", encoding="utf-8")
-    (tmp_path / "b.txt").write_text("zweite 你", encoding="utf-8")
+    (tmp_path / "b.txt").write_text("zweite 你", encoding="utf-8-sig")
     files = ["-f", str(tmp_path / "a.txt"), "--file", str(tmp_path / "b.txt")]
-    done = run("chat", "say this:", *files, piped="piped")
+    done = run("chat", "say this:", *files, piped="\ufeffpiped")
     assert done.stdout == "this:\n\nfirst\n\n\nzweite 你\n\npiped\n"
     (tmp_path / "a.txt").write_text("say from a template")
     assert run("chat", *files[:2]).stdout == "from a template\n"

@@ -75,7 +75,8 @@ def test_a_schema_makes_objects(run, tmp_path):
                 "properties": {"city": {"type": "string"}, "people": {"type": "integer"}},
                 "required": ["city", "people"],
             }
-        )
+        ),
+        encoding="utf-8-sig",
     )
     done = run({"prompt": "Where is Paris?"}, options=["--schema", str(schema)])
     assert done.exit_code == 0, done.output

@@ -65,7 +65,7 @@ def test_ctrl_z_leaves_the_conversation_to_the_shell_and_sends_nothing(monkeypat
 
 
 def test_a_message_is_what_the_editor_leaves(tmp_path, monkeypatch, no_terminal):
-    program = "path.write_text(path.read_text('utf-8') + ' 好\\n\\n', 'utf-8'); print(path)"
+    program = "path.write_text(path.read_text('utf-8') + ' 好\\n\\n', 'utf-8-sig'); print(path)"
     monkeypatch.setenv("EDITOR", editor(tmp_path, program))
     monkeypatch.delenv("VISUAL", raising=False)
     monkeypatch.setattr(keyboard.tempfile, "tempdir", str(tmp_path))

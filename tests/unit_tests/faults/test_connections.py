@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import socket
 from contextlib import ExitStack
 
@@ -35,6 +36,27 @@ BEFORE_THE_STREAM = ["config", "login", "join"]
 
 def settings_for(step: str) -> dict[str, object]:
     return {"auth": ("ann", "secret")} if step == "login" else {}
+
+
+@pytest.mark.parametrize(
+    ("space", "settings", "words"),
+    [
+        ("http://space.invalid", {}, "There is no host space.invalid. Check the name of the Space"),
+        (
+            "http://127.0.0.1:7",
+            {"proxy": "http://ann:secret@proxy.invalid:3128"},
+            "There is no host proxy.invalid, the proxy before 127.0.0.1. Check proxy=…",
+        ),
+    ],
+    ids=["Space", "proxy"],
+)
+async def test_a_host_that_does_not_exist_is_named(monkeypatch, space, settings, words):
+    def fail(*_, **__):  # at once, where a network without a name server would wait
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", fail)
+    error = await failure(model_for(space, **settings), SpaceConnectionError, re.escape(words))
+    assert error.is_retryable
 
 
 async def test_a_refused_connection_says_that_the_space_cannot_be_reached():
