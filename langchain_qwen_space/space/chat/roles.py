@@ -74,7 +74,8 @@ _PROMPT = re.compile(r"\byou are\b|\bassistant\b|你是|助手", re.IGNORECASE)
 _PROMPT_BOX = re.compile(r"\bprompt\b|\binstruction|提示", re.IGNORECASE)
 _MODEL_NAME = re.compile(r"\b\d+(\.\d+)?[bm]\b|qwen|llama|gpt|mistral|deepseek", re.IGNORECASE)
 _OFF = re.compile(
-    r"\b(no|non|not|off|disabled?|without|false|fast)\b|no_|不|关|關|끄|なし|オフ", re.IGNORECASE
+    r"\b(no|non|not|off|disabled?|without|false|fast|quick|instant)\b|no_|不|非|快|关|關|끄|なし|オフ",
+    re.IGNORECASE,
 )
 
 
@@ -133,6 +134,11 @@ class Candidate:
         later = not item.label and item.id not in self.steps[0].inputs
         return later and _PROMPT_BOX.search(item.words) is not None
 
+    @property
+    def offers_thinking(self) -> bool:
+        """Whether it is a choice of two between thinking and not."""
+        return any(means("thinking", choice) for choice in thinking_choices(self.item) or ())
+
 
 class Rule(NamedTuple):
     """Points for an input: why, and whether."""
@@ -188,7 +194,10 @@ SCORES: dict[str, tuple[Rule, ...]] = {
             lambda seen: seen.named and bool(_OUT.search(seen.item.words)),
         ),
     ),
-    "thinking": (_NAMED,),
+    "thinking": (
+        _NAMED,
+        Rule(1, "it offers to think and not to", lambda seen: seen.offers_thinking),
+    ),
 }
 
 

@@ -415,6 +415,23 @@ class TestRoles:
         boxes = [(kind, label, None, {"choices": choices}), ("textbox", "Message", None, {})]
         assert self.roles(*boxes) == {"query": 1, "model": 0}
 
+    @pytest.mark.parametrize(
+        ("choices", "thinks"),
+        [
+            (["Thinking", "Non-thinking"], True),
+            (["/think", "/no_think"], True),
+            (["Quick answer", "Deep thinking"], True),
+            (["思考模式", "非思考模式"], True),
+            (["深度思考", "快速回答"], True),
+            (["Short", "Long"], False),
+            (["Thinking", "Reasoning"], False),
+            (["Friendly", "Not friendly"], False),
+        ],
+    )
+    def test_a_choice_between_thinking_and_not(self, choices, thinks):
+        boxes = [("radio", "Mode", None, {"choices": choices}), ("textbox", "Message", None, {})]
+        assert self.roles(*boxes) == {"query": 1} | ({"thinking": 0} if thinks else {})
+
     def test_a_choice_of_other_things_is_no_model(self):
         boxes = [
             ("dropdown", "Language", None, {"choices": ["English", "中文"]}),
