@@ -4,10 +4,9 @@
 """
 
 import json
-import re
 import time
 from collections import ChainMap
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from enum import Enum
 from fractions import Fraction
 from functools import cache
@@ -19,10 +18,9 @@ from typing import TYPE_CHECKING, Any
 from langchain_core.tools import Tool
 from langchain_core.utils.function_calling import convert_to_json_schema, convert_to_openai_tool
 from pydantic import BaseModel
-from pydantic_core import SchemaError as PatternError
-from pydantic_core import SchemaValidator, core_schema
 
 from langchain_qwen_space.errors import InvalidInputError
+from langchain_qwen_space.patterns import Pattern
 
 if TYPE_CHECKING:
     from jsonschema import ValidationError
@@ -38,21 +36,6 @@ _LISTS = ("allOf", "anyOf", "oneOf")
 _BY_NAME = ("dependentSchemas", "dependencies")
 _MOST_KNOWN = 4096  # schemas that are known to be valid the next time
 _MULTIPLE = frozenset(["multipleOf", "divisibleBy"])
-_MOST_STEPS = 10**7  # of a search: parts of its pattern, times characters; half a second
-# A pattern's escapes, sets, counts, groups with their flags, and other characters.
-_PARTS = re.compile(
-    r"\\(?:[pPxu]\{[^}]*\}|.)|\[\^?\]?(?:\\.|[^\\\]])*\]"
-    r"|\{(?P<least>\d{1,9})(?P<most>,\d{0,9})?\}|\((?:\?[a-z-]*)?|.",
-    re.DOTALL,
-)
-# The edges of a word, the end of a text, and operations on sets, as Rust's expressions have them.
-_READ_OTHERWISE = {"\\<": "<", "\\>": ">", "\\Z": r"\z", "{": r"\{", "}": r"\}"}
-_IN_SETS = re.compile(r"\\.|\[|&&|--|~~", re.DOTALL)
-_NO_LINEAR_TIME = (
-    "The pattern {pattern!r:.100} cannot be searched for in linear time ({reason:.100}). Write it "
-    "without look-around, references to groups and large counts; for lengths, write minLength and "
-    "maxLength."
-)
 
 
 def json_schema(schema: Schema, strict: bool | None) -> dict[str, Any]:
@@ -201,7 +184,7 @@ def _check(text: str, *, patterns: bool) -> None:
     def is_linear(pattern: object) -> bool:
         began = time.thread_time()
         if isinstance(pattern, str):
-            _search(pattern)
+            Pattern(pattern)
         allowance.seconds -= time.thread_time() - began
         if allowance.seconds < 0:
             raise InvalidInputError("The patterns of the schema are too large: use fewer counts.")
@@ -398,7 +381,7 @@ class _Check:
     def __init__(self, allowance: Allowance) -> None:
         self._allowance = allowance
         self._end = time.thread_time() + allowance.seconds
-        self._searches: dict[str, tuple[Callable[[str], bool], int]] = {}
+        self._patterns: dict[str, Pattern] = {}
 
     def end(self) -> None:
         """Deduct the time that was spent."""
@@ -451,59 +434,9 @@ class _Check:
 
     def _matches(self, pattern: str, text: str) -> bool:
         self.check_time()
-        if pattern not in self._searches:
-            self._searches[pattern] = _search(pattern)
-        search, size = self._searches[pattern]
-        if size * len(text) > _MOST_STEPS:
-            raise TimeoutError
-        return search(text)
-
-
-def _search(pattern: str) -> tuple[Callable[[str], bool], int]:
-    """What finds a pattern in a text, and the steps that it takes at most for each character.
-
-    The regular expressions of pydantic, which are Rust's, take linear time, where Python's may take
-    forever. The pattern is given to them as Python and JavaScript read it.
-
-    Raises:
-        InvalidInputError: They cannot find it: it looks around, refers to a group, or is too large.
-    """
-    written = []
-    sizes, last = [0], 0  # of the groups that are open, and of what a count would repeat
-    for part in _PARTS.finditer(pattern):
-        text = part[0]
-        if part["least"]:
-            count = int((part["most"] or "").lstrip(",") or part["least"])
-            sizes[-1] += last * (count - 1)
-            last *= count
-        elif text[0] == "(":
-            sizes.append(0)
-            if "x" in text:  # blanks and comments would not count
-                reason = "it has the flag x"
-                raise InvalidInputError(_NO_LINEAR_TIME.format(pattern=pattern, reason=reason))
-        elif text == ")" and len(sizes) > 1:
-            last = sizes.pop()
-            sizes[-1] += last
-        else:
-            last = 1
-            sizes[-1] += 1
-        if text[0] == "[":
-            text = text[0] + _IN_SETS.sub(_literally, text[1:])
-        written.append(_READ_OTHERWISE.get(text, text))
-    try:
-        schema = core_schema.str_schema(pattern="".join(written))
-        found = SchemaValidator(schema).isinstance_python
-    except PatternError as error:
-        reason = str(error).splitlines()[-1].rpartition("rror: ")[2].rstrip(".")
-        raise InvalidInputError(_NO_LINEAR_TIME.format(pattern=pattern, reason=reason)) from error
-    # They take no half characters.
-    return lambda text: found(text.encode(errors="replace").decode()), sum(sizes)
-
-
-def _literally(mark: re.Match[str]) -> str:
-    """What stands in a set and would be an operation on sets, as characters."""
-    text = mark[0]
-    return text if text[0] == "\\" else f"{text[:-1]}\\{text[-1]}"
+        if pattern not in self._patterns:
+            self._patterns[pattern] = Pattern(pattern)
+        return self._patterns[pattern].is_in(text)
 
 
 def _unique_items(validator: Any, wanted: Any, value: Any, _: Any) -> Iterator["ValidationError"]:

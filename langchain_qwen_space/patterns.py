@@ -1,0 +1,91 @@
+"""Patterns of JSON schemas, searched for in a time that the text's and the pattern's length bound.
+
+Python's regular expressions may take forever. Those of pydantic, which are Rust's, take linear time.
+They know neither look-around nor references to groups, and read some marks in another way, so a
+pattern is given to them as Python and JavaScript read it.
+"""
+
+import re
+
+from pydantic_core import SchemaError, SchemaValidator, core_schema
+
+from langchain_qwen_space.errors import InvalidInputError
+
+_MOST_STEPS = 10**7  # of one search, which take half a second at most
+# A pattern's escapes, sets, counts, groups with their flags, and other characters.
+_PARTS = re.compile(
+    r"\\(?:[pPxu]\{[^}]*\}|.)|\[\^?\]?(?:\\.|[^\\\]])*\]"
+    r"|\{(?P<least>\d{1,9})(?P<most>,\d{0,9})?\}|\((?:\?[a-z-]*)?|.",
+    re.DOTALL,
+)
+# What Rust's expressions read in another way: edges of words, the text's end, and what is no count.
+_READ_OTHERWISE = {r"\<": "<", r"\>": ">", r"\Z": r"\z", "{": r"\{", "}": r"\}"}
+_IN_SETS = re.compile(r"\\.|\[|&&|--|~~", re.DOTALL)  # these are operations on sets there
+
+
+class Pattern:
+    """A pattern to search texts for.
+
+    Args:
+        pattern: A regular expression as JSON schemas have it.
+
+    Raises:
+        InvalidInputError: It cannot be searched for in linear time, or is too large. The message
+            says what to write instead.
+
+    Attributes:
+        steps: How many steps a search takes at most for each character of the text.
+    """
+
+    def __init__(self, pattern: str) -> None:
+        written = []
+        sizes, last = [0], 0  # of the groups that are open, and of what a count would repeat
+        for part in _PARTS.finditer(pattern):
+            text = part[0]
+            if part["least"]:
+                count = int((part["most"] or "").lstrip(",") or part["least"])
+                sizes[-1] += last * (count - 1)
+                last *= count
+            elif text[0] == "(":
+                sizes.append(0)
+                if "x" in text:  # blanks and comments would not count
+                    raise _refusal(pattern, "it has the flag x")
+            elif text == ")" and len(sizes) > 1:
+                last = sizes.pop()
+                sizes[-1] += last
+            else:
+                last = 1
+                sizes[-1] += 1
+            if text[0] == "[":
+                text = text[0] + _IN_SETS.sub(_literally, text[1:])
+            written.append(_READ_OTHERWISE.get(text, text))
+        self.steps = sum(sizes)
+        try:
+            self._finder = SchemaValidator(core_schema.str_schema(pattern="".join(written)))
+        except SchemaError as error:
+            reason = str(error).splitlines()[-1].rpartition("rror: ")[2].rstrip(".")
+            raise _refusal(pattern, reason) from error
+
+    def is_in(self, text: str) -> bool:
+        """Returns whether the text, of which half characters count as "?", holds the pattern.
+
+        Raises:
+            TimeoutError: It would take too long to find out.
+        """
+        if self.steps * len(text) > _MOST_STEPS:
+            raise TimeoutError
+        return self._finder.isinstance_python(text.encode(errors="replace").decode())
+
+
+def _literally(mark: re.Match[str]) -> str:
+    """What stands in a set and would be an operation on sets, as characters."""
+    text = mark[0]
+    return text if text[0] == "\\" else f"{text[:-1]}\\{text[-1]}"
+
+
+def _refusal(pattern: str, reason: str) -> InvalidInputError:
+    return InvalidInputError(
+        f"The pattern {pattern!r:.100} cannot be searched for in linear time ({reason:.100}). Write "
+        "it without look-around, references to groups and large counts; for lengths, write minLength "
+        "and maxLength."
+    )
