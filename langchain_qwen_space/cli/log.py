@@ -84,7 +84,7 @@ def log(
                 about = {"id": talk.number, "space": talk.space, "system": conversation.system}
                 print_json({**about, "model": conversation.model, "turns": turns})
             else:
-                _print(conversation)
+                _print(conversation, talk.unanswered)
 
 
 def _list(kept: ConversationLog, limit: int, search: str, *, as_json: bool) -> None:
@@ -111,11 +111,15 @@ def _list(kept: ConversationLog, limit: int, search: str, *, as_json: bool) -> N
             print_text(f"{head}  {title}\n")
 
 
-def _print(conversation: Conversation) -> None:
+def _print(conversation: Conversation, unanswered: str) -> None:
     """A conversation as Markdown: rendered in a terminal, else as it is."""
     parts = [] if conversation.system is None else [f"**System**\n\n{conversation.system}"]
     for turn in conversation.turns:
         parts += [f"**You**\n\n{turn.user}", f"**Model**\n\n{turn.assistant}"]
+    if unanswered:
+        parts.append(f"**You**\n\n{unanswered}")
+    elif not conversation.turns:
+        parts.append("No question was answered.")
     text = "\n\n".join(parts)
     if sys.stdout.isatty():
         from langchain_qwen_space.cli.markdown import AnswerMarkdown

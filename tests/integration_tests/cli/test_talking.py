@@ -118,6 +118,14 @@ def test_the_question_under_way_is_kept_if_the_process_is_killed(tmp_path):
     with terminal("chat", "-c", columns=200) as term:
         term.sees(rf"has no answer; /retry asks it again:\n> run {tmp_path / 'marker'}$")
         says(term, "/retry", r"^0123")
+        term.signal(signal.SIGKILL)
+        term.exit_status()
+    assert run("log", "1").stdout == f"**You**\n\nrun {tmp_path / 'marker'}\n"
+
+
+def test_a_conversation_without_an_answer_says_so_in_the_log():
+    assert run("chat", "--model", "none", "say one").exit_code == 2
+    assert run("log", "1").stdout == "No question was answered.\n"
 
 
 def test_a_log_that_cannot_be_written_is_reported_and_the_conversation_continues(log_file):
