@@ -271,7 +271,7 @@ def test_no_schema_makes_a_check_last(schema, value):
     """The caller of an API server chooses the schema, and often the text too."""
     began = time.thread_time()
     list(mistakes(value, checked(schema, patterns=False)))
-    assert time.thread_time() - began < 5  # seconds of CPU time; else forever
+    assert time.thread_time() - began < 20  # seconds of CPU time; else forever
 
 
 def test_the_objects_of_one_answer_share_the_time_for_their_checks():

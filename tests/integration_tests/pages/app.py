@@ -245,7 +245,7 @@ def slow_to_open() -> None:
     model = gr.Dropdown([], label="Model", allow_custom_value=True)
 
     def offer() -> Any:
-        time.sleep(1.5)
+        time.sleep(5)
         return gr.Dropdown(choices=MODELS, value=MODELS[0])
 
     when_opened(offer, model)

@@ -130,10 +130,10 @@ def test_a_growing_object_is_shown_as_far_as_it_has_come():
     ids=["string", "quoted", "objects"],
 )
 def test_what_never_ends_is_broken_and_known_in_linear_time(text):
-    began = time.perf_counter()
+    began = time.process_time()
     with pytest.raises(BrokenJSONError):
         list(find(text))
-    assert time.perf_counter() - began < 10  # 0.1 s, where each quote was tried it took minutes
+    assert time.process_time() - began < 10  # 0.1 s, where each quote was tried it took minutes
 
 
 def test_a_string_without_an_end_stays_as_it_is():

@@ -511,8 +511,8 @@ LONG = 1_000_000
 def test_a_million_characters_in_small_chunks_take_seconds_not_minutes(text):
     parts = [text[at : at + 10] for at in range(0, len(text), 10)]
     parser = ToolCallParser(TOOLS)
-    start = time.perf_counter()
+    start = time.process_time()
     for part in parts:
         parser.feed(part)
     parser.finish()
-    assert time.perf_counter() - start < 20
+    assert time.process_time() - start < 20

@@ -392,7 +392,7 @@ def test_a_transcript_that_holds_the_question_alone_has_no_answer_while_it_grows
     ],
 )
 def test_a_long_text_with_a_short_question_is_read_at_once(text):
-    began = time.perf_counter()
+    began = time.process_time()
     (segment,) = Form.TEXT.read(text, 0, "a")
     assert text.endswith(segment.text)
-    assert time.perf_counter() - began < 20
+    assert time.process_time() - began < 2
