@@ -30,7 +30,7 @@ from benchmarks.soak import NAMES, Sample, Soak, plot
 from langchain_qwen_space import ChatQwenSpace
 from langchain_qwen_space.errors import QwenSpaceError
 from langchain_qwen_space.events import RetryEvent, WakeEvent
-from langchain_qwen_space.space.routing.slots import current_line
+from langchain_qwen_space.space.routing.slots import current_slots
 from tests.compat.forms import Form
 from tests.compat.servers import running
 from tests.integration_tests.faults.proxy import (
@@ -317,7 +317,7 @@ def figures(
     secret = [
         n for n, count in joins.accepted.items() if count > 1 + run.told[n] and int(n) < 10**6
     ]
-    held = sum(len(space.slots) for space in current_line()._spaces.values())
+    held = sum(len(space.slots) for space in current_slots()._spaces.values())
     faults: Counter[str] = Counter()
     for spirit in spirits:
         faults += spirit.done

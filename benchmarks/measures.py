@@ -117,8 +117,8 @@ async def connections_of_second_call(stream: Contender, url: str) -> int:
 async def uploads(url: str, size: int, rounds: int) -> Rounds:
     """Processor time of sending a file to the Space, in milliseconds, ours and aiohttp's own."""
     file = Attachment("noise.bin", "application/octet-stream", "", os.urandom(size))
-    client = contenders.qwen_space(url)._client()
-    _, visitor = await client.endpoint(await current_pool())
+    client = contenders.qwen_space(url)._target()
+    _, client = await client.visit(await current_pool())
     target = URL(url) / "upload"
     used: Rounds = {"aiohttp": [], "ours": []}
     async with aiohttp.ClientSession() as session:
@@ -130,7 +130,7 @@ async def uploads(url: str, size: int, rounds: int) -> Rounds:
                 await answer.read()
 
         async def ours() -> None:
-            upload = Upload(visitor, target, [file], None)
+            upload = Upload(client, target, [file], None)
             while await upload.progress() is not None:
                 pass
 

@@ -47,12 +47,12 @@ from langchain_qwen_space.space.chat.endpoint import Endpoint
 from langchain_qwen_space.space.chat.reply import Thought
 from langchain_qwen_space.space.routing.answer import Finished
 from langchain_qwen_space.space.routing.attempt import Attempt
-from langchain_qwen_space.space.routing.call import Call
-from langchain_qwen_space.space.routing.client import SpaceClient
-from langchain_qwen_space.space.routing.options import Ask
+from langchain_qwen_space.space.routing.options import Question
+from langchain_qwen_space.space.routing.space_call import SpaceCall
+from langchain_qwen_space.space.routing.target import SpaceTarget
 
 # With content blocks, LangChain numbers text, calls and files in one row; so high, they stay apart.
-_FIRST_CALL = 1000
+_FIRST_TOOL_CALL = 1000
 _FIRST_FILE = 2000
 _LONG = 2**17  # bytes of a prompt; counting its tokens would block the event loop
 
@@ -70,19 +70,19 @@ _CORRECT = (
 
 
 class ModelCall:
-    """One call. Iterate over `run()`.
+    """One answer: a `SpaceCall`, or a second one that asks for a correction. Iterate over `run()`.
 
     Args:
         messages: The conversation.
         options: What was asked for.
-        clients: The Spaces that may answer, with the same options.
+        targets: The Spaces that may answer, with the same options.
         whole: Keep the answer back until its end, and then give the exact text.
         counter: What counts tokens for `usage_metadata`; None is Qwen's vocabulary, or an estimate.
         protect_tool_results: Whether control strings in tool results are broken up.
         content_blocks: Whether LangChain makes content blocks of the answer (`output_version="v1"`):
             its files are given as blocks too, and the indices of its calls and files stay apart.
         max_input_tokens: The context that the caller's own profile of the model states, if any.
-        before_request: Awaited before each request but the first: the turn of a rate limiter.
+        before_request: Awaited before each request but the first: a rate limiter waits.
 
     Raises:
         InvalidInputError: The messages cannot be sent to a Space.
@@ -96,7 +96,7 @@ class ModelCall:
         self,
         messages: Sequence[BaseMessage],
         options: CallOptions,
-        clients: Sequence[SpaceClient],
+        targets: Sequence[SpaceTarget],
         *,
         whole: bool = False,
         counter: tokens.TokenCounter | None = None,
@@ -113,7 +113,7 @@ class ModelCall:
         self._messages = messages
         self._decoded: dict[int, Attachment] = {}  # the files in the messages, by their block
         self._options = options
-        self._clients = clients
+        self._targets = targets
         self._whole = whole
         self._counter = counter
         self._protect_tool_results = protect_tool_results
@@ -148,12 +148,14 @@ class ModelCall:
         messages: Sequence[BaseMessage] = answerable(self._messages)
         first = True
         may_ask_again = self._options.retry_tool_choice
-        first_call = _FIRST_CALL if self._content_blocks else 0
-        answer = AnswerChunks(self._shape, counter, whole=self._whole, first_call_index=first_call)
+        first_tool_call = _FIRST_TOOL_CALL if self._content_blocks else 0
+        answer = AnswerChunks(
+            self._shape, counter, whole=self._whole, first_tool_call_index=first_tool_call
+        )
         while True:
             files = await self._files(self._prompt(messages), end)
             prepare = partial(self._ask, messages, files, counter)
-            request = Call(self._clients, prepare, end)
+            request = SpaceCall(self._targets, prepare, end)
             async with aclosing(request.run()) as batches:
                 async for batch in batches:
                     items: list[ChatGenerationChunk | SpaceEvent] = []
@@ -174,7 +176,7 @@ class ModelCall:
                     if answer.done:
                         break
                     if isinstance(batch[-1], RetryEvent):
-                        await self._take_turn(end)
+                        await self._wait_for_limiter(end)
             answer.settle(request.attempt.exact)
             count_tokens = partial(self._usage, answer, counter, request.attempt.model)
             is_slow = self._counter is not None or flatten.size(self._asked) > _LONG
@@ -188,7 +190,7 @@ class ModelCall:
             said = answer.written if answer.withheld is None else answer.withheld
             messages = [*messages, AIMessage(said), HumanMessage(problem)]
             answer = answer.again()
-            await self._take_turn(end)
+            await self._wait_for_limiter(end)
         attempt = request.attempt
         events = [] if attempt.exact is None else [RevisedEvent()]
         estimated = self._asked.files or models.has_another_vocabulary(attempt.model or "")
@@ -211,13 +213,13 @@ class ModelCall:
 
     def _end(self) -> float | None:
         """The loop's time at which `total_timeout` is up."""
-        total = self._clients[0].options.total_timeout
+        total = self._targets[0].options.total_timeout
         if total is None:
             return None
         return asyncio.get_running_loop().time() + total - (time.monotonic() - clock.began())
 
-    async def _take_turn(self, end: float | None) -> None:
-        """Wait for the turn of a further request, within the time of the whole call."""
+    async def _wait_for_limiter(self, end: float | None) -> None:
+        """Wait until the rate limiter allows a further request, within the time of the whole call."""
         if self._before_request is None:
             return
         try:
@@ -228,7 +230,7 @@ class ModelCall:
                 raise
             msg = (
                 f"The rate limiter did not allow the call within total_timeout="
-                f"{self._clients[0].options.total_timeout} seconds."
+                f"{self._targets[0].options.total_timeout} seconds."
             )
             raise SpaceTimeoutError(msg) from None
 
@@ -328,7 +330,7 @@ class ModelCall:
         counter: tokens.TokenCounter,
         space: str,
         endpoint: Endpoint,
-    ) -> Ask:
+    ) -> Question:
         """The prompt and the settings, as the function that was found takes them.
 
         Raises:
@@ -348,7 +350,7 @@ class ModelCall:
                 given["thinking"] = options.thinking
             elif models.switches_in_the_prompt(model):
                 messages = _switched(messages, thinking=options.thinking)
-            elif models.thinks(model) is not options.thinking:
+            elif models.always_thinks(model) is not options.thinking:
                 given["thinking"] = options.thinking  # a note says that the Space does not take it
         prompt = replace(self._prompt_on(endpoint, messages, model), files=files)
         check = partial(self._check_length, prompt, counter, model)
@@ -370,10 +372,10 @@ class ModelCall:
         if prompt.files and model is not None and models.reads_text_only(model):
             notes.append(f"runs {model} for this, which reads text only and will not see the files")
         if not endpoint.turns:
-            if prompt.history and self._clients[0].options.history is None:
+            if prompt.history and self._targets[0].options.history is None:
                 notes.append(_IN_THE_QUESTION)
             prompt = flatten.without_history(prompt)
-        return Ask(
+        return Question(
             query=prompt.query,
             history=prompt.history,
             given=given,
@@ -485,7 +487,7 @@ def _file_blocks(files: Sequence[Mapping[str, str]]) -> ChatGenerationChunk:
 
 
 def _metadata(attempt: Attempt, family: str | None) -> dict[str, Any]:
-    access, model = attempt.client.access, attempt.model
+    access, model = attempt.target.access, attempt.model
     metadata = {
         # A Space without a choice of models does not say which one it runs.
         "model_name": models.canonical_name(model, family) if model else access.space,

@@ -56,7 +56,7 @@ from langchain_qwen_space.transport import Transport
 if TYPE_CHECKING:
     from langchain_qwen_space.call import ModelCall
     from langchain_qwen_space.space.chat.description import SpaceDescription
-    from langchain_qwen_space.space.routing.client import SpaceClient
+    from langchain_qwen_space.space.routing.target import SpaceTarget
 
 logger = logging.getLogger(__name__)
 
@@ -337,7 +337,7 @@ class ChatQwenSpace(BaseChatModel):
             self.__pydantic_fields_set__.discard("streaming")
         if self.auth is not None and isinstance(self.space, list):
             raise ValueError("auth cannot be used with several Spaces: each would receive it.")
-        import langchain_qwen_space.space.routing.call  # noqa: F401  (aiohttp loads here, not in a call)
+        import langchain_qwen_space.space.routing.space_call  # noqa: F401  (aiohttp loads here, not in a call)
 
         self._add_version("langchain-qwen-space", version("langchain-qwen-space"))
         return self
@@ -362,9 +362,9 @@ class ChatQwenSpace(BaseChatModel):
         from langchain_qwen_space.space.chat.description import describe_endpoint
         from langchain_qwen_space.space.wire.pool import current_pool
 
-        client = self._client()
-        endpoint, _ = await client.endpoint(await current_pool())
-        space = client.access.space
+        target = self._target()
+        endpoint, _ = await target.visit(await current_pool())
+        space = target.access.space
         family = models.family_of_space(space, endpoint.models)
         default = endpoint.default_model and models.canonical_name(endpoint.default_model, family)
         self._learn_profile(default, endpoint.file_kinds)
@@ -372,7 +372,7 @@ class ChatQwenSpace(BaseChatModel):
         dialect = models.dialect(model, self.dialect)
         assumed = dialect is dialects.UNKNOWN and self.dialect is None
         name = f"{dialect.name} (assumed: the model is not known)" if assumed else dialect.name
-        return client.access.redacted(replace(describe_endpoint(space, endpoint), dialect=name))
+        return target.access.redacted(replace(describe_endpoint(space, endpoint), dialect=name))
 
     def list_models(self) -> list[str]:
         """The models that the Space offers, by its own names; empty if it offers no choice.
@@ -390,7 +390,7 @@ class ChatQwenSpace(BaseChatModel):
 
         pool = await current_pool()
         first, *others = [
-            (await self._client(space).endpoint(pool))[0].models for space in self._spaces
+            (await self._target(space).visit(pool))[0].models for space in self._spaces
         ]
         return [model for model in first if all(models.match_model(model, o) for o in others)]
 
@@ -567,7 +567,7 @@ class ChatQwenSpace(BaseChatModel):
         return ModelCall(
             messages,
             options,
-            [self._client(space, timeout=options.timeout) for space in self._spaces],
+            [self._target(space, timeout=options.timeout) for space in self._spaces],
             whole=whole,
             counter=self._counter(),
             protect_tool_results=self.protect_tool_results,
@@ -831,10 +831,10 @@ class ChatQwenSpace(BaseChatModel):
         """The Spaces, also where there is one."""
         return self.space if isinstance(self.space, list) else [self.space]
 
-    def _client(self, space: str | None = None, **changed: Any) -> "SpaceClient":
-        """The client of one of the Spaces, by default of the first, with options of a call."""
-        from langchain_qwen_space.space.routing.client import SpaceClient
+    def _target(self, space: str | None = None, **changed: Any) -> "SpaceTarget":
+        """The target that is one of the Spaces, by default of the first, with options of a call."""
         from langchain_qwen_space.space.routing.options import SpaceOptions
+        from langchain_qwen_space.space.routing.target import SpaceTarget
         from langchain_qwen_space.space.wire.access import Access
 
         token, proxy, auth = self.hf_token, self.proxy, self.auth
@@ -861,7 +861,7 @@ class ChatQwenSpace(BaseChatModel):
             inputs=tuple(sorted(self.inputs.items())),
             history=self.history,
         )
-        return SpaceClient(access, replace(options, **changed))
+        return SpaceTarget(access, replace(options, **changed))
 
 
 class _CustomCounter(tokens.Estimate):

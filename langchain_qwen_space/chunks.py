@@ -40,7 +40,7 @@ class AnswerChunks:
         shape: What to make of it.
         counter: What counts tokens.
         whole: Keep everything back until the end, and then give the exact text.
-        first_call_index: Index of the first tool call among the chunks.
+        first_tool_call_index: Index of the first tool call among the chunks.
         after: The answer that this one replaces. What a stream has shown of it stays shown.
     """
 
@@ -50,7 +50,7 @@ class AnswerChunks:
         counter: TokenCounter,
         *,
         whole: bool = False,
-        first_call_index: int = 0,
+        first_tool_call_index: int = 0,
         after: "AnswerChunks | None" = None,
     ) -> None:
         self.shows_text = False
@@ -61,9 +61,9 @@ class AnswerChunks:
         self._counter = counter
         self._whole = whole
         self._after = None if whole else after
-        self._first_call_index = first_call_index
+        self._first_tool_call_index = first_tool_call_index
         if self._after is not None:
-            self._first_call_index = self._after.next_call_index
+            self._first_tool_call_index = self._after.next_call_index
         self._streamed = AnswerPieces(shape, counter, whole=whole)
         self._final = self._streamed  # what the answer is in the end
 
@@ -84,7 +84,7 @@ class AnswerChunks:
     @property
     def next_call_index(self) -> int:
         """The index of a call after those of this answer."""
-        return self._first_call_index + self._streamed.next_index
+        return self._first_tool_call_index + self._streamed.next_index
 
     @property
     def withheld(self) -> str | None:
@@ -131,7 +131,8 @@ class AnswerChunks:
         streamed, after = self._streamed, self._after
         limit = None
         if exact is None and (
-            (streamed.untagged and not self._whole) or (after is not None and after.shows_text)
+            (streamed.took_back_text and not self._whole)
+            or (after is not None and after.shows_text)
         ):
             exact, limit = ("".join(streamed.used), "".join(streamed.apart)), streamed.limit
         if exact is not None:
@@ -159,7 +160,7 @@ class AnswerChunks:
             self._shape,
             self._counter,
             whole=self._whole,
-            first_call_index=self._first_call_index,
+            first_tool_call_index=self._first_tool_call_index,
             after=self,
         )
 
@@ -235,7 +236,7 @@ class AnswerChunks:
                 name=piece.name,
                 args=piece.args,
                 id=piece.id,
-                index=self._first_call_index + piece.index,
+                index=self._first_tool_call_index + piece.index,
             )
             message = AIMessageChunk(content="", tool_call_chunks=[call])
         return ChatGenerationChunk(message=message)

@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 from langchain_qwen_space.qwen import json_objects
-from langchain_qwen_space.qwen.parameters import ToolSchemas
+from langchain_qwen_space.qwen.tool_parameters import ToolSchemas
 from langchain_qwen_space.qwen.tool_tags import may_be_untagged_call
 
 _BEGUN = re.compile(r'\s*+(?:`{3,}+\w*+\s*+)?(?=\{\s*+["}])')

@@ -86,7 +86,7 @@ class AnswerPieces:
         used: The text that was not cut off by a stop string or the limit.
         apart: Thoughts that are not part of the text.
         thoughts: All thoughts.
-        untagged: Whether text turned out to be thought after it was handed out.
+        took_back_text: Whether text turned out to be thought after it was handed out.
         plain: Whether text passes as it comes.
         limit: The limit on tokens, if there is one.
         made: What was handed out of each call, by its index.
@@ -98,7 +98,7 @@ class AnswerPieces:
         self.used: list[str] = []
         self.apart: list[str] = []
         self.thoughts: list[str] = []
-        self.untagged = False
+        self.took_back_text = False
         self.limit = TokenLimit(shape.max_tokens, counter) if shape.max_tokens else None
         self.made: dict[int, HandedOutCall] = {}
         self._shape = shape
@@ -286,7 +286,7 @@ class AnswerPieces:
         thought = "".join(self.used if self._stop is None else self._unstopped)
         self._stop = StopStrings(self._shape.stop) if self._shape.stop else None
         self.used = [thought, end.written]
-        self.untagged = True
+        self.took_back_text = True
         self.done = self.limit is not None and self.limit.reached  # not by what was thought
         calls, self._calls = self._calls, self._parser() if self._shape.tools else None
         if self._json is not None and self._shape.schema is not None:

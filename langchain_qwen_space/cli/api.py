@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from langchain_qwen_space.cli import common, parameters
+from langchain_qwen_space.cli import common, options
 from langchain_qwen_space.errors import InvalidInputError
 from langchain_qwen_space.local.serving import listen
 
@@ -27,10 +27,10 @@ def api(
             "`QWEN_SPACE`, else `Qwen/Qwen2.5`.",
         ),
     ] = None,
-    model: parameters.ModelOption = None,
-    token: parameters.TokenOption = None,
-    proxy: parameters.ProxyOption = None,
-    auth: parameters.AuthOption = None,
+    model: options.ModelOption = None,
+    token: options.TokenOption = None,
+    proxy: options.ProxyOption = None,
+    auth: options.AuthOption = None,
     host: Annotated[
         str, typer.Option(help="The address to listen on; any but loopback requires a key.")
     ] = "127.0.0.1",

@@ -23,7 +23,7 @@ from langchain_qwen_space.cli.common import (
     printable,
     reason,
 )
-from langchain_qwen_space.cli.parameters import (
+from langchain_qwen_space.cli.options import (
     AuthOption,
     MaxTokensOption,
     ModelOption,

@@ -15,7 +15,7 @@ import typer
 from langchain_qwen_space.cli.common import chat_model, exit_codes, reason
 from langchain_qwen_space.cli.conversation import Conversation, attached
 from langchain_qwen_space.cli.conversation_log import ConversationLog, LoggedTalk, log_path
-from langchain_qwen_space.cli.parameters import (
+from langchain_qwen_space.cli.options import (
     AuthOption,
     MaxTokensOption,
     ModelOption,

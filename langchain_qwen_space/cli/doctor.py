@@ -21,7 +21,7 @@ from langchain_qwen_space.cli.common import (
     printable,
     wrapped,
 )
-from langchain_qwen_space.cli.parameters import (
+from langchain_qwen_space.cli.options import (
     AuthOption,
     HistoryOption,
     InputOption,

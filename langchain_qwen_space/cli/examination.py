@@ -14,9 +14,9 @@ from langchain_qwen_space.events import QueueEvent, SpaceEvent, WarningEvent
 from langchain_qwen_space.qwen import tokens
 from langchain_qwen_space.space.chat.description import SpaceDescription
 from langchain_qwen_space.space.chat.endpoint import Endpoint
-from langchain_qwen_space.space.routing.client import SpaceClient
+from langchain_qwen_space.space.routing.target import SpaceTarget
+from langchain_qwen_space.space.wire.client import SpaceClient
 from langchain_qwen_space.space.wire.pool import current_pool
-from langchain_qwen_space.space.wire.visitor import Visitor
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +82,9 @@ class Examination:
             raise
 
     async def _understand(self) -> None:
-        client = self._model._client()  # noqa: SLF001
-        observed = _ObservedClient(client, self._found)
-        endpoint, _ = await observed.endpoint(await current_pool())
+        target = self._model._target()  # noqa: SLF001
+        observed = _ObservedTarget(target, self._found)
+        endpoint, _ = await observed.visit(await current_pool())
         self.endpoint = endpoint
         self.detected = await self._model.adescribe()
         self._over(str(self.detected))
@@ -125,16 +125,16 @@ class Examination:
         self._report(step)
 
 
-class _ObservedClient(SpaceClient):
-    """A client that reports where the Space runs, once the app there has answered a request."""
+class _ObservedTarget(SpaceTarget):
+    """A target that reports where the Space runs, once the app there has answered a request."""
 
-    def __init__(self, client: SpaceClient, found: Callable[[URL], None]) -> None:
-        super().__init__(client.access, client.options)
+    def __init__(self, target: SpaceTarget, found: Callable[[URL], None]) -> None:
+        super().__init__(target.access, target.options)
         self._found = found
 
-    async def _config(self, visitor: Visitor, base: URL) -> object:
+    async def _config(self, client: SpaceClient, base: URL) -> object:
         try:
-            config = await super()._config(visitor, base)
+            config = await super()._config(client, base)
         except QwenSpaceError as error:
             if error.status is not None:
                 self._found(base)

@@ -17,7 +17,7 @@ from langchain_qwen_space.cli.common import (
 )
 from langchain_qwen_space.cli.conversation import Conversation
 from langchain_qwen_space.cli.conversation_log import VARIABLE, ConversationLog, log_path
-from langchain_qwen_space.cli.parameters import JsonOption
+from langchain_qwen_space.cli.options import JsonOption
 from langchain_qwen_space.errors import InvalidInputError
 
 _ONE_LINE = 60  # columns; in a narrower window the question has its own line

@@ -8,7 +8,7 @@ from langchain_qwen_space.cli.common import (
     print_rows,
     printable,
 )
-from langchain_qwen_space.cli.parameters import (
+from langchain_qwen_space.cli.options import (
     AuthOption,
     JsonOption,
     ProxyOption,

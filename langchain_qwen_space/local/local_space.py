@@ -10,8 +10,8 @@ from typing import Self, cast
 from langchain_qwen_space.errors import InvalidInputError, QwenSpaceError
 from langchain_qwen_space.local.answers import Answer
 from langchain_qwen_space.local.demo import PACE, demo
-from langchain_qwen_space.local.process import ServerProcess
 from langchain_qwen_space.local.server import HOST, Settings
+from langchain_qwen_space.local.server_process import ServerProcess
 from langchain_qwen_space.local.serving import MAX_FILE_SIZE
 
 

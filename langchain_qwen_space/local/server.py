@@ -79,7 +79,7 @@ def _serve(settings: Settings, report: BinaryIO) -> None:
     answer = _load(settings.answer)
     serving.check_gradio()
 
-    from langchain_qwen_space.local.page import build
+    from langchain_qwen_space.local.qwen_page import build
 
     page = build(
         answer, concurrency=settings.concurrency, revises=settings.revises, pace=settings.pace

@@ -20,13 +20,14 @@ class _Model:
             without and one with YaRN, the larger: what a Space set up cannot be seen from outside,
             and no prompt that it may accept is to be refused here.
         output: The longest answer that the source recommends, None where it says nothing.
-        thinks: Whether it can think; "switched": as `/think` and `/no_think` in a prompt say.
+        thinks: Whether it thinks; "by prompt": as `/think` and `/no_think` in a prompt say; "by
+            template": as a parameter of its template says.
         sees: Whether it reads pictures and videos.
     """
 
     context: int
     output: int | None = None
-    thinks: bool | Literal["switched"] = False
+    thinks: bool | Literal["by prompt", "by template"] = False
     sees: bool = False
 
 
@@ -57,9 +58,9 @@ def _models() -> Iterator[tuple[str, _Model]]:
     # The card: 32,768 tokens, of the larger ones "131,072 tokens with YaRN"; 32,768 are recommended for
     # most queries and 38,912 for hard problems, which the smaller ones have no room for.
     for size in ("0.6b", "1.7b"):
-        yield f"qwen3-{size}", _Model(_32K, 32_768, thinks="switched")
+        yield f"qwen3-{size}", _Model(_32K, 32_768, thinks="by prompt")
     for size in ("4b", "8b", "14b", "32b", "30b-a3b", "235b-a22b"):
-        yield f"qwen3-{size}", _Model(_128K, 38_912, thinks="switched")
+        yield f"qwen3-{size}", _Model(_128K, 38_912, thinks="by prompt")
     # The card: "262,144 natively", of the larger ones "extendable to 1,010,000"; 16,384 are adequate
     # for Instruct models, 81,920 are suggested for hard problems to Thinking ones.
     for size, context in (("4b", _256K), ("30b-a3b", _1M), ("235b-a22b", _1M)):
@@ -80,9 +81,9 @@ def _models() -> Iterator[tuple[str, _Model]]:
     # The card: "262,144 natively", without more for the two smallest, which do not think unless they
     # are asked to, else "extensible up to 1,010,000"; 81,920 are suggested for hard problems.
     for size in ("0.8b", "2b"):
-        yield f"qwen3.5-{size}", _Model(_256K, 81_920, thinks=True, sees=True)
+        yield f"qwen3.5-{size}", _Model(_256K, 81_920, thinks="by template", sees=True)
     for size in ("4b", "9b", "27b", "35b-a3b", "122b-a10b", "397b-a17b"):
-        yield f"qwen3.5-{size}", _Model(_1M, 81_920, thinks=True, sees=True)
+        yield f"qwen3.5-{size}", _Model(_1M, 81_920, thinks="by template", sees=True)
 
 
 _MODELS = dict(_models())
@@ -209,15 +210,15 @@ def may_think_untagged(name: str) -> bool:
 def switches_in_the_prompt(name: str) -> bool:
     """Whether `/think` and `/no_think` switch the model's thoughts: the first Qwen3 models alone."""
     known = _known(name)
-    return known is not None and known[1].thinks == "switched"
+    return known is not None and known[1].thinks == "by prompt"
 
 
-def thinks(name: str) -> bool | None:
+def always_thinks(name: str) -> bool | None:
     """Whether the model always thinks, or never; None if it can be switched or is not known."""
     known = _known(name)
-    if known is None or known[1].thinks == "switched" or has_another_vocabulary(name):
+    if known is None or isinstance(known[1].thinks, str):
         return None
-    return bool(known[1].thinks)
+    return known[1].thinks
 
 
 def has_another_vocabulary(name: str) -> bool:

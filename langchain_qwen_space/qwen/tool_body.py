@@ -2,9 +2,9 @@
 
 import re
 
-from langchain_qwen_space.qwen import parameters
-from langchain_qwen_space.qwen.parameters import ToolSchemas
+from langchain_qwen_space.qwen import tool_parameters
 from langchain_qwen_space.qwen.strict_json import BLANKS, with_json_spelling
+from langchain_qwen_space.qwen.tool_parameters import ToolSchemas
 from langchain_qwen_space.qwen.tool_repair import NESTING_LIMIT, give_up, unwrap
 
 # What a call begins with if its arguments may stream, and within how many characters.
@@ -118,7 +118,7 @@ class JSONCall:
                 self._may_stream = len(text) < _HEAD_LIMIT
                 return ""
             self.name = head["name"]
-            self._structured = parameters.structured(self._tools.get(self.name))
+            self._structured = tool_parameters.lists_and_objects(self._tools.get(self.name))
             self._args_start = self._sent = head.end()
             base = 0
         else:

@@ -21,9 +21,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from langchain_qwen_space.qwen.parameters import ToolSchemas
 from langchain_qwen_space.qwen.strict_json import BrokenCallError
 from langchain_qwen_space.qwen.tool_body import JSONCall, skip
+from langchain_qwen_space.qwen.tool_parameters import ToolSchemas
 from langchain_qwen_space.qwen.tool_repair import give_up, read_broken, read_calls
 from langchain_qwen_space.qwen.tool_tags import (
     CLOSE,

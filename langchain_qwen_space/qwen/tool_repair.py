@@ -8,9 +8,9 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from langchain_qwen_space.qwen import parameters
-from langchain_qwen_space.qwen.parameters import ToolSchemas
+from langchain_qwen_space.qwen import tool_parameters
 from langchain_qwen_space.qwen.strict_json import READ, BrokenCallError, listed, with_json_spelling
+from langchain_qwen_space.qwen.tool_parameters import ToolSchemas
 
 NESTING_LIMIT = 100
 """Brackets within brackets; with more, the receiver of the call would meet a recursion limit."""
@@ -69,7 +69,7 @@ def unwrap(text: str, wanted: Mapping[str, frozenset[str]]) -> str:
             key = mark
         elif depth == 1 and (allowed := wanted.get(json.loads(key, strict=False))):
             value = json.loads(mark, strict=False)
-            read = parameters.from_string(value, allowed)
+            read = tool_parameters.from_string(value, allowed)
             if read is not value:
                 parts += [text[at : match.start()], json.dumps(read, ensure_ascii=False)]
                 at = match.end()
@@ -115,7 +115,7 @@ def _call(item: Any, tools: ToolSchemas) -> tuple[str, dict[str, Any]]:
     name = item["name"]
     if not (isinstance(name, str) and name):
         raise BrokenCallError('The "name" of a call is a string, the name of a function.')
-    known = parameters.properties(tools.get(name))
+    known = tool_parameters.properties(tools.get(name))
     for key in item.keys() & _LABELS:
         # It may be an argument that was left outside.
         if key in known or not _is_label(key, item[key]):
@@ -136,9 +136,9 @@ def _call(item: Any, tools: ToolSchemas) -> tuple[str, dict[str, Any]]:
         raise BrokenCallError(
             f'"{given[0]}" is a parameter of {name}: write "arguments" around it.'
         )
-    for key, allowed in parameters.structured(tools.get(name)).items():
+    for key, allowed in tool_parameters.lists_and_objects(tools.get(name)).items():
         if isinstance(args.get(key), str):
-            args[key] = parameters.from_string(args[key], allowed)
+            args[key] = tool_parameters.from_string(args[key], allowed)
     return name, args
 
 

@@ -3,7 +3,7 @@
 import re
 from enum import Enum
 
-from langchain_qwen_space.qwen.parameters import ToolSchemas
+from langchain_qwen_space.qwen.tool_parameters import ToolSchemas
 
 OPEN, CLOSE, FUNCTION = "<tool_call>", "</tool_call>", "<function="
 

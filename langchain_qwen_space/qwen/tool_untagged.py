@@ -3,8 +3,8 @@
 import re
 from typing import Any
 
-from langchain_qwen_space.qwen.parameters import ToolSchemas
 from langchain_qwen_space.qwen.tool_body import JSONCall, skip
+from langchain_qwen_space.qwen.tool_parameters import ToolSchemas
 from langchain_qwen_space.qwen.tool_repair import read_calls
 
 _AROUND = re.compile(r"(?:\s++|`{3,}\w*+(?=\s)|</?tools>|</tool_call>)*+")

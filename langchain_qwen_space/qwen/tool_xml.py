@@ -17,8 +17,8 @@ import json
 import re
 from typing import Any
 
-from langchain_qwen_space.qwen import parameters
-from langchain_qwen_space.qwen.parameters import ToolSchemas
+from langchain_qwen_space.qwen import tool_parameters
+from langchain_qwen_space.qwen.tool_parameters import ToolSchemas
 from langchain_qwen_space.qwen.tool_repair import give_up
 
 FUNCTION = "<function="
@@ -28,8 +28,13 @@ CUT_OFF = "The call was cut off. Write the whole call again."
 _NAME = re.compile(r"<function=([^<>\n]{1,256})>")
 _PARAMETER = re.compile(r"<parameter=([^<>\n]{1,256})>")
 _PART_OF_HEAD = re.compile(r"<(?:function|parameter)=[^<>\n]{0,256}\Z")
-_OPEN, _CLOSE, _END, _TAG_END = "<parameter=", "</parameter>", "</function>", "</tool_call>"
-_AFTER_VALUE = (_OPEN, _END, _TAG_END)
+_PARAMETER_OPEN, _PARAMETER_CLOSE, _FUNCTION_CLOSE, _TAG_CLOSE = (
+    "<parameter=",
+    "</parameter>",
+    "</function>",
+    "</tool_call>",
+)
+_AFTER_VALUE = (_PARAMETER_OPEN, _FUNCTION_CLOSE, _TAG_CLOSE)
 _BLANK = re.compile(r"\s*+")
 _LOOKAHEAD = re.compile(r"\s{0,64}+")
 
@@ -125,15 +130,15 @@ class XMLCall:
         if parameter := _PARAMETER.match(text, at):
             self._begin(parameter[1])
             return parameter.end()
-        if text.startswith(_END, at):
+        if text.startswith(_FUNCTION_CLOSE, at):
             self.whole = True
-            return at + len(_END)
-        if text.startswith(_TAG_END, at):
+            return at + len(_FUNCTION_CLOSE)
+        if text.startswith(_TAG_CLOSE, at):
             if self._end_inside:  # unless it was to end the call
                 self.error = f'It cannot be said where the parameter "{self._key}" ends.'
             self.whole = self.error is None
             return at
-        rest = text[at : at + len(_CLOSE)]
+        rest = text[at : at + len(_PARAMETER_CLOSE)]
         if not (_PART_OF_HEAD.match(text, at) or any(tag.startswith(rest) for tag in _AFTER_VALUE)):
             self.error = "Text stands between the parameters: write each as <parameter=KEY>."
         return at
@@ -160,8 +165,8 @@ class XMLCall:
             return stop
         if end < at:
             self._add(text[stop : at + 1])
-            self._closing_inside = self._closing_inside or text.startswith(_CLOSE, at)
-            self._end_inside = self._end_inside or text.startswith(_END, at)
+            self._closing_inside = self._closing_inside or text.startswith(_PARAMETER_CLOSE, at)
+            self._end_inside = self._end_inside or text.startswith(_FUNCTION_CLOSE, at)
             return at + 1
         if self._closing_inside and end == at:
             self.error = f'It cannot be said where the parameter "{self._key}" ends.'
@@ -182,28 +187,30 @@ class XMLCall:
 
         None if more text has to decide.
         """
-        if text.startswith(_CLOSE, at):
-            end = at + len(_CLOSE)
+        if text.startswith(_PARAMETER_CLOSE, at):
+            end = at + len(_PARAMETER_CLOSE)
             follows = _follows(text, end, _AFTER_VALUE)
             return follows if follows is None else end if follows else -1
-        if text.startswith(_END, at):
+        if text.startswith(_FUNCTION_CLOSE, at):
             if not begins_line:
                 return -1
-            follows = _follows(text, at + len(_END), (_TAG_END,))
-            if follows is None and self._ended and not text[at + len(_END) :].strip():
+            follows = _follows(text, at + len(_FUNCTION_CLOSE), (_TAG_CLOSE,))
+            if follows is None and self._ended and not text[at + len(_FUNCTION_CLOSE) :].strip():
                 follows = True
             return follows if follows is None else at if follows else -1
         if begins_line and (parameter := _PARAMETER.match(text, at)):
             return at if self._is_new(parameter[1].strip()) else -1
-        rest = text[at : at + len(_CLOSE)]
-        if any(tag.startswith(rest) for tag in (_OPEN, _CLOSE, _END)):
+        rest = text[at : at + len(_PARAMETER_CLOSE)]
+        if any(
+            tag.startswith(rest) for tag in (_PARAMETER_OPEN, _PARAMETER_CLOSE, _FUNCTION_CLOSE)
+        ):
             return None
         return None if begins_line and _PART_OF_HEAD.match(text, at) else -1
 
     def _is_new(self, key: str) -> bool:
         if key in self._seen:
             return False
-        return self._schema is None or key in parameters.properties(self._schema)
+        return self._schema is None or key in tool_parameters.properties(self._schema)
 
     def _begin(self, key: str) -> None:
         key = key.strip().strip("\"'")
@@ -212,7 +219,7 @@ class XMLCall:
             return
         self._seen.add(key)
         self._key, self._closing_inside = key, False
-        self._types = parameters.types(self._schema, key)
+        self._types = tool_parameters.types(self._schema, key)
         self._streams = self._types <= {"string"}
         self._json.append(f"{', ' if self._json else '{'}{_json(key)}: " + '"' * self._streams)
         self._value.clear()
@@ -231,7 +238,7 @@ class XMLCall:
         if self._streams:
             self._json.append('"')
         else:
-            self._json.append(_json(parameters.from_text("".join(self._value), self._types)))
+            self._json.append(_json(tool_parameters.from_text("".join(self._value), self._types)))
         self._step = self._between
 
 
@@ -239,7 +246,7 @@ def _follows(text: str, at: int, tags: tuple[str, ...]) -> bool | None:
     """Whether one of the tags follows after blank space; None if that cannot be said yet."""
     match = _LOOKAHEAD.match(text, at)
     after = match.end() if match else at
-    rest = text[after : after + len(_CLOSE)]
+    rest = text[after : after + len(_PARAMETER_CLOSE)]
     if not rest and after - at == 64:
         return False
     if rest.startswith(tags):

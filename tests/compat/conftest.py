@@ -9,8 +9,8 @@ import pytest
 from yarl import URL
 
 from langchain_qwen_space import ChatQwenSpace
-from langchain_qwen_space.space.routing import client
-from langchain_qwen_space.space.wire.visitor import Visitor
+from langchain_qwen_space.space.routing import target
+from langchain_qwen_space.space.wire.client import SpaceClient
 
 from . import wire
 from .forms import CREDENTIALS, Form
@@ -29,7 +29,7 @@ NEEDED: dict[str, dict[str, Any]] = {
 @pytest.fixture(autouse=True)
 def _no_known_endpoints() -> None:
     """Each test meets its Space for the first time: ports are used again by other servers."""
-    client._pages.clear()
+    target._pages.clear()
 
 
 @pytest.fixture(scope="session")
@@ -77,11 +77,11 @@ def chat(server: Server, layout: str) -> Chat:
 def requests(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The last two parts of the path of every request that the package makes."""
     made: list[str] = []
-    request = Visitor.request
+    request = SpaceClient.request
 
-    async def noted(self: Visitor, method: str, url: URL, *args: Any, **options: Any) -> Any:
+    async def noted(self: SpaceClient, method: str, url: URL, *args: Any, **options: Any) -> Any:
         made.append("/".join(url.parts[-2:]))
         return await request(self, method, url, *args, **options)
 
-    monkeypatch.setattr(Visitor, "request", noted)
+    monkeypatch.setattr(SpaceClient, "request", noted)
     return made

@@ -16,7 +16,7 @@ with atheris.instrument_imports(include=["langchain_qwen_space"]):
 
 from langchain_core.utils.json import parse_partial_json
 
-from langchain_qwen_space.qwen.parameters import ToolSchemas
+from langchain_qwen_space.qwen.tool_parameters import ToolSchemas
 from tests.fuzz.runner import fuzz
 
 TAGS = ("<tool_call>", "</tool_call>")

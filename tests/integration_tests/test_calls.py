@@ -16,7 +16,7 @@ from langchain_core.prompts import ChatPromptTemplate
 from langchain_qwen_space import ChatQwenSpace
 from langchain_qwen_space.local import LocalSpace
 from langchain_qwen_space.space.wire import pool
-from langchain_qwen_space.space.wire.visitor import Visitor
+from langchain_qwen_space.space.wire.client import SpaceClient
 
 
 def answer(system: str, history: list[tuple[str, str]], query: str, model: str) -> Iterator[str]:
@@ -227,13 +227,13 @@ async def test_a_finished_call_is_not_cancelled_and_its_connection_is_used_again
     model, monkeypatch
 ):
     asked: list[str] = []
-    request = Visitor.request
+    request = SpaceClient.request
 
     async def noting(self, method, url, **options):
         asked.append(url.path)
         return await request(self, method, url, **options)
 
-    monkeypatch.setattr(Visitor, "request", noting)
+    monkeypatch.setattr(SpaceClient, "request", noting)
     await model.ainvoke("echo one")
     connector = (await pool.current_pool())._connector
     first = {id(item[0]) for items in connector._conns.values() for item in items}

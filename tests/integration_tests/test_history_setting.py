@@ -9,7 +9,7 @@ from langchain_core.messages import AIMessage, HumanMessage
 from langchain_qwen_space import ChatQwenSpace
 from langchain_qwen_space.errors import InvalidInputError
 from langchain_qwen_space.local import LocalSpace
-from langchain_qwen_space.space.routing.client import _pages
+from langchain_qwen_space.space.routing.target import _pages
 
 CONVERSATION = [HumanMessage("Hi"), AIMessage("Hello"), HumanMessage("And now?")]
 AS_TEXT = (

@@ -23,7 +23,7 @@ from langchain_qwen_space.cli.app import app
 from langchain_qwen_space.errors import GenerationError, InvalidInputError, SpaceTimeoutError
 from langchain_qwen_space.events import UploadEvent
 from langchain_qwen_space.qwen import tokens
-from langchain_qwen_space.space.wire.visitor import Visitor
+from langchain_qwen_space.space.wire.client import SpaceClient
 from tests.compat.forms import FORMS
 from tests.compat.servers import running
 from tests.pictures import BLUE, RED, TWO_TURNS, image, reached, seen
@@ -221,13 +221,13 @@ async def test_an_answer_without_files_lists_none(model):
 def requests(monkeypatch):
     """The last part of the path of every request that the package makes."""
     made = []
-    request = Visitor.request
+    request = SpaceClient.request
 
     async def noted(self, method, url, *args, **options):
         made.append(url.name)
         return await request(self, method, url, *args, **options)
 
-    monkeypatch.setattr(Visitor, "request", noted)
+    monkeypatch.setattr(SpaceClient, "request", noted)
     return made
 
 

@@ -28,7 +28,7 @@ from langchain_qwen_space.errors import (
 )
 from langchain_qwen_space.events import RetryEvent
 from langchain_qwen_space.local import LocalSpace
-from langchain_qwen_space.space.routing import call, client, hub, slots
+from langchain_qwen_space.space.routing import hub, slots, space_call, target
 from tests.ports import free_port
 from tests.unit_tests.faults.server import (
     ANSWER,
@@ -78,11 +78,11 @@ def _unknown(monkeypatch, tmp_path):
     for name in ("HF_TOKEN", "HUGGINGFACEHUB_API_TOKEN", "QWEN_SPACE", "QWEN_SPACE_PROXY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HF_HOME", str(tmp_path))
-    monkeypatch.setattr(call, "_LONGEST_PAUSE", 0.01)
-    monkeypatch.setattr(call, "_JITTER", 0.0)
-    monkeypatch.setattr(call, "_WAKE_POLL", 0.02)
-    monkeypatch.setattr(slots, "_line", slots.Line())
-    client._pages.clear()
+    monkeypatch.setattr(space_call, "_LONGEST_PAUSE", 0.01)
+    monkeypatch.setattr(space_call, "_JITTER", 0.0)
+    monkeypatch.setattr(space_call, "_WAKE_POLL", 0.02)
+    monkeypatch.setattr(slots, "_slot_queue", slots.SlotQueue())
+    target._pages.clear()
 
 
 @pytest.fixture
@@ -98,7 +98,7 @@ def model_for(*spaces: FaultServer | LocalSpace, **settings: object) -> ChatQwen
 
 def standings() -> list[slots.SpaceState]:
     """What is known of the Spaces."""
-    return list(slots.current_line()._spaces.values())
+    return list(slots.current_slots()._spaces.values())
 
 
 async def space_of(model: ChatQwenSpace, query: str = "hi") -> str:
@@ -317,16 +317,16 @@ class TestASpaceThatFails:
 def asleep(monkeypatch, spaces: dict[str, int]) -> Counter[str]:
     """Let Spaces be asleep for so many looks at them; the looks are counted."""
     looks: Counter[str] = Counter()
-    endpoint = client.SpaceClient.endpoint
+    visit = target.SpaceTarget.visit
 
     async def look(self, pool, stale=None):
         space = self.access.space
         looks[space] += 1
         if looks[space] <= spaces.get(space, 0):
             raise hub.SpaceAsleepError("It sleeps.", "SLEEPING")
-        return await endpoint(self, pool, stale)
+        return await visit(self, pool, stale)
 
-    monkeypatch.setattr(client.SpaceClient, "endpoint", look)
+    monkeypatch.setattr(target.SpaceTarget, "visit", look)
     return looks
 
 
@@ -349,7 +349,7 @@ class TestSecrets:
     def test_each_space_is_shown_what_it_may_see(self, monkeypatch):
         monkeypatch.setenv("HF_TOKEN", "hf_found")
         model = ChatQwenSpace(space=["A/b", "https://foreign.example"])
-        hub_id, url = (model._client(space).access for space in model._spaces)
+        hub_id, url = (model._target(space).access for space in model._spaces)
         assert hub_id.token_headers(URL("https://a-b.hf.space"))
         assert not url.token_headers(URL("https://foreign.example"))
         assert not hub_id.token_headers(URL("https://foreign.example"))

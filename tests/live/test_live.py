@@ -113,6 +113,6 @@ async def test_calls_side_by_side(model, note):
 
 
 async def test_what_reaches_the_model(model, note):
-    endpoint, _ = await model._client().endpoint(await current_pool())
+    endpoint, _ = await model._target().visit(await current_pool())
     for finding in await Probe(model, endpoint, note).run():
         assert finding.reached != "no", finding

@@ -1,6 +1,6 @@
 import pytest
 
-from langchain_qwen_space.space.routing import client
+from langchain_qwen_space.space.routing import target
 from tests.steady import steady_loop
 from tests.surroundings import _no_settings_of_the_user  # noqa: F401
 
@@ -12,4 +12,4 @@ def pytest_asyncio_loop_factories():
 @pytest.fixture(autouse=True)
 def _no_known_endpoints():
     """Each test meets its Space for the first time: ports are used again by other servers."""
-    client._pages.clear()
+    target._pages.clear()

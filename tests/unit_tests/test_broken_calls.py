@@ -71,12 +71,12 @@ def test_an_invalid_call_of_another_model_is_written_as_before():
     assert prompt.history[0][1] == '<tool_call>\n{"name": "f", "arguments": {}\n</tool_call>'
 
 
-def last(streamed: str, exact: str, *, whole: bool, first_call_index: int = 0) -> Any:
+def last(streamed: str, exact: str, *, whole: bool, first_tool_call_index: int = 0) -> Any:
     chunks = AnswerChunks(
         Shape(tools=TOOLS, forced=True),
         tokens.Estimate(),
         whole=whole,
-        first_call_index=first_call_index,
+        first_tool_call_index=first_tool_call_index,
     )
     out = [*chunks.take(streamed), *chunks.end()]
     chunks.settle((exact, ""))
@@ -118,7 +118,7 @@ def test_a_call_of_a_stream_that_the_space_takes_back_is_not_made():
 
 
 def test_calls_of_a_revised_answer_keep_their_index():
-    messages = last("Hm", f"Hm\n{DELETE}", whole=True, first_call_index=1000)
+    messages = last("Hm", f"Hm\n{DELETE}", whole=True, first_tool_call_index=1000)
     assert {call["index"] for message in messages for call in message.tool_call_chunks} == {1000}
 
 

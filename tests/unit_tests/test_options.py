@@ -459,7 +459,7 @@ def test_model_kwargs_of_a_call_are_added_to_the_objects():
 def test_the_timeout_of_a_call_reaches_the_space():
     model = ChatQwenSpace(timeout=60)
     call = model._model_call([], None, {"timeout": 5}, None, whole=False)
-    assert [client.options.timeout for client in call._clients] == [5]
+    assert [target.options.timeout for target in call._targets] == [5]
 
 
 class TestProfile:

@@ -153,7 +153,7 @@ class TestToken:
 
 def is_shown(model, url):
     """Whether the model's token goes to `url`."""
-    return bool(model._client().access.token_headers(URL(url)))
+    return bool(model._target().access.token_headers(URL(url)))
 
 
 def configured(model):
@@ -214,15 +214,15 @@ class TestRebuilding:
             temperature=0.5,
         )
         again = rebuilt(model)
-        assert again._client().access == model._client().access
-        assert again._client().options == model._client().options
+        assert again._target().access == model._target().access
+        assert again._target().options == model._target().options
         assert again._identifying_params == model._identifying_params
 
 
 @pytest.mark.parametrize("kind", ["pickled", "copied", "copied deeply", "configured", "all of it"])
 def test_a_login_stays_with_its_model(kind):
     model = ChatQwenSpace(space=FOREIGN, auth=("joe", "hunter2"))
-    assert REBUILT[kind](model)._client().access.auth == ("joe", "hunter2")
+    assert REBUILT[kind](model)._target().access.auth == ("joe", "hunter2")
     assert "auth" not in model.model_dump()
     assert "joe" not in dumps(model)
 
@@ -299,8 +299,8 @@ class TestProxy:
         monkeypatch.setenv("QWEN_SPACE_PROXY", "")
         assert ChatQwenSpace().proxy is None
         monkeypatch.setenv("QWEN_SPACE_PROXY", "http://user:hunter2@proxy:1")
-        assert ChatQwenSpace()._client().access.proxy == "http://user:hunter2@proxy:1"
-        assert ChatQwenSpace(proxy="http://other:1")._client().access.proxy == "http://other:1"
+        assert ChatQwenSpace()._target().access.proxy == "http://user:hunter2@proxy:1"
+        assert ChatQwenSpace(proxy="http://other:1")._target().access.proxy == "http://other:1"
 
     @pytest.mark.parametrize("value", ["socks5://user:hunter2@proxy", "http://u:hunter2@proxy:bad"])
     def test_what_is_refused_as_a_setting_is_refused_in_the_variable(self, monkeypatch, value):
@@ -320,8 +320,8 @@ class TestSecrets:
             auth=("joe", "hunter3"),
         )
         texts = [repr(model), str(model), dumps(model), str(model.model_dump())]
-        texts += [model.model_dump_json(), str(model._identifying_params), repr(model._client())]
-        texts += [str(model._get_ls_params()), repr(model._client().access), str(vars(model))]
+        texts += [model.model_dump_json(), str(model._identifying_params), repr(model._target())]
+        texts += [str(model._get_ls_params()), repr(model._target().access), str(vars(model))]
         assert not any("hunter" in text for text in texts)
 
     @pytest.mark.parametrize(

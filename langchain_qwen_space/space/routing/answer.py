@@ -15,8 +15,8 @@ from langchain_qwen_space.space.chat.endpoint import Endpoint
 from langchain_qwen_space.space.chat.reply import Fragment, Reply
 from langchain_qwen_space.space.page.config import Dependency
 from langchain_qwen_space.space.page.values import new_values
-from langchain_qwen_space.space.routing.client import SpaceClient
-from langchain_qwen_space.space.routing.question import Question
+from langchain_qwen_space.space.routing.filled_page import FilledPage
+from langchain_qwen_space.space.routing.target import SpaceTarget
 from langchain_qwen_space.space.wire.faults import from_output
 from langchain_qwen_space.space.wire.function_run import FunctionRun
 from langchain_qwen_space.space.wire.server_messages import parse, space_events
@@ -43,7 +43,7 @@ class AnswerReader:
     """Reads the answer out of the events of one function after another.
 
     Args:
-        client: The Space.
+        target: The Space.
         question: What was asked.
         reply: Follows the chatbot's value.
 
@@ -52,11 +52,11 @@ class AnswerReader:
         beside: The files that the functions put into components beside the chat, by their id.
     """
 
-    def __init__(self, client: SpaceClient, question: Question, reply: Reply) -> None:
+    def __init__(self, target: SpaceTarget, page: FilledPage, reply: Reply) -> None:
         self.event_id: str | None = None
         self.beside: dict[int, list[Mapping[str, Any]]] = {}
-        self._client, self._question, self._reply = client, question, reply
-        self._options = client.options
+        self._target, self._page, self._reply = target, page, reply
+        self._options = target.options
         self._handed_out = 0  # characters
         self._undecodable = False  # an event
         self._notice = ""  # what the app showed its users last
@@ -87,16 +87,16 @@ class AnswerReader:
                     break
                 fragment = self._appends.fragment(data, reply.tail)
                 if fragment is None:
-                    self._grow(grown, items)
+                    self._flush(grown, items)
                     self._take(data, items)
                 else:
                     grown.append(fragment)
                     if not self._options.join_fragments:
-                        self._grow(grown, items)
+                        self._flush(grown, items)
         finally:
-            self._grow(grown, items)
+            self._flush(grown, items)
 
-    def _grow(self, grown: list[str], items: list[Item]) -> None:
+    def _flush(self, grown: list[str], items: list[Item]) -> None:
         if grown:
             fragment = "".join(grown)
             grown.clear()
@@ -104,7 +104,7 @@ class AnswerReader:
 
     def _take(self, data: bytes, items: list[Item]) -> None:
         """Read one event and add what it brings to `items`."""
-        reply, run, where = self._reply, self._run, self._client.where
+        reply, run, where = self._reply, self._run, self._target.where
         try:
             message = parse(data)
         except ValueError:
@@ -125,8 +125,8 @@ class AnswerReader:
             self.event_id = run.event_id = message.event_id  # the answer to the join was lost
         if message.event_id != self.event_id:
             return
-        if self._question.steps and message.msg in ("process_generating", "process_completed"):
-            self._question.take_states(self._step, message.body.get("output"))
+        if self._page.steps and message.msg in ("process_generating", "process_completed"):
+            self._page.take_states(self._step, message.body.get("output"))
         if message.msg == "process_generating" and message.body.get("success", True):
             output = self._output(message.body)
             if output is not _NOTHING:
@@ -142,39 +142,39 @@ class AnswerReader:
 
     def _complete(self, body: Any, items: list[Item]) -> None:
         self._run.done = True
-        question, reply, where = self._question, self._reply, self._client.where
+        page, reply, where = self._page, self._reply, self._target.where
         output = body.get("output")
         if not body.get("success", True) or (isinstance(output, dict) and output.get("error")):
-            quoted = question.endpoint.config.release < (5, 2)
+            quoted = page.endpoint.config.release < (5, 2)
             raise from_output(
                 output,
                 body.get("title"),
                 where,
                 reply.answer.text,
                 quoted=quoted,
-                hint=question.doubtful_file(),
+                hint=page.doubtful_file(),
             )
         if output is not None and not isinstance(output, dict):
             msg = f"{where} completed the call with {reprlib.repr(output)} instead of an output."
             raise ProtocolError(msg, partial=reply.answer.text)
         if output is None or "data" not in output:
             raise self.interrupted("The call was cancelled on the Space by somebody else.")
-        if question.steps:
-            question.take_values(self._step, output["data"])
+        if page.steps:
+            page.take_values(self._step, output["data"])
         value = self._output(body)
-        if value is _NOTHING and not question.steps:
+        if value is _NOTHING and not page.steps:
             value = None  # an earlier function wrote the answer
         if value is not _NOTHING:
             try:
-                fragments = reply.completed(value, last=not question.steps)
+                fragments = reply.completed(value, last=not page.steps)
             except ProtocolError as error:
                 error.args = (f"{error}{self._notice}",)
                 raise
             self._hand_out(fragments, items)
         self._look_beside(output["data"])
-        if question.steps:
+        if page.steps:
             return
-        endpoint = question.endpoint
+        endpoint = page.endpoint
         asked = endpoint.inputs[endpoint.roles["query"]].id
         emptied = endpoint.answer == asked and not reply.answer.text  # as before a next question
         if emptied or not (reply.answered or reply.files):
@@ -188,7 +188,7 @@ class AnswerReader:
 
     def _look_beside(self, data: object) -> None:
         """Keep the files in components that the function only writes."""
-        endpoint = self._question.endpoint
+        endpoint = self._page.endpoint
         others = {endpoint.answer, *(item.id for item in endpoint.inputs)}
         for number, value in new_values(endpoint.config, self._step, data).items():
             if number not in others and endpoint.config.component(number).type in _SHOW_FILES:
@@ -197,7 +197,7 @@ class AnswerReader:
 
     def _output(self, body: Any) -> object:
         """The answer's part of an event's output, or `_NOTHING`."""
-        index = self._question.endpoint.output_of(self._step)
+        index = self._page.endpoint.output_of(self._step)
         with suppress(LookupError, TypeError):
             if index is not None:
                 return body["output"]["data"][index]
@@ -210,20 +210,20 @@ class AnswerReader:
                 self._handed_out += len(item if isinstance(item, str) else item.text)
             if self._handed_out > _MOST_REPEATED * self._options.max_reply_bytes:
                 msg = (
-                    f"{self._client.where} repeatedly revised its answer from the start. Try "
+                    f"{self._target.where} repeatedly revised its answer from the start. Try "
                     "again; if you expect answers of this length, raise max_reply_bytes."
                 )
                 raise ProtocolError(msg, partial=self._reply.answer.text, is_retryable=False)
 
     def _redacted(self, value: T) -> T:
-        return self._client.access.redacted(value)
+        return self._target.access.redacted(value)
 
     def interrupted(self, what: str) -> StreamInterruptedError:
         """The error of an answer that broke off."""
         text = self._reply.answer.text
         had = f"{len(text)} characters of it had arrived" if text else "nothing of it had arrived"
         lost = " An event before that could not be decoded." if self._undecodable else ""
-        msg = f"The answer of {self._client.where} broke off: {what} ({had}.){lost}"
+        msg = f"The answer of {self._target.where} broke off: {what} ({had}.){lost}"
         return StreamInterruptedError(msg, partial=text)
 
 

@@ -15,16 +15,16 @@ from langchain_qwen_space.space.chat.endpoint import Endpoint
 from langchain_qwen_space.space.chat.files import listed
 from langchain_qwen_space.space.chat.reply import Reply, Thought
 from langchain_qwen_space.space.routing.answer import AnswerReader, Item, joined
-from langchain_qwen_space.space.routing.client import SpaceClient
 from langchain_qwen_space.space.routing.deadlines import Deadlines
-from langchain_qwen_space.space.routing.loading import run_of
+from langchain_qwen_space.space.routing.filled_page import FilledPage
+from langchain_qwen_space.space.routing.opening import run_of
 from langchain_qwen_space.space.routing.options import Prepare
-from langchain_qwen_space.space.routing.question import Question
-from langchain_qwen_space.space.routing.slots import Line, Slot
+from langchain_qwen_space.space.routing.slots import Slot, SlotQueue
+from langchain_qwen_space.space.routing.target import SpaceTarget
+from langchain_qwen_space.space.wire.client import AnyResponse, SpaceClient, connection_error
 from langchain_qwen_space.space.wire.function_run import FunctionRun
 from langchain_qwen_space.space.wire.pool import Pool
 from langchain_qwen_space.space.wire.upload import Upload
-from langchain_qwen_space.space.wire.visitor import AnyResponse, Visitor, connection_error
 
 T = TypeVar("T")
 
@@ -38,9 +38,9 @@ class Attempt:
 
     Args:
         pool: The running loop's connections.
-        client: The Space.
-        line: Where calls wait for slots.
-        turn: Waits for a slot on the Space.
+        target: The Space.
+        slot_queue: Where calls wait for slots.
+        wait_for_slot: Waits for a slot on the Space.
         slot: This one's slot, if it was waited for already.
         prepare: Makes what is asked, once the endpoint is known.
         end: The loop's time at which the whole call is given up.
@@ -48,10 +48,10 @@ class Attempt:
         quiet: Whether the caller knows already what cannot be set on the page.
 
     Attributes:
-        client: The Space.
+        target: The Space.
         slot: The slot on it; None before it was waited for.
         found: The chat on its page, once that is known.
-        visitor: Who visits the Space, likewise.
+        client: What makes requests to the Space, likewise.
         opened: The stream is open, and what cannot be set on the page was returned.
         spoke: Text was returned.
         over: A limit was reached after which nothing is retried.
@@ -60,30 +60,30 @@ class Attempt:
     def __init__(
         self,
         pool: Pool,
-        client: SpaceClient,
-        line: Line,
-        turn: Callable[[], Awaitable[Slot]],
+        target: SpaceTarget,
+        slot_queue: SlotQueue,
+        wait_for_slot: Callable[[], Awaitable[Slot]],
         slot: Slot | None,
         prepare: Prepare,
         end: float | None,
         stale: Endpoint | None,
         quiet: bool,
     ) -> None:
-        self.client = client
+        self.target = target
         self.slot = slot
         self.found: Endpoint | None = None
-        self.visitor: Visitor
+        self.client: SpaceClient
         self.opened = False
         self.spoke = False
         self.over = False
-        self._pool, self._line, self._turn = pool, line, turn
-        self._options = client.options
+        self._pool, self._slot_queue, self._wait_for_slot = pool, slot_queue, wait_for_slot
+        self._options = target.options
         self._prepare = prepare
-        self._deadlines = Deadlines(client.options, end, self._expire)
+        self._deadlines = Deadlines(target.options, end, self._expire)
         self._stale = stale
         self._quiet = quiet
         self._hash = secrets.token_hex(8)
-        self._question: Question
+        self._page: FilledPage
         self._upload: Upload | None = None
         self._reply: Reply | None = None
         self._reader: AnswerReader
@@ -135,7 +135,7 @@ class Attempt:
         """The files in the completed answer: `name`, `url`, and `mime_type` where it is known."""
         if self._reply is None:
             return []
-        config, redacted = self._question.endpoint.config, self.client.access.redacted
+        config, redacted = self._page.endpoint.config, self.target.access.redacted
         files = [redacted(listed(file, config)) for file in self._reply.files]
         beside = itertools.chain(*self._reader.beside.values())
         others = [redacted(listed(file, config)) for file in beside]
@@ -149,7 +149,7 @@ class Attempt:
     @property
     def model(self) -> str | None:
         """The model that is asked for, in the Space's own word."""
-        return self._question.model
+        return self._page.model
 
     async def next(self) -> list[Item] | None:
         """Continue until something has arrived; None at the end. The last item is `Finished`.
@@ -164,7 +164,7 @@ class Attempt:
             return await self._in_time(self._open())
         if run.done:
             await run.drain()
-            if not self._question.steps:
+            if not self._page.steps:
                 return None
             await self._in_time(self._start_step())
             return []
@@ -199,30 +199,28 @@ class Attempt:
         While files are uploaded, it returns their progress and has to be called again.
         """
         if self._upload is None:
-            self.found, self.visitor = await self.client.endpoint(self._pool, self._stale)
-            self._question = Question(
-                self.client, self.visitor, self.found, self._prepare, self._hash
-            )
-            await self._question.check()
+            self.found, self.client = await self.target.visit(self._pool, self._stale)
+            self._page = FilledPage(self.target, self.client, self.found, self._prepare, self._hash)
+            await self._page.check()
             await self._take_slot()
-            self._reply = await self._question.open_page()
-            self._reader = AnswerReader(self.client, self._question, self._reply)
-            self._upload = self._question.upload()
+            self._reply = await self._page.open_page()
+            self._reader = AnswerReader(self.target, self._page, self._reply)
+            self._upload = self._page.upload()
         event = await self._upload.progress()
         if event is not None:
             return [event]
-        self._question.place_files(self._upload)
+        self._page.place_files(self._upload)
         await self._start_step()
         self._deadlines.joined()
         self.opened = True
-        return [] if self._quiet else [*self._question.events]
+        return [] if self._quiet else [*self._page.events]
 
     async def _start_step(self) -> None:
         """Join the queue with the chain's next function, and open the stream of its events."""
-        step, arguments, before = self._question.next_step()
+        step, arguments, before = self._page.next_step()
         await self._take_slot()
         run = self._run = run_of(
-            self.visitor, self._options, self._question.endpoint.config, step, self._hash
+            self.client, self._options, self._page.endpoint.config, step, self._hash
         )
         await run.open(arguments, before)
         self._reader.begin(step, run)
@@ -235,7 +233,7 @@ class Attempt:
             loop = asyncio.get_running_loop()
             began = loop.time()
             try:
-                self.slot = await self._turn()
+                self.slot = await self._wait_for_slot()
             except SpaceTimeoutError:
                 self.over = True
                 raise
@@ -243,12 +241,12 @@ class Attempt:
 
     def _said_all(self) -> None:
         """The Space has closed the stream: it works on the call no longer, read or not."""
-        if not self._reading or not self._question.steps:
+        if not self._reading or not self._page.steps:
             self._release()
 
     def _release(self) -> None:
         if self.slot is not None:
-            self._line.release(self.slot)
+            self._slot_queue.release(self.slot)
 
     async def _read(self, stream: AnyResponse) -> bytes:
         self._deadlines.begin_read()
@@ -276,19 +274,19 @@ class Attempt:
             self._run.stream.close()
 
     def _too_late(self, what: str) -> SpaceTimeoutError:
-        return SpaceTimeoutError(f"{self.client.where} {what}", partial=self.text)
+        return SpaceTimeoutError(f"{self.target.where} {what}", partial=self.text)
 
     def _notice(self, items: list[Item]) -> None:
-        """Let the line of waiting and the clock know what has arrived."""
+        """Let the queue of calls and the clock know what has arrived."""
         assert self.slot is not None  # noqa: S101
         for item in items:
             if isinstance(item, QueueEvent):
-                self._line.queued(self.slot, item)
+                self._slot_queue.queued(self.slot, item)
             elif isinstance(item, StartEvent):
                 self._deadlines.moved()
-                self._line.started(self.slot)
+                self._slot_queue.started(self.slot)
             elif isinstance(item, str | Thought):
                 self._deadlines.moved()
                 if not self.spoke:
                     self.spoke = True
-                    self._line.spoke(self.slot)
+                    self._slot_queue.spoke(self.slot)

@@ -52,7 +52,7 @@ class SpaceOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class Question:
     """What is asked: the question, earlier turns, values by role, values by label.
 
     `files` are those of each turn, the question's last, or empty where there are none at all.
@@ -71,5 +71,5 @@ class Ask:
     check: Callable[[], None] | None = None
 
 
-Prepare = Callable[[str, Endpoint], Ask]
+Prepare = Callable[[str, Endpoint], Question]
 """Makes what is asked of a Space (its id or URL), whose chat is found."""

@@ -1,4 +1,4 @@
-"""Who may call which Space when: the one line of waiting, for one Space or any of several.
+"""Who may call which Space when: the one queue of calls, for one Space or any of several.
 
 It does no I/O: callers report what happens. All threads and event loops of the process share it.
 """
@@ -31,7 +31,7 @@ class Slot:
         space: Where it is.
         limit: How many calls with the same limit may be there; None is any number.
         loop: The event loop of the call.
-        since: When it was taken, in seconds of the line's clock.
+        since: When it was taken, in seconds of the queue's clock.
         started: When the Space began to work on the call, as far as that is known.
         queued: What the Space's queue said of it last.
         spoke: Whether a piece of its answer was read.
@@ -69,7 +69,7 @@ class SpaceState:
     Attributes:
         name: Its id or URL.
         slots: Our calls on it.
-        works_on: How many of our calls it works on at once; None while it let none wait.
+        capacity: How many of our calls it seemed to run at once; None while none had to wait.
         seconds: How long it works on an answer, of late; 0 while unknown.
         failures: How often in a row it was set aside.
         until: When it is to be tried again, if it is set aside.
@@ -77,14 +77,14 @@ class SpaceState:
 
     name: str
     slots: "WeakSet[Slot]" = field(default_factory=WeakSet)
-    works_on: int | None = None
+    capacity: int | None = None
     seconds: float = 0.0
     failures: int = 0
     until: float = 0.0
 
     @property
     def running(self) -> int:
-        """How many of our calls it works on."""
+        """How many of our calls it runs now."""
         return sum(slot.started is not None for slot in self.slots)
 
     def is_full(self, limit: int | None, now: float) -> bool:
@@ -103,7 +103,7 @@ class SpaceState:
             return False
         if self.failures:
             return not any(slot.since >= self.until for slot in self.slots)
-        return self.works_on is None or len(self.slots) < _AHEAD * self.works_on or self._shared()
+        return self.capacity is None or len(self.slots) < _AHEAD * self.capacity or self._shared()
 
     def _shared(self) -> bool:
         """Whether calls of others wait there too."""
@@ -117,7 +117,7 @@ class SpaceState:
         then what is `usual`.
         """
         seconds = self.seconds or (usual if self.slots else 0.0)
-        rounds = max(1.0, (len(self.slots) + 1) / self.works_on) if self.works_on else 1.0
+        rounds = max(1.0, (len(self.slots) + 1) / self.capacity) if self.capacity else 1.0
         said = (slot.queued.eta or 0.0 for slot in self.slots if slot.queued is not None)
         return max(seconds * rounds, max(said, default=0.0))
 
@@ -127,12 +127,12 @@ class _Waiter:
     """A call that waits. Once a slot is `given`, it is its own, to use or to release."""
 
     loop: asyncio.AbstractEventLoop
-    turn: "asyncio.Future[None]"
+    ready: "asyncio.Future[None]"
     wants: tuple[tuple[str, ...], int | None, frozenset[str]]
     given: Slot | None = None
 
 
-class Line:
+class SlotQueue:
     """Where calls wait for a slot; first come, first served among those that want the same.
 
     Args:
@@ -165,8 +165,8 @@ class Line:
             self._waiters[waiter] = None
             self._advance()
         try:
-            while not waiter.turn.done():
-                await asyncio.wait([waiter.turn], timeout=_LOOK)
+            while not waiter.ready.done():
+                await asyncio.wait([waiter.ready], timeout=_LOOK)
                 self._look()
         except BaseException:
             with self._lock:
@@ -197,7 +197,7 @@ class Line:
         """The call waits in the Space's queue."""
         with self._lock:
             if event.rank > 0 and slot.queued is None:  # it was sent while others waited
-                slot.space.works_on = max(1, slot.space.running)
+                slot.space.capacity = max(1, slot.space.running)
             slot.queued = event
             self._advance()
 
@@ -207,8 +207,8 @@ class Line:
             slot.queued, space = None, slot.space
             if slot.started is None and slot.released is None:
                 slot.started = self._clock()
-            if space.works_on is not None:
-                space.works_on = max(space.works_on, space.running)
+            if space.capacity is not None:
+                space.capacity = max(space.capacity, space.running)
             self._advance()
 
     def spoke(self, slot: Slot) -> None:
@@ -238,7 +238,7 @@ class Line:
                 pause = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0**space.failures)
                 space.failures += 1
                 space.until = now + pause * random.uniform(0.5, 1.0)  # noqa: S311
-                space.works_on = None  # it may come back as another
+                space.capacity = None  # it may come back as another
             space.until = max(space.until, asked)
 
     def _look(self) -> None:
@@ -263,7 +263,7 @@ class Line:
                     self._waiters.pop(waiter, None)
                     waiter.given = slot
                     try:
-                        waiter.loop.call_soon_threadsafe(_wake, waiter.turn)
+                        waiter.loop.call_soon_threadsafe(_wake, waiter.ready)
                     except RuntimeError:  # that loop was closed meanwhile, and its waiters with it
                         waiter.given = None
                         slot.space.slots.discard(slot)
@@ -305,24 +305,24 @@ class Line:
         return state
 
 
-def _wake(turn: "asyncio.Future[None]") -> None:
-    if not turn.done():
-        turn.set_result(None)
+def _wake(ready: "asyncio.Future[None]") -> None:
+    if not ready.done():
+        ready.set_result(None)
 
 
-_line = Line()
+_slot_queue = SlotQueue()
 
 
 def _after_fork() -> None:
     """A forked child makes none of the calls that hold its parent's slots."""
-    global _line
-    _line = Line()
+    global _slot_queue
+    _slot_queue = SlotQueue()
 
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
-def current_line() -> Line:
-    """The line of this process."""
-    return _line
+def current_slots() -> SlotQueue:
+    """The queue of this process."""
+    return _slot_queue

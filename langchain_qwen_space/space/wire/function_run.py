@@ -1,4 +1,4 @@
-"""One function called in a visitor's session: its place in the queue and the stream of its events."""
+"""One function called in a session: its place in the queue and the stream of its events."""
 
 import asyncio
 import socket
@@ -20,14 +20,14 @@ from langchain_qwen_space.errors import (
     SpaceTimeoutError,
     SpaceUnavailableError,
 )
-from langchain_qwen_space.space.wire.faults import from_status
-from langchain_qwen_space.space.wire.visitor import (
+from langchain_qwen_space.space.wire.client import (
     ERROR_BYTES,
     AnyResponse,
-    Visitor,
+    SpaceClient,
     read_body,
     text_of,
 )
+from langchain_qwen_space.space.wire.faults import from_status
 
 _DRAIN = 1.0  # seconds that the end of a finished answer's body is waited for
 _CANCELLING = 5.0  # seconds that a Space has to answer each request of a call that is cancelled
@@ -37,10 +37,10 @@ class FunctionRun:
     """One function's run, from the place in the queue to the end of its stream.
 
     Args:
-        visitor: Who asks.
+        client: Who asks.
         url_of: The URL of a route of the app's queue.
         fn_index: The function.
-        session_hash: The visitor's session.
+        session_hash: The id of the session that the call is part of.
         timeout: Seconds that the Space may take to answer a request.
         trigger_id: The component whose event called it.
         event_data: What came with that event.
@@ -58,7 +58,7 @@ class FunctionRun:
 
     def __init__(
         self,
-        visitor: Visitor,
+        client: SpaceClient,
         url_of: Callable[[str], URL],
         fn_index: int,
         session_hash: str,
@@ -68,7 +68,7 @@ class FunctionRun:
         event_data: Any = None,
         closing_is_enough: bool = False,
     ) -> None:
-        self._visitor, self._url_of = visitor, url_of
+        self._client, self._url_of = client, url_of
         self._fn_index, self._hash = fn_index, session_hash
         self._timeout = timeout
         self._trigger_id, self._event_data = trigger_id, event_data
@@ -126,7 +126,7 @@ class FunctionRun:
         if self._joining is not None and not self.done:
             self.done = True
             if self.stream is None or not self._closing_is_enough:
-                self._visitor.spawn(partial(self._cancel, self._joining))
+                self._client.spawn(partial(self._cancel, self._joining))
 
     def _hang_up(self) -> None:
         """Close the stream's connection at once, unless the body was read to its end."""
@@ -162,16 +162,16 @@ class FunctionRun:
         except (ValueError, LookupError, TypeError):
             pass
         what = "took the call, but its answer to POST queue/join holds no event_id."
-        raise ProtocolError(f"{self._visitor.where} {what}")
+        raise ProtocolError(f"{self._client.where} {what}")
 
     async def _post(self, path: str, body: dict[str, Any]) -> bytes:
         try:
             data = orjson.dumps(body)
         except TypeError as error:
             self.done = True  # nothing was sent
-            msg = f"The values for {self._visitor.where} cannot be sent as JSON: {error}."
+            msg = f"The values for {self._client.where} cannot be sent as JSON: {error}."
             raise InvalidInputError(msg) from None
-        status, headers, answer = await self._visitor.fetch(
+        status, headers, answer = await self._client.fetch(
             "POST",
             self._url_of(path),
             ERROR_BYTES,
@@ -180,7 +180,7 @@ class FunctionRun:
             headers={"Content-Type": "application/json"},
         )
         if status != 200:
-            where, step = self._visitor.where, f"POST {path}"
+            where, step = self._client.where, f"POST {path}"
             refused = from_status(status, headers, text_of(answer), where, step)
             if path == "queue/join":
                 self.done = _is_refusal(status, refused)
@@ -192,11 +192,11 @@ class FunctionRun:
         return self._url_of("queue/data").with_query(session_hash=self._hash)
 
     async def _listen(self) -> None:
-        where = self._visitor.where
+        where = self._client.where
         try:
             async with asyncio.timeout(self._timeout):
                 # Opened again it would have heartbeats only, or share its events with the first.
-                stream = await self._visitor.request(
+                stream = await self._client.request(
                     "GET", self._stream_url, once=True, headers={"Accept": "text/event-stream"}
                 )
                 if stream.status != 200:
@@ -217,12 +217,12 @@ class FunctionRun:
         joining.cancel()
         if joining.done() and not joining.cancelled() and joining.exception() is None:
             self.event_id = joining.result()
-        async with self._visitor.cancelling:
+        async with self._client.cancelling:
             if self.stream is None:
                 # Only closing a stream takes a waiting call out of the queue before Gradio 6.14.
                 with suppress(QwenSpaceError, TimeoutError):
                     async with asyncio.timeout(_CANCELLING):
-                        (await self._visitor.request("GET", self._stream_url)).close()
+                        (await self._client.request("GET", self._stream_url)).close()
                 if self._closing_is_enough:
                     return
             body = {
@@ -232,7 +232,7 @@ class FunctionRun:
             }
             async with asyncio.timeout(_CANCELLING):
                 url = self._url_of("cancel")
-                async with await self._visitor.request("POST", url, json=body) as answer:
+                async with await self._client.request("POST", url, json=body) as answer:
                     await read_body(answer, ERROR_BYTES)
 
 

@@ -13,8 +13,8 @@ import aiohttp
 
 from langchain_qwen_space.errors import QwenSpaceError
 from langchain_qwen_space.space.wire.access import Access
-from langchain_qwen_space.space.wire.custom import CustomSession
-from langchain_qwen_space.space.wire.visitor import Visitor, Work
+from langchain_qwen_space.space.wire.client import SpaceClient, Work
+from langchain_qwen_space.space.wire.custom_transport import CustomSession
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ USER_AGENT = (
 )
 _IDLE = 4.0  # seconds that a connection is kept; Gradio's server (uvicorn) closes it after 5
 _CANCELLING = 2.0  # seconds that a closing loop waits until Spaces know which calls are cancelled
-_MOST_VISITORS = 256  # whose cookies are kept
+_MOST_CLIENTS = 256  # whose cookies are kept
 _BUFFER = 2**20  # bytes of an answer that are received before anybody reads them
 
 
@@ -36,7 +36,7 @@ class Pool:
     def __init__(self) -> None:
         self._connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=_IDLE)
         self._sessions = {once: self._session(once=once) for once in (False, True)}
-        self._visitors: OrderedDict[str, Visitor] = OrderedDict()
+        self._clients: OrderedDict[str, SpaceClient] = OrderedDict()
         self._shared: dict[Hashable, _Shared] = {}
         self._tasks: dict[asyncio.Task[None], Work | None] = {}
         self._calls: set[Callable[[], None]] = set()
@@ -64,20 +64,20 @@ class Pool:
         for session in self._sessions.values():
             session.detach()
 
-    def visitor(self, access: Access) -> Visitor:
+    def client(self, access: Access) -> SpaceClient:
         """Who visits a Space with this access: the same cookies and login each time."""
         key = access.key
-        visitor = self._visitors.get(key)
-        if visitor is None:
+        client = self._clients.get(key)
+        if client is None:
             sessions: Mapping[bool, aiohttp.ClientSession | CustomSession] = self._sessions
             if access.transport is not None:
                 custom = CustomSession(access.transport, {"User-Agent": USER_AGENT})
                 sessions = dict.fromkeys((False, True), custom)
-            visitor = self._visitors[key] = Visitor(access, sessions, self.spawn)
-            if len(self._visitors) > _MOST_VISITORS:
-                self._visitors.popitem(last=False)
-        self._visitors.move_to_end(key)
-        return visitor
+            client = self._clients[key] = SpaceClient(access, sessions, self.spawn)
+            if len(self._clients) > _MOST_CLIENTS:
+                self._clients.popitem(last=False)
+        self._clients.move_to_end(key)
+        return client
 
     async def shared(self, key: Hashable, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """The result of `work`, run once for all that ask for `key` meanwhile; its error too.
@@ -129,7 +129,7 @@ class Pool:
         session = aiohttp.ClientSession(
             connector=self._connector,
             connector_owner=False,
-            cookie_jar=aiohttp.DummyCookieJar(),  # each visitor has its own
+            cookie_jar=aiohttp.DummyCookieJar(),  # each client has its own
             # A few compressed bytes may be gigabytes: none are asked for, none unpacked.
             headers={"User-Agent": USER_AGENT, "Accept-Encoding": "identity"},
             auto_decompress=False,

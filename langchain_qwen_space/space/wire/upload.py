@@ -9,8 +9,8 @@ from yarl import URL
 from langchain_qwen_space.attachments import Attachment
 from langchain_qwen_space.errors import InvalidInputError, ProtocolError, SpaceTimeoutError
 from langchain_qwen_space.events import UploadEvent
+from langchain_qwen_space.space.wire.client import ERROR_BYTES, SpaceClient, decoded, text_of
 from langchain_qwen_space.space.wire.faults import from_status
-from langchain_qwen_space.space.wire.visitor import ERROR_BYTES, Visitor, decoded, text_of
 
 _PIECE = 256 * 1024  # bytes that are handed to the connection at a time
 _LOOK = 0.1  # seconds between two looks at how much was sent
@@ -57,7 +57,7 @@ class Upload:
     """Sends files, one after another. `end()` stops it at any time, at once.
 
     Args:
-        visitor: Who sends them.
+        client: Who sends them.
         url: Where to.
         files: What is sent.
         timeout: Seconds in which the Space has to take more.
@@ -67,10 +67,10 @@ class Upload:
     """
 
     def __init__(
-        self, visitor: Visitor, url: URL, files: Sequence[Attachment], timeout: float | None
+        self, client: SpaceClient, url: URL, files: Sequence[Attachment], timeout: float | None
     ) -> None:
         self.paths: dict[Attachment, str] = {}
-        self._visitor, self._url, self._timeout = visitor, url, timeout
+        self._client, self._url, self._timeout = client, url, timeout
         self._files = list(files)
         self._body: Body | None = None
         self._task: asyncio.Task[str] | None = None
@@ -99,7 +99,7 @@ class Upload:
                 return UploadEvent(file.name, self._body.sent, len(data))
             if patience is not None and loop.time() > start + patience:
                 self.end()
-                msg = f"{self._visitor.where} stopped reading {file.name!r} for {patience} seconds."
+                msg = f"{self._client.where} stopped reading {file.name!r} for {patience} seconds."
                 raise SpaceTimeoutError(msg)
         self.paths[file] = self._task.result()
         self._files.pop(0)
@@ -113,10 +113,10 @@ class Upload:
 
     async def _send(self, file: Attachment, body: Body) -> str:
         # Only `progress` can tell a slow upload from one that stalls.
-        status, headers, answer = await self._visitor.fetch(
+        status, headers, answer = await self._client.fetch(
             "POST", self._url, ERROR_BYTES, None, data=body, headers=body.headers
         )
-        said, where = text_of(answer), self._visitor.where
+        said, where = text_of(answer), self._client.where
         if status == 413:
             msg = f"{file.origin} that is too large for {where}: {said:.300}"
             raise InvalidInputError(msg, status=status)

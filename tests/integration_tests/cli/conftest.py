@@ -3,7 +3,7 @@ from collections.abc import Iterator
 import pytest
 
 from langchain_qwen_space.local import LocalSpace
-from langchain_qwen_space.space.routing import client
+from langchain_qwen_space.space.routing import target
 from tests.integration_tests.local.local_answers import scripted
 
 
@@ -17,4 +17,4 @@ def narrow_space() -> Iterator[LocalSpace]:
 @pytest.fixture(autouse=True)
 def _no_known_endpoints():
     """A command is a process of its own, which meets its Space for the first time."""
-    client._pages.clear()
+    target._pages.clear()

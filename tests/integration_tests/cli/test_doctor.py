@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from langchain_qwen_space import ChatQwenSpace
 from langchain_qwen_space.cli.app import app
-from langchain_qwen_space.space.routing import client
+from langchain_qwen_space.space.routing import target
 
 STEPS = [
     "find the Space",
@@ -54,7 +54,7 @@ def test_json_tells_steps_understanding_and_answer(space_url):
 def test_the_times_are_those_of_the_call(narrow_space, tmp_path):
     others = ChatQwenSpace(space=narrow_space.url).stream(f"run {tmp_path / 'marker'}")
     next(others)
-    client._pages.clear()  # the command would be a process of its own
+    target._pages.clear()  # the command would be a process of its own
     waited = json.loads(
         doctor("--space", narrow_space.url, "--json", "--total-timeout", "6").stdout
     )

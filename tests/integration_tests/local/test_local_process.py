@@ -13,7 +13,7 @@ import time
 import pytest
 
 from langchain_qwen_space.errors import InvalidInputError, SpaceUnavailableError
-from langchain_qwen_space.local import LocalSpace, process
+from langchain_qwen_space.local import LocalSpace, server_process
 
 from .local_answers import scripted
 from .local_wire import reply, soon
@@ -95,14 +95,14 @@ def test_a_strict_python_that_forgets_to_stop_a_space_leaves_no_server_and_print
 
 async def test_a_start_that_is_cancelled_leaves_no_server(monkeypatch):
     ports, cancelled = [], threading.Event()
-    get_config = process._get_config
+    get_config = server_process._get_config
 
     def get_config_then(port: int) -> None:
         ports.append(port)
         cancelled.wait(60)
         get_config(port)
 
-    monkeypatch.setattr(process, "_get_config", get_config_then)
+    monkeypatch.setattr(server_process, "_get_config", get_config_then)
     starting = asyncio.create_task(LocalSpace().__aenter__())
     assert await soon(lambda: bool(ports))
     assert is_listening(ports[0])

@@ -22,8 +22,8 @@ def _no_token(monkeypatch, tmp_path):
 @pytest.fixture(autouse=True)
 def _quick_retries(monkeypatch):
     """Pauses between tries are counted in milliseconds here."""
-    from langchain_qwen_space.space.routing import call
+    from langchain_qwen_space.space.routing import space_call
 
-    monkeypatch.setattr(call, "_LONGEST_PAUSE", 0.01)
-    monkeypatch.setattr(call, "_JITTER", 0.0)
-    monkeypatch.setattr(call, "_WAKE_POLL", 0.02)
+    monkeypatch.setattr(space_call, "_LONGEST_PAUSE", 0.01)
+    monkeypatch.setattr(space_call, "_JITTER", 0.0)
+    monkeypatch.setattr(space_call, "_WAKE_POLL", 0.02)

@@ -18,7 +18,7 @@ from langchain_qwen_space.errors import (
     SpaceTimeoutError,
     SpaceUnavailableError,
 )
-from langchain_qwen_space.space.routing import client
+from langchain_qwen_space.space.routing import target
 from langchain_qwen_space.space.wire.faults import from_output, from_status
 from tests.unit_tests.faults.calls import ask, failure, model_for
 from tests.unit_tests.faults.server import (
@@ -42,7 +42,7 @@ MB = 10**6
 async def _warm(space):
     """What a first call loads is no part of any bomb."""
     await ask(model_for(space))
-    client._pages.clear()
+    target._pages.clear()
 
 
 @contextmanager

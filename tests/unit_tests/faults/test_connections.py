@@ -79,10 +79,10 @@ async def test_a_connection_refused_in_mid_call_says_so(space, step):
 async def test_a_connection_refused_at_the_login_says_so(space):
     model = model_for(space, **settings_for("login"))
     await ask(model)
-    (await current_pool())._visitors.clear()  # as in another event loop
+    (await current_pool())._clients.clear()  # as in another event loop
     space.on("data", then(stream(answer_events()), hang_up))
     await ask(model)
-    (await current_pool())._visitors.clear()
+    (await current_pool())._clients.clear()
     error = await failure(model, SpaceConnectionError, "cannot be reached")
     assert error.is_retryable
     assert space.steps[-3:] == ["login", "join", "data"], "the last login reached nobody"

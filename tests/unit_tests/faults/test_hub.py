@@ -12,7 +12,7 @@ from langchain_qwen_space.errors import (
     SpaceUnavailableError,
 )
 from langchain_qwen_space.events import WakeEvent
-from langchain_qwen_space.space.routing import client, hub
+from langchain_qwen_space.space.routing import hub, target
 from tests.unit_tests.faults.calls import ask, failure
 from tests.unit_tests.faults.server import (
     ANSWER,
@@ -35,7 +35,7 @@ HOST = "https://owner-some-name.hf.space"
 def model(space, monkeypatch):
     """A model of the Space `Owner/Some.Name`; hub and host are the fault server."""
     monkeypatch.setenv("HF_ENDPOINT", space.url)
-    monkeypatch.setattr(client, "_HUB_PATIENCE", 0.2)
+    monkeypatch.setattr(target, "_HUB_PATIENCE", 0.2)
     hosts = []
 
     def through_the_server(find):
@@ -45,8 +45,8 @@ def model(space, monkeypatch):
 
         return found
 
-    monkeypatch.setattr(client, "host_from", through_the_server(hub.host_from))
-    monkeypatch.setattr(client, "host_by_rule", through_the_server(hub.host_by_rule))
+    monkeypatch.setattr(target, "host_from", through_the_server(hub.host_from))
+    monkeypatch.setattr(target, "host_by_rule", through_the_server(hub.host_by_rule))
     space.on("host", reply(json.dumps({"host": "https://as-the-hub-says.hf.space"})))
 
     def make(**settings):

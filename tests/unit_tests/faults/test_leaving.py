@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from langchain_qwen_space.space.wire import visitor
+from langchain_qwen_space.space.wire import client
 from tests.unit_tests.faults import ways_to_leave
 from tests.unit_tests.faults.calls import ask, model_for
 from tests.unit_tests.faults.server import ANSWER, answer_events, reply, silence, stream
@@ -132,7 +132,7 @@ def count_farewells(space) -> list[int]:
     return at_a_time
 
 
-CROWD = 4 * visitor._MOST_CANCELLING
+CROWD = 4 * client._MOST_CANCELLING
 
 
 async def leave_at_once(url: str) -> None:
@@ -157,7 +157,7 @@ async def test_a_crowd_that_leaves_at_once_cancels_in_turn(space):
     at_a_time = count_farewells(space)
     await leave_at_once(space.url)
     await space.quiet(cancels=CROWD)
-    assert max(at_a_time) == visitor._MOST_CANCELLING
+    assert max(at_a_time) == client._MOST_CANCELLING
 
 
 async def test_a_crowd_whose_loop_ends_still_cancels(space):
@@ -165,7 +165,7 @@ async def test_a_crowd_whose_loop_ends_still_cancels(space):
     at_a_time = count_farewells(space)
     await asyncio.to_thread(asyncio.run, leave_at_once(space.url))
     await space.quiet(cancels=CROWD)
-    assert max(at_a_time) <= 2 * visitor._MOST_CANCELLING, (
+    assert max(at_a_time) <= 2 * client._MOST_CANCELLING, (
         "those of the loop's end, and those before"
     )
 

@@ -17,7 +17,7 @@ from langchain_qwen_space.errors import (
 )
 from langchain_qwen_space.events import RetryEvent, WakeEvent
 from langchain_qwen_space.qwen import tokens
-from langchain_qwen_space.space.routing import client
+from langchain_qwen_space.space.routing import target
 from langchain_qwen_space.space.wire import pool
 from tests.unit_tests.faults.calls import ask, failure, model_for
 from tests.unit_tests.faults.server import (
@@ -88,7 +88,7 @@ async def test_a_space_that_was_redeployed_is_noticed_at_the_latest_after_a_whil
     space.on("config", reply(with_a_setting_first()))
     await ask(model_for(space))
     assert len(space.asked("join")[-1].json()["data"]) == 2, "until then it is not asked"
-    monkeypatch.setattr(client, "_FRESH", 0.0)
+    monkeypatch.setattr(target, "_FRESH", 0.0)
     await ask(model_for(space))
     assert len(space.asked("join")[-1].json()["data"]) == 3
 
@@ -109,14 +109,14 @@ async def test_a_space_that_fell_asleep_between_two_calls_is_woken(space, model,
 async def test_a_token_that_was_found_and_is_refused_is_left_out(space, model, monkeypatch):  # noqa: F811
     monkeypatch.setenv("HF_TOKEN", "hf_expired")
     shown = []
-    original = client.SpaceClient._ask_hub
+    original = target.SpaceTarget._ask_hub
 
     async def ask_hub(self, pool, question):
         shown.append(self.access.token)
         status, headers, body = await original(self, pool, question)
         return (401 if self.access.token else status), headers, body
 
-    monkeypatch.setattr(client.SpaceClient, "_ask_hub", ask_hub)
+    monkeypatch.setattr(target.SpaceTarget, "_ask_hub", ask_hub)
     assert (await ask(model())).text == ANSWER
     assert shown == ["hf_expired", None]
     with pytest.raises(QwenSpaceError, match="hf_token"):
@@ -161,14 +161,14 @@ async def test_connections_can_be_closed_before_the_loop_ends(space):
 
 
 async def test_secrets_do_not_outlive_calls_as_keys_and_are_bounded_in_number(space, monkeypatch):
-    monkeypatch.setattr(client, "_MOST_PAGES", 8)
-    monkeypatch.setattr(pool, "_MOST_VISITORS", 8)
+    monkeypatch.setattr(target, "_MOST_PAGES", 8)
+    monkeypatch.setattr(pool, "_MOST_CLIENTS", 8)
     for number in range(30):
         await ask(model_for(space, hf_token=f"hf_number{number}"))
     held = await pool.current_pool()
-    assert len(client._pages) <= 8
-    assert len(held._visitors) <= 8
-    assert "hf_number" not in repr([*client._pages, *held._visitors, *held._shared])
+    assert len(target._pages) <= 8
+    assert len(held._clients) <= 8
+    assert "hf_number" not in repr([*target._pages, *held._clients, *held._shared])
 
 
 # Slots and clocks

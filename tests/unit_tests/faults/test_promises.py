@@ -118,9 +118,9 @@ async def test_anything_missing_in_the_description_is_harmless_or_a_qwen_space_e
 
 
 async def _ask_anew(space):
-    from langchain_qwen_space.space.routing import client
+    from langchain_qwen_space.space.routing import target
 
-    client._pages.clear()
+    target._pages.clear()
     return await ask(model_for(space, timeout=1))
 
 

@@ -8,7 +8,7 @@ from yarl import URL
 
 from langchain_qwen_space.errors import InvalidInputError, SpaceUnavailableError
 from langchain_qwen_space.space.wire.access import Access
-from langchain_qwen_space.space.wire.visitor import _redirect
+from langchain_qwen_space.space.wire.client import _redirect
 from tests.unit_tests.faults.calls import ask, failure, model_for
 from tests.unit_tests.faults.server import ANSWER, CONFIG, fault_server, reply
 

@@ -14,7 +14,7 @@ from langchain_core.messages import HumanMessage
 from yarl import URL
 
 from langchain_qwen_space.errors import QwenSpaceError
-from langchain_qwen_space.space.routing import client, hub
+from langchain_qwen_space.space.routing import hub, target
 from tests.unit_tests.faults.calls import ask, model_for
 from tests.unit_tests.faults.server import (
     CLOSE,
@@ -153,9 +153,9 @@ async def test_secrets_show_in_no_form_of_the_model(space):
         repr(model.to_json()),
         repr(model.bind(stop=["x"])),
         json.dumps(model.config_schema().model_json_schema()),
-        repr(model._client()),
-        repr(model._client().access),
-        repr(client._pages),
+        repr(model._target()),
+        repr(model._target().access),
+        repr(target._pages),
     ]
     for form in forms:
         assert not found_in(form), form
@@ -264,7 +264,7 @@ async def test_a_redirect_and_a_description_that_repeat_a_secret_are_reported_wi
     assert "evil.example" in str(outcome.error)
     assert not found_in(all_of(outcome.error))
     config = json.dumps(CONFIG).replace('"Input"', json.dumps(f"Input {TOKEN}"))
-    client._pages.clear()
+    target._pages.clear()
     space.on("config", reply(config))
     description = await model_for(space, **SETTINGS).adescribe()
     assert "Input …" in str(description)
@@ -272,7 +272,7 @@ async def test_a_redirect_and_a_description_that_repeat_a_secret_are_reported_wi
 
 
 async def test_the_hub_api_s_refusal_keeps_the_token(space, monkeypatch, emitted):
-    monkeypatch.setattr(client, "hub_url", lambda *_: URL(space.url) / "host")
+    monkeypatch.setattr(target, "hub_url", lambda *_: URL(space.url) / "host")
     space.on("host", reply("{}", 401))
     outcome = await ask(model_for("Owner/Name", hf_token=TOKEN))
     assert not found_in(all_of(outcome.error))

@@ -16,8 +16,8 @@ from langchain_qwen_space.errors import (
     StreamInterruptedError,
 )
 from langchain_qwen_space.space.routing.answer import Finished
-from langchain_qwen_space.space.routing.call import Call
-from langchain_qwen_space.space.routing.options import Ask
+from langchain_qwen_space.space.routing.options import Question
+from langchain_qwen_space.space.routing.space_call import SpaceCall
 from langchain_qwen_space.space.wire.function_run import FunctionRun
 from tests.replay import config, load
 from tests.unit_tests.faults.calls import ask, model_for
@@ -81,9 +81,9 @@ async def test_a_stream_cut_at_any_byte_gives_the_exact_text_or_says_that_it_bro
 ):
     case = load(folder, name)
     space.on("config", reply(json.dumps(config(folder) | {"root": space.url})))
-    client = model_for(space)._client()
+    client = model_for(space)._target()
     turns = tuple(_turns(case.data[1]))
-    ask = Ask(case.data[0], turns, {})
+    ask = Question(case.data[0], turns, {})
 
     async def open_wire(run, arguments, history):
         run.event_id = case.event_id
@@ -93,7 +93,7 @@ async def test_a_stream_cut_at_any_byte_gives_the_exact_text_or_says_that_it_bro
     whole = case.body.index(b"\n\n", case.body.index(b"process_completed")) + 2
     for cut in range(len(case.body)):
         wire = Wire(case.body[:cut], breaks=breaks)
-        call = Call([client], lambda *_: ask)
+        call = SpaceCall([client], lambda *_: ask)
         texts, items, error = [], [], None
         try:
             async for batch in call.run():

@@ -46,8 +46,8 @@ async def serving(*answers, reads=True):
 
 
 async def upload(url, *files, **access):
-    visitor = (await current_pool()).visitor(Access(space=url, **access))
-    sending = Upload(visitor, URL(url) / "upload", files, 30)
+    client = (await current_pool()).client(Access(space=url, **access))
+    sending = Upload(client, URL(url) / "upload", files, 30)
     events = []
     while (event := await sending.progress()) is not None:
         events.append(event)

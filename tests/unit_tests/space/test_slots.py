@@ -13,7 +13,7 @@ import pytest
 from langchain_qwen_space.errors import SpaceConnectionError, SpaceRateLimitError
 from langchain_qwen_space.events import QueueEvent
 from langchain_qwen_space.space.routing import slots
-from langchain_qwen_space.space.routing.slots import Line, current_line
+from langchain_qwen_space.space.routing.slots import SlotQueue, current_slots
 
 
 class Clock:
@@ -36,7 +36,7 @@ class Several:
     """
 
     def __init__(self, count, most, **options):
-        self.line, self.most = Line(**options), most
+        self.line, self.most = SlotQueue(**options), most
         self.names = [f"A/{number}" for number in range(count)]
         self.spaces = [self.line._state(name) for name in self.names]
         if count == 1:
@@ -119,7 +119,7 @@ class TestTheBest:
         choice = choose()
         await answered(choice, clock, 0, 0.3)
         await answered(choice, clock, 1, 0.2)
-        choice.spaces[1].works_on = 4
+        choice.spaces[1].capacity = 4
         # It has room for eight, but a sixth call would wait there for half an answer.
         assert indexes(await places(choice, 6)) == [1, 1, 1, 1, 1, 0]
 
@@ -188,7 +188,7 @@ class TestRoom:
         for place in await places(choice, 3):
             choice.line.queued(place, QueueEvent(rank=0, queue_size=1))
             choice.line.started(place)
-        assert choice.spaces[0].works_on is None
+        assert choice.spaces[0].capacity is None
         assert len(await places(choice, 5)) == 5
 
     async def test_those_who_wait_come_in_the_order_in_which_they_came(self, choose):
@@ -361,7 +361,7 @@ class TestSettingAside:
 
 class TestManyLines:
     async def test_calls_with_another_limit_do_not_count(self):
-        line = Line()
+        line = SlotQueue()
         for limit in (1, 2, 2, None):
             await asyncio.wait_for(line.slot(["A/b"], limit), 20)
 
@@ -379,7 +379,7 @@ class TestManyLines:
         first.cancel()
 
     async def test_a_call_is_given_back_once(self):
-        line = Line()
+        line = SlotQueue()
         slot = await line.slot(["A/b"], 1)
         line.release(slot)
         again = await line.slot(["A/b"], 1)
@@ -388,7 +388,7 @@ class TestManyLines:
 
     def test_a_loop_that_stopped_keeps_no_slot_from_others(self, monkeypatch):
         monkeypatch.setattr(slots, "_LOOK", 0.02)
-        line = Line()
+        line = SlotQueue()
         loop = asyncio.new_event_loop()
         held = loop.run_until_complete(line.slot(["A/b"], 1))  # and it does not run any more
         asyncio.run(asyncio.wait_for(line.slot(["A/b"], 1), 20))
@@ -397,7 +397,7 @@ class TestManyLines:
 
     async def test_what_is_known_of_spaces_is_bounded(self, monkeypatch):
         monkeypatch.setattr(slots, "_MOST_SPACES", 10)
-        line = Line()
+        line = SlotQueue()
         held = await line.slot(["A/held"], 1)
         for number in range(100):
             line.release(await line.slot([f"A/{number}"], 1))
@@ -407,21 +407,21 @@ class TestManyLines:
     @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
     @pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
     def test_a_forked_child_has_a_line_of_its_own(self):
-        line = current_line()
+        line = current_slots()
         with line._lock:  # as another thread may hold it
             child = os.fork()
             if not child:
                 signal.alarm(5)
-                os._exit(0 if current_line() is not line else 1)
+                os._exit(0 if current_slots() is not line else 1)
         assert os.waitpid(child, 0)[1] == 0
-        assert current_line() is line
+        assert current_slots() is line
 
 
 class Slots:
     """A line before one Space."""
 
     def __init__(self, count):
-        self.line, self.count, self.held = Line(), count, []
+        self.line, self.count, self.held = SlotQueue(), count, []
 
     async def acquire(self):
         self.held.append(await self.line.slot(["A/b"], self.count))

@@ -29,7 +29,7 @@ def types(schema: Mapping[str, Any] | None, name: str) -> frozenset[str]:
     return frozenset(_types(rules, schema or {}, 10))
 
 
-def structured(schema: Mapping[str, Any] | None) -> dict[str, frozenset[str]]:
+def lists_and_objects(schema: Mapping[str, Any] | None) -> dict[str, frozenset[str]]:
     """Returns the parameters that are lists or objects and can be no strings, with their types."""
     allowed = {name: types(schema, name) for name in properties(schema)}
     return {name: found for name, found in allowed.items() if _is_structured(found)}

@@ -9,22 +9,22 @@ from langchain_qwen_space.space.chat.files import doubtful, file_data, filled, w
 from langchain_qwen_space.space.chat.reply import Reply
 from langchain_qwen_space.space.page.config import Dependency
 from langchain_qwen_space.space.page.values import new_values
-from langchain_qwen_space.space.routing.client import SpaceClient
-from langchain_qwen_space.space.routing.loading import load_page
-from langchain_qwen_space.space.routing.options import Ask, Prepare
+from langchain_qwen_space.space.routing.opening import load_page
+from langchain_qwen_space.space.routing.options import Prepare, Question
+from langchain_qwen_space.space.routing.target import SpaceTarget
+from langchain_qwen_space.space.wire.client import SpaceClient
 from langchain_qwen_space.space.wire.upload import Upload
-from langchain_qwen_space.space.wire.visitor import Visitor
 
 
-class Question:
-    """The values of a page's components, and what is left of the chain that the question starts.
+class FilledPage:
+    """A page whose components have the question's values, and what is left of the chain it starts.
 
     Args:
-        client: The Space.
-        visitor: Who visits it.
+        target: The Space.
+        client: What makes its requests.
         endpoint: The chat on its page.
         prepare: Makes what is asked, once the endpoint is known.
-        session_hash: The visitor's session.
+        session_hash: The id of the call's session.
 
     Attributes:
         endpoint: The chat that is used, which `gr.render` may put there when the page opens.
@@ -35,41 +35,43 @@ class Question:
 
     def __init__(
         self,
+        target: SpaceTarget,
         client: SpaceClient,
-        visitor: Visitor,
         endpoint: Endpoint,
         prepare: Prepare,
         session_hash: str,
     ) -> None:
-        self._client, self._visitor = client, visitor
+        self._target, self._client = target, client
         self._prepare, self._hash = prepare, session_hash
-        ask = prepare(client.access.space, endpoint)
-        better = endpoint.for_turns(ask.history, ask.files[:-1])
-        self._lay_out(better, ask if better is endpoint else prepare(client.access.space, better))
+        question = prepare(target.access.space, endpoint)
+        better = endpoint.for_turns(question.history, question.files[:-1])
+        self._lay_out(
+            better, question if better is endpoint else prepare(target.access.space, better)
+        )
         self.steps: list[Dependency] = []
         self._before: tuple[int, list[Any]] | None = None  # a function to call first
         self._changed_ids: set[int] = set()  # components that the functions changed
 
-    def _lay_out(self, endpoint: Endpoint, ask: Ask, *, opened: bool = False) -> None:
+    def _lay_out(self, endpoint: Endpoint, question: Question, *, opened: bool = False) -> None:
         """Set the values of the page as a person would who asks this."""
-        self.endpoint, self._ask = endpoint, ask
+        self.endpoint, self._question = endpoint, question
         self._changed, notes = endpoint.lay_out(
-            query=ask.query,
-            history=ask.history,
-            given=ask.given,
-            extra=ask.extra,
-            files=ask.files,
+            query=question.query,
+            history=question.history,
+            given=question.given,
+            extra=question.extra,
+            files=question.files,
             opened=opened,
         )
         self._values = endpoint.values(self._changed)
         self.model: str | None = None
         if endpoint.takes("model"):
-            self.model = ask.given.get("model", endpoint.default_model)
-        where = self._client.where
+            self.model = question.given.get("model", endpoint.default_model)
+        where = self._target.where
         self.events: list[SpaceEvent] = [
-            WarningEvent(f"{where} {note}.") for note in (*ask.notes, *notes)
+            WarningEvent(f"{where} {note}.") for note in (*question.notes, *notes)
         ]
-        if ask.system_in_question:
+        if question.system_in_question:
             self.events.append(SystemInQuestionEvent())
 
     async def check(self) -> None:
@@ -78,8 +80,8 @@ class Question:
         Raises:
             QwenSpaceError: It cannot be sent.
         """
-        if self._ask.check is not None:
-            await asyncio.to_thread(self._ask.check)
+        if self._question.check is not None:
+            await asyncio.to_thread(self._question.check)
 
     async def open_page(self) -> Reply:
         """Call what the page calls before a question is asked; return what will read the answer.
@@ -87,24 +89,24 @@ class Question:
         Raises:
             QwenSpaceError: One of these functions failed, or the Space cannot be reached.
         """
-        options, endpoint, ask = self._client.options, self.endpoint, self._ask
-        if openings := endpoint.openings(self._values, ask.history, ask.given):
-            page = await load_page(self._visitor, options, endpoint, self._hash, openings)
+        options, endpoint, question = self._target.options, self.endpoint, self._question
+        if openings := endpoint.openings(self._values, question.history, question.given):
+            page = await load_page(self._client, options, endpoint, self._hash, openings)
             if page.endpoint is not endpoint:
-                again = self._prepare(self._client.access.space, page.endpoint)
+                again = self._prepare(self._target.access.space, page.endpoint)
                 self._lay_out(page.endpoint, again, opened=True)
                 await self.check()
-                endpoint, ask = self.endpoint, self._ask
+                endpoint, question = self.endpoint, self._question
             self._values = endpoint.opened_values(self._values, page.values, self._changed)
-            where = self._client.where
+            where = self._target.where
             self.events += [WarningEvent(f"{where} {note}") for note in page.notes]
-        self._before = endpoint.history_before(ask.history, ask.files[:-1])
+        self._before = endpoint.history_before(question.history, question.files[:-1])
         self.steps = list(endpoint.steps)
         own = endpoint.config.component(endpoint.answer).default
         return Reply(
             endpoint.form,
-            len(ask.history),
-            ask.query,
+            len(question.history),
+            question.query,
             whole=endpoint.config.protocol == "sse_v1",
             max_chars=options.max_reply_bytes,
             placeholders=endpoint.placeholders,
@@ -113,14 +115,14 @@ class Question:
 
     def upload(self) -> Upload:
         """What sends the files that stand in the page's values and are not on the Space yet."""
-        files = dict.fromkeys(within([self._values, self._before]) if self._ask.files else ())
+        files = dict.fromkeys(within([self._values, self._before]) if self._question.files else ())
         held = [file for file in files if file.data is not None]
         url = self.endpoint.config.api("upload")
-        return Upload(self._visitor, url, held, self._client.options.timeout)
+        return Upload(self._client, url, held, self._target.options.timeout)
 
     def place_files(self, upload: Upload) -> None:
         """Put the files that the Space now has, or is to fetch, into the page's values."""
-        if not self._ask.files:  # a long history need not be searched
+        if not self._question.files:  # a long history need not be searched
             return
         sent = {
             file: file_data(file, upload.paths.get(file), self.endpoint.config)
@@ -131,7 +133,7 @@ class Question:
 
     def doubtful_file(self) -> str:
         """Which file may have made the app fail, in a sentence; empty where none is suspect."""
-        return doubtful(file for turn in self._ask.files[::2] for file in turn)
+        return doubtful(file for turn in self._question.files[::2] for file in turn)
 
     def next_step(self) -> tuple[Dependency, list[Any], tuple[int, list[Any]] | None]:
         """The chain's next function, its arguments, and what is called before it."""

@@ -1,4 +1,4 @@
-"""One call on a Space, or on one of several: waiting for its turn, trying, trying again."""
+"""A call to a Space, or to one of several: waiting for a slot, trying, retrying."""
 
 import asyncio
 import random
@@ -25,10 +25,10 @@ from langchain_qwen_space.events import (
 from langchain_qwen_space.space.chat.endpoint import Endpoint
 from langchain_qwen_space.space.routing.answer import Item
 from langchain_qwen_space.space.routing.attempt import Attempt
-from langchain_qwen_space.space.routing.client import SpaceClient
 from langchain_qwen_space.space.routing.hub import SpaceAsleepError
 from langchain_qwen_space.space.routing.options import Prepare
-from langchain_qwen_space.space.routing.slots import Slot, current_line
+from langchain_qwen_space.space.routing.slots import Slot, current_slots
+from langchain_qwen_space.space.routing.target import SpaceTarget
 from langchain_qwen_space.space.wire.pool import Pool, current_pool
 
 _WAKE_POLL = 2.0  # seconds between two looks at a Space that is starting
@@ -40,14 +40,14 @@ _CHANGED = (404, 422, 500)  # what a Space answers to a function that it no long
 _OF_THE_CALL = (InvalidInputError, UnknownModelError, ContextTooLongError)  # wrong on every Space
 
 
-class Call:
-    """One call. Iterate over `run()`.
+class SpaceCall:
+    """One call to a Space, or to one of several, with its retries. Iterate over `run()`.
 
     Until the first text, a call whose Space fails moves on to another at once, as often as there
     are others; after that each further try is one of `max_retries`, with its delay.
 
     Args:
-        clients: The Spaces that may answer, with the same options.
+        targets: The Spaces that may answer, with the same options.
         prepare: Makes what is asked, once a Space and its endpoint are known.
         end: The loop's time at which `total_timeout` is up; None is without limit.
 
@@ -58,13 +58,13 @@ class Call:
     attempt: Attempt
 
     def __init__(
-        self, clients: Sequence[SpaceClient], prepare: Prepare, end: float | None = None
+        self, targets: Sequence[SpaceTarget], prepare: Prepare, end: float | None = None
     ) -> None:
-        self._clients = {client.access.space: client for client in clients}
-        self._options = clients[0].options
+        self._targets = {target.access.space: target for target in targets}
+        self._options = targets[0].options
         self._prepare = prepare
         self._end = end
-        self._line = current_line()
+        self._slot_queue = current_slots()
         self._loop: asyncio.AbstractEventLoop
         self._tries = 0
         self._retries = 0  # of those that pause
@@ -89,14 +89,14 @@ class Call:
         while True:
             self._tries += 1
             slot = None
-            if len(self._clients) > 1:  # which Space it is depends on where there is room
-                slot = await self._turn(list(self._clients))
-            name = slot.space.name if slot else next(iter(self._clients))
+            if len(self._targets) > 1:  # which Space it is depends on where there is room
+                slot = await self._wait_for_slot(list(self._targets))
+            name = slot.space.name if slot else next(iter(self._targets))
             self.attempt = attempt = Attempt(
                 pool,
-                self._clients[name],
-                self._line,
-                partial(self._turn, [name]),
+                self._targets[name],
+                self._slot_queue,
+                partial(self._wait_for_slot, [name]),
                 slot,
                 self._prepare,
                 self._end,
@@ -116,7 +116,7 @@ class Call:
             yield [event]
             await asyncio.sleep(pause)
 
-    async def _turn(self, names: Sequence[str]) -> Slot:
+    async def _wait_for_slot(self, names: Sequence[str]) -> Slot:
         """Wait for a slot on one of these Spaces."""
         options = self._options
         limits = {"queue_timeout": options.queue_timeout, "total_timeout": options.total_timeout}
@@ -126,7 +126,7 @@ class Call:
             end = latest if end is None else min(end, latest)
         try:
             async with asyncio.timeout_at(end):
-                return await self._line.slot(names, options.max_concurrency, self._tried)
+                return await self._slot_queue.slot(names, options.max_concurrency, self._tried)
         except TimeoutError:
             given = " or ".join(f"{name}={value}" for name, value in limits.items() if value)
             which = (
@@ -148,24 +148,26 @@ class Call:
         Raises:
             QwenSpaceError: None follows.
         """
-        client, name = attempt.client, attempt.client.access.space
+        target, name = attempt.target, attempt.target.access.space
         final = attempt.over or attempt.spoke or _is_of_the_call(error)
         if not final:
-            if await self._has_changed(pool, attempt, error):
-                return self._retry(client.access.redacted(error), 0.0)
+            if await self._can_start_afresh(pool, attempt, error):
+                return self._retry(target.access.redacted(error), 0.0)
             if attempt.found is not None:  # else it was asked for when the page could not be read
-                error = await self._explained(pool, client, error)
+                error = await self._explained(pool, target, error)
         if attempt.slot is not None and not attempt.over and not _is_of_the_call(error):
-            self._line.failed(attempt.slot, error)
+            self._slot_queue.failed(attempt.slot, error)
         error.partial = error.partial or attempt.text
-        client.access.redacted(error)
+        target.access.redacted(error)
         for note in self._notes:
             error.add_note(note)
         if final:
             raise error
         self._tried.add(name)
-        self._notes.append(f"An earlier try, on {client.where}: {error}")
-        if len(self._tried) < len(self._clients) and self._line.others(list(self._clients), name):
+        self._notes.append(f"An earlier try, on {target.where}: {error}")
+        if len(self._tried) < len(self._targets) and self._slot_queue.others(
+            list(self._targets), name
+        ):
             return self._retry(error, 0.0)
         if isinstance(error, SpaceAsleepError):
             return self._wake(error)
@@ -201,14 +203,14 @@ class Call:
         if self._end is not None and self._loop.time() + pause > self._end:
             raise error
 
-    async def _has_changed(self, pool: Pool, attempt: Attempt, error: QwenSpaceError) -> bool:
-        """Whether the Space was redeployed since its page was read, which explains `error`."""
-        client, known, name = attempt.client, attempt.found, attempt.client.access.space
+    async def _can_start_afresh(self, pool: Pool, attempt: Attempt, error: QwenSpaceError) -> bool:
+        """Prepare another login, or read the page again; whether that may help after `error`."""
+        target, known, name = attempt.target, attempt.found, attempt.target.access.space
         if known is None:
             return False
-        if isinstance(error, SpaceAuthenticationError) and client.access.auth is not None:
+        if isinstance(error, SpaceAuthenticationError) and target.access.auth is not None:
             # The Space may have forgotten the login; it is asked for once more.
-            attempt.visitor.logged_in = False
+            attempt.client.logged_in = False
             first = name not in self._logged_in_anew
             self._logged_in_anew.add(name)
             return first
@@ -221,18 +223,18 @@ class Call:
         self._stale[name] = known
         try:
             async with asyncio.timeout_at(self._end):
-                fresh, _ = await client.endpoint(pool, known)
+                fresh, _ = await target.visit(pool, known)
             return fresh.config != known.config
         except (QwenSpaceError, TimeoutError, RecursionError):  # nested too deeply to be compared
             return False
 
     async def _explained(
-        self, pool: Pool, client: SpaceClient, error: QwenSpaceError
+        self, pool: Pool, target: SpaceTarget, error: QwenSpaceError
     ) -> QwenSpaceError:
         """What the Hub API says of the Space, where that explains the error."""
         try:
             async with asyncio.timeout_at(self._end):
-                explained = await client.explained(pool, error)
+                explained = await target.explained(pool, error)
         except TimeoutError:
             return error
         if explained is not error:

@@ -1,4 +1,4 @@
-"""Who visits a Space: every request to it, with the visitor's token, cookies, login and proxy."""
+"""Every request to a Space, with the token, cookies, login and proxy of one who visits it."""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
@@ -16,7 +16,7 @@ from langchain_qwen_space.errors import (
     SpaceTimeoutError,
 )
 from langchain_qwen_space.space.wire.access import Access
-from langchain_qwen_space.space.wire.custom import CustomResponse, CustomSession
+from langchain_qwen_space.space.wire.custom_transport import CustomResponse, CustomSession
 from langchain_qwen_space.space.wire.faults import from_status
 
 AnyResponse = aiohttp.ClientResponse | CustomResponse
@@ -26,7 +26,7 @@ _MOST_REDIRECTS = 4
 _MOST_CANCELLING = 32  # calls on one Space that are cancelled at a time
 
 
-class Visitor:
+class SpaceClient:
     """Makes requests to one Space, in one event loop.
 
     Args:
@@ -65,7 +65,8 @@ class Visitor:
         Args:
             method: The HTTP method.
             url: Where to.
-            once: Never to send it twice; else a GET is repeated if the connection broke before its answer.
+            once: Never to send it twice; else a GET is repeated if the connection broke before its
+                answer.
             options: More for aiohttp.
 
         Raises:

@@ -20,12 +20,12 @@ from langchain_qwen_space.errors import (
 from langchain_qwen_space.space.chat.endpoint import Endpoint
 from langchain_qwen_space.space.page.config import SpaceConfig, read_config
 from langchain_qwen_space.space.routing.hub import host_by_rule, host_from, hub_url, stage_error
-from langchain_qwen_space.space.routing.loading import find_chat
+from langchain_qwen_space.space.routing.opening import find_chat
 from langchain_qwen_space.space.routing.options import SpaceOptions
 from langchain_qwen_space.space.wire.access import Access
+from langchain_qwen_space.space.wire.client import ERROR_BYTES, SpaceClient, decoded, text_of
 from langchain_qwen_space.space.wire.faults import from_status
 from langchain_qwen_space.space.wire.pool import Pool
-from langchain_qwen_space.space.wire.visitor import ERROR_BYTES, Visitor, decoded, text_of
 
 _HUB_PATIENCE = 10.0  # seconds; without the Hub API the host is found by rule
 _FRESH = 300.0  # seconds after which a page is read again, should the Space have been redeployed
@@ -51,16 +51,18 @@ _pages: "OrderedDict[tuple[object, ...], _Page]" = OrderedDict()
 _pages_lock = threading.Lock()
 
 
-class SpaceClient:
-    """Finds a Space's endpoint. Holds settings only; cheap to make."""
+class SpaceTarget:
+    """A Space to call, and how. Holds settings only; cheap to make."""
 
     def __init__(self, access: Access, options: SpaceOptions) -> None:
         self.access = access
         self.options = options
         self.where = access.where
 
-    async def endpoint(self, pool: Pool, stale: Endpoint | None = None) -> tuple[Endpoint, Visitor]:
-        """The chat on the Space's page, and who may visit it.
+    async def visit(
+        self, pool: Pool, stale: Endpoint | None = None
+    ) -> tuple[Endpoint, SpaceClient]:
+        """Read the Space's page, logged in; return the chat on it and what makes requests.
 
         The page is read once for all who ask for it at a time, and again after five minutes.
 
@@ -87,9 +89,9 @@ class SpaceClient:
                 _pages.move_to_end(key)
                 if len(_pages) > _MOST_PAGES:
                     _pages.popitem(last=False)
-        visitor = pool.visitor(page.access)
-        await visitor.login(page.endpoint.config.base, self.options.timeout)
-        return page.endpoint.with_history(self.options.history), visitor
+        client = pool.client(page.access)
+        await client.login(page.endpoint.config.base, self.options.timeout)
+        return page.endpoint.with_history(self.options.history), client
 
     async def explained(self, pool: Pool, error: QwenSpaceError) -> QwenSpaceError:
         """What the Hub API says of a Space that does not answer as it should, else `error`."""
@@ -112,11 +114,11 @@ class SpaceClient:
 
     async def _read_page(self, pool: Pool) -> _Page:
         access, base = await self._host(pool)
-        visitor = pool.visitor(access)
+        client = pool.client(access)
         try:
-            await visitor.login(base, self.options.timeout)
-            config = read_config(await self._config(visitor, base), base, self.where)
-            endpoint = await find_chat(visitor, self.options, config)
+            await client.login(base, self.options.timeout)
+            config = read_config(await self._config(client, base), base, self.where)
+            endpoint = await find_chat(client, self.options, config)
         except QwenSpaceError as error:
             explained = await self.explained(pool, error)
             if explained is error:
@@ -137,7 +139,7 @@ class SpaceClient:
             async with asyncio.timeout(_HUB_PATIENCE):
                 status, _, body = await self._ask_hub(pool, "host")
                 if status == 401 and access.token is not None and not access.token_is_explicit:
-                    without = SpaceClient(replace(access, token=None), self.options)
+                    without = SpaceTarget(replace(access, token=None), self.options)
                     status, _, body = await without._ask_hub(pool, "host")
                     access = without.access if status == 200 else access
         except (SpaceConnectionError, SpaceTimeoutError, TimeoutError):
@@ -152,11 +154,11 @@ class SpaceClient:
 
     async def _ask_hub(self, pool: Pool, question: str) -> tuple[int, Mapping[str, str], bytes]:
         url = hub_url(self.access.space, question)
-        visitor = pool.visitor(self.access)
-        return await visitor.fetch("GET", url, ERROR_BYTES, self.options.timeout)
+        client = pool.client(self.access)
+        return await client.fetch("GET", url, ERROR_BYTES, self.options.timeout)
 
-    async def _config(self, visitor: Visitor, base: URL) -> object:
-        status, headers, body = await visitor.fetch(
+    async def _config(self, client: SpaceClient, base: URL) -> object:
+        status, headers, body = await client.fetch(
             "GET", base / "config", self.options.max_config_bytes, self.options.timeout
         )
         if status != 200:

@@ -1,4 +1,4 @@
-"""Opening a page: finding the chat on it, and the functions that are called before a question is."""
+"""Opening a page: the chat on it, and the functions that are called before a question is asked."""
 
 import asyncio
 import secrets
@@ -26,11 +26,11 @@ from langchain_qwen_space.space.chat.reading import inputs_of
 from langchain_qwen_space.space.page.config import Dependency, SpaceConfig
 from langchain_qwen_space.space.page.values import new_values
 from langchain_qwen_space.space.routing.options import SpaceOptions
+from langchain_qwen_space.space.wire.client import SpaceClient
 from langchain_qwen_space.space.wire.faults import from_output
 from langchain_qwen_space.space.wire.function_run import FunctionRun
 from langchain_qwen_space.space.wire.server_messages import parse
 from langchain_qwen_space.space.wire.sse import SSEDecoder
-from langchain_qwen_space.space.wire.visitor import Visitor
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class OpenedPage:
 
 
 async def load_page(
-    visitor: Visitor,
+    client: SpaceClient,
     options: SpaceOptions,
     endpoint: Endpoint,
     session_hash: str,
@@ -68,7 +68,7 @@ async def load_page(
         known = {**values, **given}
         data = [known.get(number, config.component(number).initial) for number in step.inputs]
         try:
-            output = await _run(visitor, options, config, step, session_hash, data, event_data)
+            output = await _run(client, options, config, step, session_hash, data, event_data)
         except GenerationError as error:
             if endpoint.rendered or step not in endpoint.loads or _is_needed(config, step):
                 raise
@@ -76,18 +76,18 @@ async def load_page(
             continue
         values.update(new_values(config, step, output.get("data")))
         if endpoint.rendered:
-            config = _with_rendered(visitor.where, config, output)
+            config = _with_rendered(client.where, config, output)
         elif any(step in control.steps for control in endpoint.controls.values()):
             config = config.with_loaded(step, output.get("data"))
     if endpoint.rendered:
-        found = _rendered(visitor.where, config, endpoint.loads, options)
+        found = _rendered(client.where, config, endpoint.loads, options)
         endpoint = replace(found, placeholders=endpoint.placeholders)
     elif config is not endpoint.config:
         endpoint = replace(endpoint, config=config, inputs=inputs_of(config, endpoint.steps))
     return OpenedPage(endpoint, values, notes)
 
 
-async def find_chat(visitor: Visitor, options: SpaceOptions, config: SpaceConfig) -> Endpoint:
+async def find_chat(client: SpaceClient, options: SpaceOptions, config: SpaceConfig) -> Endpoint:
     """The chat of a page.
 
     Where `/config` does not say enough, more is asked for: the names of the functions' parameters
@@ -96,19 +96,19 @@ async def find_chat(visitor: Visitor, options: SpaceOptions, config: SpaceConfig
     Raises:
         QwenSpaceError: There is no chat, or the Space cannot be reached.
     """
-    where, wanted = visitor.where, options.wanted
+    where, wanted = client.where, options.wanted
     try:
         found = find_endpoint(config, where, wanted)
     except UnsupportedSpaceError:
-        rendered = await _find_rendered(visitor, options, config)
+        rendered = await _find_rendered(client, options, config)
         if rendered is None:
             raise
         return rendered
     except InvalidInputError:  # an input may be named by its parameter
-        config = await _with_parameters(visitor, options, config)
+        config = await _with_parameters(client, options, config)
         found = find_endpoint(config, where, wanted)
     if found.has_nameless:
-        config = await _with_parameters(visitor, options, config)
+        config = await _with_parameters(client, options, config)
         found = find_endpoint(config, where, wanted)
     filled = {number for step in found.loads for number in step.outputs}
     own = [found.inputs[index].id for role, index in found.roles.items() if role != "history"]
@@ -117,7 +117,7 @@ async def find_chat(visitor: Visitor, options: SpaceOptions, config: SpaceConfig
         for step in found.loads:
             data = [config.component(number).initial for number in step.inputs]
             with suppress(*([] if _is_needed(config, step) else [GenerationError])):
-                output = await _run(visitor, options, config, step, session_hash, data)
+                output = await _run(client, options, config, step, session_hash, data)
                 config = config.with_loaded(step, output.get("data"))
         found = find_endpoint(config, where, wanted)
     return found
@@ -130,19 +130,19 @@ def _is_needed(config: SpaceConfig, step: Dependency) -> bool:
 
 
 async def _with_parameters(
-    visitor: Visitor, options: SpaceOptions, config: SpaceConfig
+    client: SpaceClient, options: SpaceOptions, config: SpaceConfig
 ) -> SpaceConfig:
     """The page with the names that the app's API page has for inputs; as it was where it has none."""
     url, limit = config.api("info"), options.max_config_bytes
     try:
-        status, _, body = await visitor.fetch("GET", url, limit, options.timeout)
+        status, _, body = await client.fetch("GET", url, limit, options.timeout)
         return config.with_parameters(orjson.loads(body)) if status == 200 else config
     except (QwenSpaceError, ValueError):
         return config
 
 
 async def _find_rendered(
-    visitor: Visitor, options: SpaceOptions, config: SpaceConfig
+    client: SpaceClient, options: SpaceOptions, config: SpaceConfig
 ) -> Endpoint | None:
     """The chat that `gr.render` puts on a page when it is opened, or None.
 
@@ -155,9 +155,9 @@ async def _find_rendered(
     session_hash, page = secrets.token_hex(8), config
     for step in loads:
         data = [page.component(number).initial for number in step.inputs]
-        output = await _run(visitor, options, config, step, session_hash, data)
-        page = _with_rendered(visitor.where, page, output)
-    return None if page is config else _rendered(visitor.where, page, loads, options)
+        output = await _run(client, options, config, step, session_hash, data)
+        page = _with_rendered(client.where, page, output)
+    return None if page is config else _rendered(client.where, page, loads, options)
 
 
 def _with_rendered(where: str, config: SpaceConfig, output: Any) -> SpaceConfig:
@@ -179,7 +179,7 @@ def _rendered(
 
 
 def run_of(
-    visitor: Visitor,
+    client: SpaceClient,
     options: SpaceOptions,
     config: SpaceConfig,
     step: Dependency,
@@ -188,7 +188,7 @@ def run_of(
 ) -> FunctionRun:
     """What calls a function of a page."""
     return FunctionRun(
-        visitor,
+        client,
         config.api,
         step.id,
         session_hash,
@@ -200,7 +200,7 @@ def run_of(
 
 
 async def _run(
-    visitor: Visitor,
+    client: SpaceClient,
     options: SpaceOptions,
     config: SpaceConfig,
     step: Dependency,
@@ -209,8 +209,8 @@ async def _run(
     event_data: Any = None,
 ) -> dict[str, Any]:
     """Call a function and return the `output` of its last event."""
-    where = visitor.where
-    run = run_of(visitor, options, config, step, session_hash, event_data)
+    where = client.where
+    run = run_of(client, options, config, step, session_hash, event_data)
     decoder = SSEDecoder(options.max_config_bytes)
     try:
         async with asyncio.timeout(options.timeout):
