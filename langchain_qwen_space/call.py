@@ -286,7 +286,6 @@ class ModelCall:
         (value,) = values
         called = json_objects.as_call(value)
         named = called is not None and called[0] in offered
-        time_left = json_schema.Allowance()
         if called is not None and named:
             name, args = called
         elif forced or len(offered) == 1:
@@ -298,7 +297,7 @@ class ModelCall:
             suited = [
                 name
                 for name, rules in offered.items()
-                if json_schema.suits(value, rules, time_left)
+                if json_schema.suits(value, rules, self._shape.allowance)
             ]
             if len(suited) != 1 or suited[0] not in self._options.schema_tools:
                 return None
@@ -307,8 +306,8 @@ class ModelCall:
             return None
         rules = offered[name]
         if name in self._options.schema_tools or (named and alone is not None):
-            return (name, args) if json_schema.fits(args, rules, time_left) else None
-        suits = alone is not None and json_schema.suits(args, rules, time_left)
+            return (name, args) if json_schema.fits(args, rules, self._shape.allowance) else None
+        suits = alone is not None and json_schema.suits(args, rules, self._shape.allowance)
         return (name, args) if suits else None
 
     def _problem(self, answer: AnswerChunks) -> str | None:

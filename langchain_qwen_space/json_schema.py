@@ -292,7 +292,7 @@ def _targets(schema: dict[str, Any], dialect: str) -> dict[int, Any]:
 
 
 class Allowance:
-    """The CPU time for all checks of one answer: one of many objects takes as long as many answers.
+    """The CPU time for all checks of one call's answers, each of which may hold many objects.
 
     Attributes:
         seconds: What is left of it, however busy the machine is.

@@ -10,7 +10,7 @@ import json
 import secrets
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -42,6 +42,7 @@ class Shape:
         forced: Whether prose before the first call is kept back.
         single: Whether the first call is the last.
         schema: The JSON schema that the text has to fit; None for plain text.
+        allowance: The time for checking objects by schemas.
     """
 
     stop: Sequence[str] = ()
@@ -51,6 +52,7 @@ class Shape:
     forced: bool = False
     single: bool = False
     schema: dict[str, Any] | None = None
+    allowance: Allowance = field(default_factory=Allowance)
 
 
 @dataclass(slots=True)
@@ -116,7 +118,6 @@ class AnswerPieces:
         self._unknown: dict[int, list[ToolCallPiece]] = {}
         self._objects = 0  # how many of the calls did
         self._broken: dict[str, BrokenCall] = {}  # calls that were handed out and taken back
-        self._allowance = Allowance()
         self._json = None if shape.schema is None else self._json_text(shape.schema)
         self._written: list[str] = []  # JSON
         self._accepted: ToolCallPiece | None = None
@@ -238,7 +239,7 @@ class AnswerPieces:
         if self._shape.schema is not None:
             with suppress(ValueError, RecursionError):
                 value = json.loads("".join(self._written), **READ)
-                if fits(value, self._shape.schema, self._allowance):
+                if fits(value, self._shape.schema, self._shape.allowance):
                     return {"parsed": value}
         return {}
 
@@ -356,7 +357,9 @@ class AnswerPieces:
         ]
         if not objects:
             return "", [piece for call in self._unknown.values() for piece in call]
-        valid = (each for each in objects if fits(json.loads(each[1]), schema, self._allowance))
+        valid = (
+            each for each in objects if fits(json.loads(each[1]), schema, self._shape.allowance)
+        )
         chosen, found = next(valid, objects[0])
         same = {call.index for call, _ in objects if call.name == chosen.name}
         self._objects += len(same)
@@ -367,11 +370,13 @@ class AnswerPieces:
         schema = self._shape.schema
         assert schema is not None  # noqa: S101
         # By any other name it may be a misspelt tool.
-        return name in _title_as_tool(schema) or suits(json.loads(args), schema, self._allowance)
+        return name in _title_as_tool(schema) or suits(
+            json.loads(args), schema, self._shape.allowance
+        )
 
     def _json_text(self, schema: dict[str, Any]) -> JSONText:
         name = next(iter(_title_as_tool(schema)), "")
-        is_valid = partial(fits, schema=schema, allowance=self._allowance)
+        is_valid = partial(fits, schema=schema, allowance=self._shape.allowance)
         return JSONText(is_valid, name, schema.get("properties", {}))
 
     def _shown(self, piece: Piece) -> Piece | None:

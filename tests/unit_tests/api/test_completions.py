@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 import threading
+import time
 import uuid
 
 import orjson
@@ -355,6 +356,23 @@ async def test_a_schema_by_which_an_answer_would_be_checked_for_ever_is_refused(
     assert error["param"] == "response_format"
     assert [word for word in words if word not in error["message"]] == []
     assert space.requests == []
+
+
+async def test_all_objects_of_an_answer_share_the_time_for_their_checks(space):
+    """Choices within choices take time without bound, for each of the objects in an answer."""
+    choices = {f"n{i}": {"anyOf": [{"$ref": f"#/$defs/n{i + 1}"}] * 4} for i in range(15)}
+    schema = {
+        "type": "object",
+        "properties": {"a": {"$ref": "#/$defs/n0"}},
+        "$defs": {**choices, "n15": {"const": "z"}},
+    }
+    text = "These fit: " + " ".join(json.dumps({"a": str(number)}) for number in range(20))
+    space.on("data", stream(answer_events(text)))
+    asked = question(response_format=format_of(schema))
+    began = time.thread_time()
+    answer = await post(server_for(space), asked)
+    assert time.thread_time() - began < 4  # else 10 seconds
+    assert answer.json()["choices"][0]["message"]["content"] == text
 
 
 async def test_schemas_are_checked_beside_the_event_loop(space, monkeypatch):
