@@ -1,6 +1,5 @@
 import copy
 import pickle
-import pwd
 import threading
 from pathlib import Path
 
@@ -145,6 +144,7 @@ class TestToken:
 
     def test_a_user_without_a_home_has_no_token(self, monkeypatch):
         monkeypatch.delenv("HOME")
+        pwd = pytest.importorskip("pwd")
         monkeypatch.setattr(pwd, "getpwuid", lambda uid: {}[uid])
         with pytest.raises(RuntimeError):
             Path("~").expanduser()

@@ -263,6 +263,8 @@ async def test_an_error_s_body_that_stalls_leaves_no_response_open(space, recwar
         await exchange.send(b"HTTP/1.1 500 Status\r\nContent-Length: 999\r\n\r\nhalf")
         await silence(exchange)
 
+    gc.collect()  # what earlier tests left
+    recwarn.clear()
     asyncio.get_running_loop().set_debug(True)
     space.on("data", half)
     space.on("cancel", half)

