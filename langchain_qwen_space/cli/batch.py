@@ -57,13 +57,13 @@ def batch(
         Path,
         typer.Argument(
             help="The prompts: a `.jsonl`, `.csv`, `.tsv` or `.parquet` file, or a `.txt` file with "
-            "a prompt a line; all but Parquet may end in `.gz`; `-` is standard input, as JSONL."
+            "one prompt per line; all but Parquet may end in `.gz`; `-` is standard input, as JSONL."
         ),
     ],
     answers: Annotated[
         Path,
         typer.Argument(
-            help="The answers: a new file in one of these formats but `.txt`; `-` is standard output."
+            help="The answers: a new file in one of these formats, except `.txt`; `-` is standard output."
         ),
     ],
     space: SpaceOption = None,

@@ -21,7 +21,7 @@ FORMATS = {
 }
 """Formats by the end of a file's name. All but Parquet may be compressed, with `.gz` after it.
 
-Text, a prompt a line, is read only.
+Text, with one prompt per line, is read only.
 """
 _LONGEST_CELL = 2**31 - 1  # characters; Python's own limit is 128 KiB
 DAMAGED = (EOFError, gzip.BadGzipFile, zlib.error)

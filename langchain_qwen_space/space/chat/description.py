@@ -14,7 +14,7 @@ _HISTORY = {
     Form.PAIRS: "as pairs of question and answer",
     Form.MESSAGES: "as messages",
     Form.PARTS: "as messages of typed parts",
-    Form.REPLY: "kept by the Space for each session",
+    Form.REPLY: "as turns, set in the session that the Space keeps",
     Form.TEXT: "in a component that is no chatbot",
 }
 

@@ -342,7 +342,7 @@ def tool_of(schema, name="f"):
         ),
     ],
 )
-async def test_a_schema_by_which_an_answer_would_be_checked_for_ever_is_refused(
+async def test_a_schema_by_which_an_answer_would_be_checked_forever_is_refused(
     space, schema, words, streamed
 ):
     text = "a" * 60 + "!"
