@@ -200,6 +200,26 @@ def shows_no_question(form: Form) -> Any:
     return blocks
 
 
+def checks_first(form: Form) -> Any:
+    """The first step checks the question, and gives the conversation back as it was."""
+    with gr.Blocks() as blocks:
+        chatbot, box = make_chatbot(form, label="Chatbot"), gr.Textbox(label="Ask")
+
+        def check(question: str, history: Any) -> Any:
+            if not question:
+                raise gr.Error("Ask something.")
+            return question, history
+
+        def answer(question: str, history: Any) -> Iterator[Any]:
+            yield history, gr.update(interactive=False)
+            for text in model(_said(history, question)):
+                yield with_turn(form, history, question, [text]), gr.update(value="")
+
+        checked = box.submit(check, [box, chatbot], [box, chatbot])
+        checked.success(answer, [box, chatbot], [chatbot, box])
+    return blocks
+
+
 def is_too_busy(form: Form) -> Any:
     """The app says that it is too busy, and gives the conversation back as it was."""
     with gr.Blocks() as blocks:
@@ -317,6 +337,7 @@ MISLEADING_PAGES: dict[str, Callable[[Form], Any]] = {
         greets,
         greets_when_opened,
         shows_no_question,
+        checks_first,
         is_too_busy,
         answers_by_change,
         answers_by_change_of_a_box,

@@ -149,10 +149,23 @@ async def test_what_the_app_says_in_place_of_an_answer_stands_in_the_error(
     server: Server, form: Form
 ) -> None:
     model = ChatQwenSpace(space=server.base_url("is_too_busy"), max_retries=0)
-    with pytest.raises(
-        ProtocolError, match=r"does not hold the question.*Too many people are here"
-    ):
-        await model.ainvoke("Hello")
+    again = [("human", "Go on"), ("ai", "An older answer."), ("human", "Go on")]
+    for asked in ("Hello", again):
+        with pytest.raises(
+            ProtocolError, match=r"does not hold the question.*Too many people are here"
+        ):
+            await model.ainvoke(asked)
+
+
+@each_form
+async def test_a_question_that_was_asked_before_gets_its_own_answer(
+    server: Server, form: Form
+) -> None:
+    asked = ["Go on", "An older answer.", "Go on"]
+    got = await reached(
+        server, "checks_first", [*zip(("human", "ai", "human"), asked, strict=True)]
+    )
+    assert [message["content"] for message in got["messages"]] == asked
 
 
 @each_form

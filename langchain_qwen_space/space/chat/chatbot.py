@@ -63,11 +63,13 @@ class Shown(NamedTuple):
         greeting: The texts before the first question.
         oldest: The first question; None where there is none.
         lowest: The last question, likewise.
+        value: The chatbot's value itself.
     """
 
     greeting: tuple[str, ...] = ()
     oldest: str | None = None
     lowest: str | None = None
+    value: object = None
 
 
 _NOTHING_SHOWN = Shown()
@@ -135,7 +137,7 @@ class Form(Enum):
             if role == "user" or (role != "system" and not asked):
                 said = solid("".join(text for _, text, _ in _texts(node, path)))
                 (asked if role == "user" else first).append(said)
-        return Shown(tuple(first), asked[0], asked[-1]) if asked else Shown(tuple(first))
+        return Shown(tuple(first), asked[0], asked[-1], value) if asked else Shown(tuple(first))
 
     def is_newest_first(self, value: object, turns: int, query: str, shown: Shown) -> bool:
         """Whether a conversation is shown with the question on top of the turns as they were sent.
@@ -151,6 +153,12 @@ class Form(Enum):
         now = self.shown(value)
         questions = sum(role == "user" for role, _, _ in self._sides(value))
         return now.oldest == solid(query) != now.lowest == shown.lowest and questions > turns
+
+    def _said(self, value: object) -> list[tuple[str, str]]:
+        """Who said what in a chatbot of this form, without blank space."""
+        sides = self._sides(value) if isinstance(value, list) else ()
+        said = [(who, "".join(text for _, text, _ in _texts(node, at))) for who, node, at in sides]
+        return [(who, solid(text)) for who, text in said]
 
     def _sides(self, value: list[Any]) -> Iterator[tuple[str, object, Path]]:
         return _sides(value) if self is Form.PAIRS else _messages(value)
@@ -236,7 +244,9 @@ class Form(Enum):
                 answer.append((number, node, path))
         said = solid("".join(asked))
         if asked_for in (said, solid(asked[-1])):
-            return answer
+            # A question that was asked before stands there already.
+            known = shown.lowest == asked_for and self._said(shown.value) == self._said(value)
+            return None if known else answer
         if newest is not None and (
             said == shown.oldest or (said == shown.lowest and questions > turns)
         ):

@@ -202,8 +202,8 @@ class Reply:
             last: Whether no other function writes the answer any more, so that nothing is held back.
 
         Raises:
-            ProtocolError: The value is larger than `max_chars`, has not the chatbot's form, or
-                does not hold the question, so that there is no telling what answers it.
+            ProtocolError: The value is larger than `max_chars`, has not the chatbot's form, or is
+                the last and does not hold the question, so that there is no telling what answers it.
         """
         try:
             fragments = self._replace(output, last=last)
@@ -212,7 +212,7 @@ class Reply:
         except (TypeError, ValueError):
             what = "has not the form that the Space's /config promised"
         else:
-            if fragments is not None or self.answer.text:
+            if fragments is not None or self.answer.text or not last:
                 return fragments or []
             what = "does not hold the question"
         msg = f"The chatbot's final value {what}: {reprlib.repr(output)}"

@@ -122,6 +122,23 @@ def test_a_value_that_does_not_hold_the_question_yet_has_no_answer(form, turns):
 
 
 @pytest.mark.parametrize("form", CHATBOTS)
+def test_a_question_that_was_asked_before_is_not_answered_by_the_older_answer(form):
+    history = [("continue", "one"), ("continue", "two")]
+    sent = form.write(history)
+    shown = form.shown(sent)
+
+    def read_shown(value):
+        segments = form.read(value, 2, "continue", shown, growing=True)
+        return segments if segments is None else join(segments)
+
+    assert read_shown(sent) is None
+    assert read_shown(Chat(form, history, "continue").value(rich=True)) == ""
+    assert read_shown(Chat(form, history, "continue", [Said("two")]).value()) == "two"
+    trimmed = Chat(form, history[1:], "continue", [Said("two")]).value()
+    assert read_shown(trimmed) == "two"
+
+
+@pytest.mark.parametrize("form", CHATBOTS)
 @pytest.mark.parametrize("kept", [0, 1, 2])
 def test_a_history_that_the_app_trims_does_not_hide_the_answer(form, kept):
     value = Chat(form, HISTORY[2 - kept :], " q", [Said("new")]).value()
