@@ -194,7 +194,8 @@ class TestASpaceThatIsKilled:
             assert await space_of(model) == slow.url
             with LocalSpace(paced(0.2), concurrency=4, port=port) as again:
                 end = time.monotonic() + 60
-                while await space_of(model) != again.url:
+                # Of calls one after the other all go to the one that was faster, which may be `slow`.
+                while again.url not in await asyncio.gather(*(space_of(model) for _ in range(4))):
                     assert time.monotonic() < end, "it is not used again"
 
 
