@@ -16,7 +16,7 @@ from .environments import ensure
 from .forms import Form
 
 TESTS = Path(__file__).parents[1]
-START_TIMEOUT = 120.0
+START_TIMEOUT = 300.0
 """Seconds until a server answers; 5 to 10 are usual, a busy machine needs more."""
 STOP_TIMEOUT = 10.0
 

@@ -149,7 +149,7 @@ async def test_what_the_app_says_in_place_of_an_answer_stands_in_the_error(
     server: Server, form: Form
 ) -> None:
     model = ChatQwenSpace(space=server.base_url("is_too_busy"), max_retries=0)
-    again = [("human", "Go on"), ("ai", "An older answer."), ("human", "Go on")]
+    again = [("human", "Continue"), ("ai", "An older answer."), ("human", "Continue")]
     for asked in ("Hello", again):
         with pytest.raises(
             ProtocolError, match=r"does not hold the question.*Too many people are here"
@@ -161,7 +161,7 @@ async def test_what_the_app_says_in_place_of_an_answer_stands_in_the_error(
 async def test_a_question_that_was_asked_before_gets_its_own_answer(
     server: Server, form: Form
 ) -> None:
-    asked = ["Go on", "An older answer.", "Go on"]
+    asked = ["Continue", "An older answer.", "Continue"]
     got = await reached(
         server, "checks_first", [*zip(("human", "ai", "human"), asked, strict=True)]
     )
