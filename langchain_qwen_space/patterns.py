@@ -2,7 +2,8 @@
 
 Python's regular expressions may take forever. Those of pydantic, which are Rust's, take linear time.
 They know neither look-around nor references to groups, and read some marks in another way, so a
-pattern is given to them as Python and JavaScript read it.
+pattern is given to them as Python and JavaScript read it. Look-aheads at its start, which rules for
+passwords, zod's for mail addresses and pydantic's for decimals have, are patterns beside it.
 """
 
 import re
@@ -38,33 +39,17 @@ class Pattern:
     """
 
     def __init__(self, pattern: str) -> None:
-        written = []
-        sizes, last = [0], 0  # of the groups that are open, and of what a count would repeat
-        for part in _PARTS.finditer(pattern):
-            text = part[0]
-            if part["least"]:
-                count = int((part["most"] or "").lstrip(",") or part["least"])
-                sizes[-1] += last * (count - 1)
-                last *= count
-            elif text[0] == "(":
-                sizes.append(0)
-                if "x" in text:  # blanks and comments would not count
-                    raise _refusal(pattern, "it has the flag x")
-            elif text == ")" and len(sizes) > 1:
-                last = sizes.pop()
-                sizes[-1] += last
-            else:
-                last = 1
-                sizes[-1] += 1
-            if text[0] == "[":
-                text = text[0] + _IN_SETS.sub(_literally, text[1:])
-            written.append(_READ_OTHERWISE.get(text, text))
-        self.steps = sum(sizes)
-        try:
-            self._finder = SchemaValidator(core_schema.str_schema(pattern="".join(written)))
-        except SchemaError as error:
-            reason = str(error).splitlines()[-1].rpartition("rror: ")[2].rstrip(".")
-            raise _refusal(pattern, reason) from error
+        self.steps = 0
+        self._finders = []
+        for wanted, part in _without_look_aheads(pattern):
+            written, steps = _as_rust_reads(part)
+            self.steps += steps
+            try:
+                finder = SchemaValidator(core_schema.str_schema(pattern=written))
+            except SchemaError as error:
+                reason = str(error).splitlines()[-1].rpartition("rror: ")[2].rstrip(".")
+                raise _refusal(pattern, reason) from error
+            self._finders.append((wanted, finder))
 
     def is_in(self, text: str) -> bool:
         """Returns whether the text, of which half characters count as "?", holds the pattern.
@@ -74,7 +59,55 @@ class Pattern:
         """
         if self.steps * len(text) > _MOST_STEPS:
             raise TimeoutError
-        return self._finder.isinstance_python(text.encode(errors="replace").decode())
+        whole = text.encode(errors="replace").decode()
+        return all(finder.isinstance_python(whole) is wanted for wanted, finder in self._finders)
+
+
+def _without_look_aheads(pattern: str) -> list[tuple[bool, str]]:
+    """Patterns without the look-aheads at the start, and whether each is to be found in a text."""
+    parts = []
+    rest = pattern
+    while rest.startswith(("^(?=", "^(?!")):
+        depth, end = 0, 0
+        for part in _PARTS.finditer(rest):
+            if part[0][0] == "(":
+                depth += 1
+            elif part[0] == ")":
+                depth -= 1
+                end = end or (part.end() if depth == 0 else 0)
+            elif part[0] == "|" and depth == 0:
+                return [(True, pattern)]  # they are in one of its alternatives only
+        if not end or rest[end : end + 1] in ("*", "+", "?", "{"):
+            break
+        parts.append((rest[3] == "=", f"^(?:{rest[4 : end - 1]})"))
+        rest = "^" + rest[end:]
+    return [*parts, (True, rest)]
+
+
+def _as_rust_reads(pattern: str) -> tuple[str, int]:
+    """The pattern in the form that Rust's expressions have for it, and the steps for a character."""
+    written = []
+    sizes, last = [0], 0  # of the groups that are open, and of what a count would repeat
+    for part in _PARTS.finditer(pattern):
+        text = part[0]
+        if part["least"]:
+            count = int((part["most"] or "").lstrip(",") or part["least"])
+            sizes[-1] += last * (count - 1)
+            last *= count
+        elif text[0] == "(":
+            sizes.append(0)
+            if "x" in text:  # blanks and comments would not count
+                raise _refusal(pattern, "it has the flag x")
+        elif text == ")" and len(sizes) > 1:
+            last = sizes.pop()
+            sizes[-1] += last
+        else:
+            last = 1
+            sizes[-1] += 1
+        if text[0] == "[":
+            text = text[0] + _IN_SETS.sub(_literally, text[1:])
+        written.append(_READ_OTHERWISE.get(text, text))
+    return "".join(written), sum(sizes)
 
 
 def _literally(mark: re.Match[str]) -> str:
@@ -86,6 +119,6 @@ def _literally(mark: re.Match[str]) -> str:
 def _refusal(pattern: str, reason: str) -> InvalidInputError:
     return InvalidInputError(
         f"The pattern {pattern!r:.100} cannot be searched for in linear time ({reason:.100}). Write "
-        "it without look-around, references to groups and large counts; for lengths, write minLength "
-        "and maxLength."
+        "it without references to groups, large counts, and look-around other than (?=…) or (?!…) after "
+        "^ at its start; for lengths, write minLength and maxLength."
     )

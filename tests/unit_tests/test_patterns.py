@@ -35,6 +35,24 @@ def test_a_pattern_is_searched_for(pattern, fitting, other):
     assert not Pattern(pattern).is_in(other)
 
 
+@pytest.mark.parametrize(
+    ("pattern", "fitting", "others"),
+    [
+        # pydantic's for decimals, and zod's for mail addresses.
+        (r"^(?!^[-+.]*$)[+-]?0*\d*\.?\d*$", ["1.5", "-0012", ".5"], ["", "-", ".", "1.5.2"]),
+        (
+            r"^(?!\.)(?!.*\.\.)([A-Za-z0-9_'+\-\.]*)[A-Za-z0-9_+-]@([A-Za-z0-9][A-Za-z0-9\-]*\.)+[A-Za-z]{2,}$",
+            ["ann.lee@example.com"],
+            [".ann@example.com", "ann..lee@example.com", "ann@example"],
+        ),
+        (r"^(?=.*\d)(?=.*[a-z(])(?!.*\s).{4,}$", ["abc1", "123("], ["abcd", "1234", "ab 1", "a1"]),
+    ],
+)
+def test_look_aheads_at_the_start_are_searched_for_beside_the_rest(pattern, fitting, others):
+    assert [text for text in fitting if not Pattern(pattern).is_in(text)] == []
+    assert [text for text in others if Pattern(pattern).is_in(text)] == []
+
+
 PARTS = [
     "a",
     "b",
@@ -57,12 +75,13 @@ PARTS = [
 
 
 @given(
+    st.sampled_from(["", "", "^(?=", "^(?!"]),
     st.lists(st.sampled_from([*PARTS, "*", "+", "?", "{2}", "{", "}", "(?:"]), max_size=8),
     st.text("ab[]-&~{}19", max_size=4),
 )
 @pytest.mark.filterwarnings("ignore::FutureWarning")  # of Python's expressions, about sets
-def test_a_pattern_is_found_where_python_finds_it_or_is_refused(parts, text):
-    pattern = "".join(parts)
+def test_a_pattern_is_found_where_python_finds_it_or_is_refused(start, parts, text):
+    pattern = start + "".join(parts)
     assume(not re.search(r"[*+?}]\+", pattern))  # possessive in Python alone
     try:
         found = Pattern(pattern).is_in(text)

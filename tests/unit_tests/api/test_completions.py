@@ -333,7 +333,7 @@ def tool_of(schema, name="f"):
     ("schema", "words"),
     [
         (
-            {"properties": {"a": {"pattern": "^(?=a)(a|a)*$"}}},
+            {"properties": {"a": {"pattern": "^(a|a)*(?=b)$"}}},
             ("schema['properties']['a']['pattern']", "look-around", "Write it without"),
         ),
         (
