@@ -122,8 +122,8 @@ def tables(results: dict[str, Any]) -> str:
         f"collector pauses it for up to {many['pause_ms']:.0f} ms."
     )
     object_note = (
-        f"Creating the first model object, which imports aiohttp, takes "
-        f"{figures['import_object_ms']:.0f} ms more than langchain-core in all."
+        f"Importing the package and creating a model, which imports aiohttp, takes "
+        f"{figures['import_object_ms']:.0f} ms more than importing langchain-core."
     )
     lines += ["", crowd_note, "", many_note, "", object_note, "", _measured_on(machine)]
     return "\n".join(lines)

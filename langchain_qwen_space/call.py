@@ -154,7 +154,7 @@ class ModelCall:
         )
         while True:
             files = await self._files(self._prompt(messages), end)
-            prepare = partial(self._ask, messages, files, counter)
+            prepare = partial(self._question, messages, files, counter)
             request = SpaceCall(self._targets, prepare, end)
             async with aclosing(request.run()) as batches:
                 async for batch in batches:
@@ -322,7 +322,7 @@ class ModelCall:
         forced = self._options.forced
         return f"the function {forced}" if forced else "at least one of the functions"
 
-    def _ask(
+    def _question(
         self,
         messages: Sequence[BaseMessage],
         files: Files,

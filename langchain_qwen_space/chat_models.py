@@ -78,8 +78,8 @@ class ChatQwenSpace(BaseChatModel):
     error of `langchain_qwen_space.errors`.
 
     The names that `ChatOpenAI` and `ChatOllama` use for a setting, such as `model_name` and
-    `max_completion_tokens`, work too, here and in a call. Their settings that no Space has, such as
-    `seed`, are reported in a warning and not sent.
+    `max_completion_tokens`, work too, here and in a call. Their other settings, such as `seed`,
+    are reported in a warning and not sent.
     """
 
     model_config = ConfigDict(
@@ -138,7 +138,7 @@ class ChatQwenSpace(BaseChatModel):
     """
 
     max_retries: Annotated[int, NoBool] = Field(default=2, ge=0)
-    """How often a call that failed before its first chunk is retried.
+    """How often a call that failed before its first text is retried.
 
     Switching to another Space in the list does not count.
     """

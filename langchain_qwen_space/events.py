@@ -63,7 +63,7 @@ class ProgressEvent(SpaceEvent):
 
 @dataclass(frozen=True, slots=True)
 class RetryEvent(SpaceEvent):
-    """The call failed before its first chunk; attempt number `attempt` begins in `delay` seconds."""
+    """The call failed before its first text; attempt number `attempt` begins in `delay` seconds."""
 
     name: ClassVar[str] = "qwen_space_retry"
     error: str
@@ -113,7 +113,7 @@ class SystemInQuestionEvent(SpaceEvent):
 
 @dataclass(frozen=True, slots=True)
 class WarningEvent(SpaceEvent):
-    """A setting cannot be applied as given. Also issued once as a Python warning."""
+    """Something cannot be sent or set as it was given. Also issued once as a Python warning."""
 
     name: ClassVar[str] = "qwen_space_warning"
     message: str

@@ -133,8 +133,8 @@ class CallOptions(BaseModel):
         tool_choice: None, "auto", "none", "any", or a tool: its name, or
             `{"type": "function", "function": {"name": …}}` where the name is one of these words.
         schema_tools: Names of tools that run nothing and only describe the form of an object.
-            Without tags, their call is read anywhere in an answer; that of other tools only if it is
-            the whole answer.
+            A call of one is read without tags anywhere in an answer; a call of another tool is read
+            without tags only if it is the whole answer.
         parallel_tool_calls: False ends the answer after its first call.
         response_format: The JSON schema that the answer must fit; None for plain text.
         retry_tool_choice: Whether to ask once more if the model had to make a call but did not, or

@@ -162,7 +162,7 @@ class AnswerPieces:
         return "tool_calls" if called else "stop"
 
     def accept(self, name: str, args: dict[str, Any]) -> None:
-        """Take what an ended answer wrote without tags for a call, unless it was cut off."""
+        """Make a call of what an ended answer wrote without tags, unless it was cut off."""
         if self.finish_reason != "length":
             call_id = f"call_{secrets.token_hex(12)}"
             self._accepted = ToolCallPiece(0, call_id, name, json.dumps(args, ensure_ascii=False))

@@ -17,7 +17,7 @@ class Request:
         url: The complete URL, including the query.
         headers: The headers, with the token where it may be sent. Names are not case-sensitive.
         body: The body.
-        proxy: The URL of the proxy that the model was given, for a transport that connects.
+        proxy: The URL of the model's proxy, for a transport that makes network connections.
     """
 
     method: str

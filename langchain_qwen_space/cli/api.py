@@ -57,8 +57,8 @@ def api(
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            help="A name by which clients reach a server without a key through a proxy on this "
-            "machine. Can be repeated.",
+            help="A host name that a proxy on this machine passes on. Needed only without a key. "
+            "Can be repeated.",
         ),
     ] = None,
 ) -> None:

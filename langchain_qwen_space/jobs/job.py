@@ -72,7 +72,7 @@ class Progress:
 
     @property
     def left(self) -> int:
-        """The number of rows that have not been sent yet."""
+        """The number of rows that this run still has to complete."""
         return self.rows - self.answered - self.failed
 
     @property

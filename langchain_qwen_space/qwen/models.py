@@ -231,7 +231,8 @@ def dialect(name: str | None, chosen: str | None = None) -> Dialect:
 
     Args:
         name: The name of the model, or of its Space.
-        chosen: The dialect that the caller chose. Of "hermes", each family has a variant.
+        chosen: The dialect that the caller chose. "hermes", which is not in `NAMED`, is the variant of the
+            model's family, or the general one.
     """
     if chosen is not None and chosen in dialects.NAMED:
         return dialects.NAMED[chosen]

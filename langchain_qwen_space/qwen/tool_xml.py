@@ -6,8 +6,7 @@
     </parameter>
     </function>
 
-A value is everything between its tags but one line break on either side, which is CR LF at its end
-only if it is at its beginning: further line breaks, JSON and other tags belong to it. `</parameter>`
+A value is everything between its tags but one line break on either side. If the first is CR LF, the last may be too: further line breaks, JSON and other tags belong to it. `</parameter>`
 ends it only where `<parameter=`, `</function>` or `</tool_call>` follows. Where that tag is missing, the value ends before a line that begins with
 `<parameter=` and a parameter that the tool has and that was not given yet, or with `</function>`
 and the end of the call. What type a value has is said by the tool's schema.
@@ -101,7 +100,7 @@ class XMLCall:
         return new
 
     def rest(self) -> str:
-        """Returns what to give out at the end; it makes a call invalid that has an error."""
+        """Returns the last of the arguments; for a call with an error, text that makes its JSON invalid."""
         new = self.new_arguments()
         if self.error is None:
             return new + ("}" if self._json else "{}")

@@ -7,7 +7,7 @@ import sys
 from tests.docs.snippets import ROOT
 
 PAGE = (ROOT / "docs/reference/families.md").read_text(encoding="utf-8")
-NAMED = dict(re.findall(r"^- `?([\w ]+?)`?: `(tests/\S+::\w+)`", PAGE, re.MULTILINE))
+NAMED = dict(re.findall(r"^- `?([\w ]+?)`?:\s+`(tests/\S+::\w+)`", PAGE, re.MULTILINE))
 ALSO = {"tools": re.findall(r"^  and `(tests/\S+::\w+)`", PAGE, re.MULTILINE)}
 
 

@@ -61,13 +61,13 @@ class Shown(NamedTuple):
 
     Attributes:
         greeting: The texts before the first question.
-        oldest: The first question; None where there is none.
-        lowest: The last question, likewise.
+        topmost: The question at the top; None where there is none.
+        lowest: The question at the bottom, likewise.
         value: The chatbot's value itself.
     """
 
     greeting: tuple[str, ...] = ()
-    oldest: str | None = None
+    topmost: str | None = None
     lowest: str | None = None
     value: object = None
 
@@ -152,7 +152,7 @@ class Form(Enum):
             return False
         now = self.shown(value)
         questions = sum(role == "user" for role, _, _ in self._sides(value))
-        return now.oldest == solid(query) != now.lowest == shown.lowest and questions > turns
+        return now.topmost == solid(query) != now.lowest == shown.lowest and questions > turns
 
     def _said(self, value: object) -> list[tuple[str, str]]:
         """Who said what in a chatbot of this form, without blank space."""
@@ -248,7 +248,7 @@ class Form(Enum):
             known = shown.lowest == asked_for and self._said(shown.value) == self._said(value)
             return None if known else answer
         if newest is not None and (
-            said == shown.oldest or (said == shown.lowest and questions > turns)
+            said == shown.topmost or (said == shown.lowest and questions > turns)
         ):
             return newest
         if not questions and not turns:

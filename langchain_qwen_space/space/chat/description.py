@@ -73,7 +73,7 @@ class SpaceDescription:
             "function": f"{name} (fn_index {self.fn_index}), {streams}, {queues}",
             "history": ", ".join(filter(None, [self.roles.get("history"), self.history])),
             **{role: text for role, text in self.roles.items() if role not in ("history", "model")},
-            "system": self.roles.get("system", "no input; it is written into the question"),
+            "system": self.roles.get("system", "no input; it is written into the first turn"),
             "model": ": ".join(filter(None, [self.roles.get("model", "no choice"), models])),
         }
         if self.files:
@@ -110,9 +110,7 @@ def describe_endpoint(space: str, endpoint: Endpoint) -> SpaceDescription:
     elif endpoint.kept is not None and endpoint.turns:
         history = "as a conversation that the browser kept, which is opened again"
     elif not endpoint.turns:
-        history = (
-            "the Space takes no earlier turns from a client; they are written into the question"
-        )
+        history = "as text in the question"
     chain = [f"{_name(step)} (when the page opens)" for step in endpoint.loads]
     chain += [_name(step) for step in endpoint.steps]
     return SpaceDescription(

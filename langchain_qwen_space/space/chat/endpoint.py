@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from langchain_qwen_space.attachments import Attachment
 from langchain_qwen_space.errors import InvalidInputError
 from langchain_qwen_space.space.chat.chatbot import Form, History, greeting
-from langchain_qwen_space.space.chat.files import MULTIMODAL, FileInput, kinds, lay_out, slots
+from langchain_qwen_space.space.chat.files import MULTIMODAL, FileInput, file_inputs, kinds, lay_out
 from langchain_qwen_space.space.chat.inputs import check, clamp, describe
 from langchain_qwen_space.space.chat.kept import KeptConversations
 from langchain_qwen_space.space.chat.placeholders import Placeholders
@@ -128,7 +128,7 @@ class Endpoint:
     @property
     def file_inputs(self) -> list[FileInput]:
         """The inputs that take files."""
-        return slots(self.inputs, self.roles["query"])
+        return file_inputs(self.inputs, self.roles["query"])
 
     @property
     def file_kinds(self) -> frozenset[str]:

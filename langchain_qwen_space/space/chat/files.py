@@ -60,19 +60,19 @@ class FileInput:
         return f"{self.name} takes {what}" + ("" if self.room is None else f", {self.room} at most")
 
 
-def slots(inputs: Sequence[Component], query: int) -> list[FileInput]:
+def file_inputs(inputs: Sequence[Component], query: int) -> list[FileInput]:
     """The inputs that take files, in the order in which they are filled: the question's box first."""
     order = [query, *(index for index in range(len(inputs)) if index != query)]
-    return [slot for index in order if (slot := _slot(inputs[index], index)) is not None]
+    return [box for index in order if (box := _file_input(inputs[index], index)) is not None]
 
 
 def kinds(inputs: Sequence[Component], query: int) -> frozenset[str]:
     """Which of image, audio, video and PDF the inputs take."""
-    known = slots(inputs, query)
+    known = file_inputs(inputs, query)
     return frozenset(kind for kind, file in _SAMPLES.items() if any(s.takes(file) for s in known))
 
 
-def _slot(item: Component, index: int) -> FileInput | None:
+def _file_input(item: Component, index: int) -> FileInput | None:
     props = item.props
     if not item.visible or props.get("interactive") is False or props.get("streaming") is True:
         return None
@@ -122,30 +122,30 @@ def lay_out(
         InvalidInputError: No input takes one of the files, or none has room for it. The error names
             the block and what would be accepted.
     """
-    known = slots(inputs, query)
+    known = file_inputs(inputs, query)
     for file in (file for turn in files for file in turn):
         _check(file, known, config)
-    filled: dict[FileInput, list[Attachment]] = {slot: [] for slot in known}
+    filled: dict[FileInput, list[Attachment]] = {box: [] for box in known}
     for file in files[-1]:
-        taking = [slot for slot in known if slot.takes(file)]
-        free = [slot for slot in taking if slot.room is None or len(filled[slot]) < slot.room]
+        taking = [box for box in known if box.takes(file)]
+        free = [box for box in taking if box.room is None or len(filled[box]) < box.room]
         if not free:
             full = "; ".join(map(str, taking))
             msg = f"{file.origin}, but the Space does not accept so many files: {full}."
             raise InvalidInputError(msg)
         filled[free[0]].append(file)
     values: dict[int, Any] = {}
-    for slot, held in filled.items():
-        item = inputs[slot.index]
+    for box, held in filled.items():
+        item = inputs[box.index]
         if item.type in MULTIMODAL:
-            values[slot.index] = {"text": text, "files": held}
+            values[box.index] = {"text": text, "files": held}
         elif not held:
             continue
-        elif item.type in _ONE or (item.type == "file" and slot.room == 1):
+        elif item.type in _ONE or (item.type == "file" and box.room == 1):
             wrapped = item.type == "video" and config.release < (6,)
-            values[slot.index] = {"video": held[0], "subtitles": None} if wrapped else held[0]
+            values[box.index] = {"video": held[0], "subtitles": None} if wrapped else held[0]
         else:
-            values[slot.index] = held
+            values[box.index] = held
     return values
 
 
@@ -157,7 +157,7 @@ def _check(file: Attachment, known: Sequence[FileInput], config: SpaceConfig) ->
             "text."
         )
         raise InvalidInputError(msg)
-    if not any(slot.takes(file) for slot in known):
+    if not any(box.takes(file) for box in known):
         accepted = "; ".join(map(str, known))
         msg = f"{file.origin} ({file.mime_type}, {file.name!r}), but this Space's {accepted}."
         raise InvalidInputError(msg)

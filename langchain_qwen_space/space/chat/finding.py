@@ -1,6 +1,6 @@
 """`/config` -> which event of a page is its chat.
 
-A *start* is an event of the page, or a function of its API. Its *chain* is the functions that follow
+A *start* is the function that an event of the page calls first, or one of its API. Its *chain* is the functions that follow
 it. A chain chats if it takes a question from a box and writes a chatbot, or is the function of a
 `gr.ChatInterface`. Nothing is assumed of names and positions: `reading` reads a chain as a chat,
 `_rank` says which of several chats is taken.

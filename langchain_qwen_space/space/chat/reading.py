@@ -193,7 +193,7 @@ def _with_changes(
 
 
 def inputs_of(config: SpaceConfig, steps: Sequence[Dependency]) -> tuple[Component, ...]:
-    """The components that the functions read, each once; the fields of a form stand for the form."""
+    """The components that the functions read, in order, each once if there are several functions; the fields of a form stand for the form."""
     numbers = [number for step in steps for number in step.inputs]
     if len(steps) > 1:
         numbers = list(dict.fromkeys(numbers))

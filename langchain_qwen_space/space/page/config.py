@@ -180,7 +180,7 @@ class SpaceConfig(_Wire):
         return tuple(int(part) for part in re.findall(r"\d{1,9}", self.version)[:3]) or (0,)
 
     def api(self, path: str) -> URL:
-        """The URL of a route of the app's queue.
+        """The URL of a route of the app's API.
 
         `root` may name one replica of the Space by its path. A root on another host is ignored, and
         so is one that does not extend the path of the base: a proxy that takes a path off does not

@@ -44,7 +44,7 @@ class AnswerReader:
 
     Args:
         target: The Space.
-        question: What was asked.
+        page: The page with the question on it, and what is left of its chain.
         reply: Follows the chatbot's value.
 
     Attributes:

@@ -54,7 +54,7 @@ class Attempt:
         client: What makes requests to the Space, likewise.
         opened: The stream is open, and what cannot be set on the page was returned.
         spoke: Text was returned.
-        over: A limit was reached after which nothing is retried.
+        out_of_time: A limit was reached after which nothing is retried.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class Attempt:
         self.client: SpaceClient
         self.opened = False
         self.spoke = False
-        self.over = False
+        self.out_of_time = False
         self._pool, self._slot_queue, self._wait_for_slot = pool, slot_queue, wait_for_slot
         self._options = target.options
         self._prepare = prepare
@@ -190,7 +190,7 @@ class Attempt:
         except QwenSpaceError:
             raise
         except TimeoutError:
-            self.over = True
+            self.out_of_time = True
             raise self._too_late(self._deadlines.too_long) from None
 
     async def _open(self) -> list[Item]:
@@ -230,14 +230,12 @@ class Attempt:
     async def _take_slot(self) -> None:
         """Wait for a slot, also where it was released because nobody read the step before."""
         if self.slot is None or self.slot.released is not None:
-            loop = asyncio.get_running_loop()
-            began = loop.time()
             try:
                 self.slot = await self._wait_for_slot()
             except SpaceTimeoutError:
-                self.over = True
+                self.out_of_time = True
                 raise
-            self._deadlines.waited = loop.time() - began
+        self._deadlines.waited = self.slot.waited
 
     def _said_all(self) -> None:
         """The Space has closed the stream: it works on the call no longer, read or not."""
@@ -256,7 +254,7 @@ class Attempt:
         except (aiohttp.ClientError, OSError) as error:
             if self._late is not None:
                 what, silence = self._late
-                self.over = not silence
+                self.out_of_time = not silence
                 raise self._too_late(what) from None
             raise self._reader.interrupted(str(connection_error(error, stream.url))) from error
         finally:

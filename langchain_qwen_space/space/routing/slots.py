@@ -32,6 +32,7 @@ class Slot:
         limit: How many calls with the same limit may be there; None is any number.
         loop: The event loop of the call.
         since: When it was taken, in seconds of the queue's clock.
+        waited: How many seconds the call waited for it.
         started: When the Space began to work on the call, as far as that is known.
         queued: What the Space's queue said of it last.
         spoke: Whether a piece of its answer was read.
@@ -43,6 +44,7 @@ class Slot:
     limit: int | None
     loop: asyncio.AbstractEventLoop
     since: float
+    waited: float
     started: float | None = None
     queued: QueueEvent | None = None
     spoke: bool = False
@@ -113,8 +115,8 @@ class SpaceState:
     def expected(self, usual: float) -> float:
         """Seconds until a call that is sent now is answered: by our calls there, and as it says.
 
-        Of a Space that is not known nothing is expected until it has a call, to learn from, and
-        then what is `usual`.
+        A Space that has answered nothing yet counts as 0 seconds until it has a call, so that it is
+        tried, and then as `usual`.
         """
         seconds = self.seconds or (usual if self.slots else 0.0)
         rounds = max(1.0, (len(self.slots) + 1) / self.capacity) if self.capacity else 1.0
@@ -129,6 +131,7 @@ class _Waiter:
     loop: asyncio.AbstractEventLoop
     ready: "asyncio.Future[None]"
     wants: tuple[tuple[str, ...], int | None, frozenset[str]]
+    since: float
     given: Slot | None = None
 
 
@@ -155,10 +158,12 @@ class SlotQueue:
         Args:
             spaces: Their ids or URLs.
             limit: How many calls with this limit may be on each at a time; None is any number.
-            tried: Spaces that the call has failed on. Others with room are preferred; one that has not answered since it failed is used only if no other is left.
+            tried: Spaces that the call has failed on. Others with room are preferred; one that has
+                not answered since it failed is used only if no other is left.
         """
         loop = asyncio.get_running_loop()
-        waiter = _Waiter(loop, loop.create_future(), (tuple(spaces), limit, frozenset(tried)))
+        wants = (tuple(spaces), limit, frozenset(tried))
+        waiter = _Waiter(loop, loop.create_future(), wants, self._clock())
         with self._lock:
             if not self._waiters and (slot := self._take(waiter)) is not None:
                 return slot
@@ -274,7 +279,7 @@ class SlotQueue:
         best = self._best([self._state(name) for name in names], limit, tried, now)
         if best is None:
             return None
-        slot = Slot(best, limit, waiter.loop, now)
+        slot = Slot(best, limit, waiter.loop, now, now - waiter.since)
         best.slots.add(slot)
         return slot
 

@@ -37,14 +37,18 @@ _LONGEST_PAUSE = 20.0
 _JITTER = 0.5
 _LONGEST_ASKED = 60.0  # seconds; a Space that asks for more is not called again by itself
 _CHANGED = (404, 422, 500)  # what a Space answers to a function that it no longer has
-_OF_THE_CALL = (InvalidInputError, UnknownModelError, ContextTooLongError)  # wrong on every Space
+_OF_THE_CALL = (
+    InvalidInputError,
+    UnknownModelError,
+    ContextTooLongError,
+)  # wrong on every Space of a list
 
 
 class SpaceCall:
     """One call to a Space, or to one of several, with its retries. Iterate over `run()`.
 
-    Until the first text, a call whose Space fails moves on to another at once, as often as there
-    are others; after that each further try is one of `max_retries`, with its delay.
+    A call that fails before its first text moves on to another Space at once, while one is left; each
+    further try is one of `max_retries`, with its delay.
 
     Args:
         targets: The Spaces that may answer, with the same options.
@@ -149,13 +153,13 @@ class SpaceCall:
             QwenSpaceError: None follows.
         """
         target, name = attempt.target, attempt.target.access.space
-        final = attempt.over or attempt.spoke or _is_of_the_call(error)
+        final = attempt.out_of_time or attempt.spoke or _is_of_the_call(error)
         if not final:
-            if await self._can_start_afresh(pool, attempt, error):
+            if await self._start_afresh(pool, attempt, error):
                 return self._retry(target.access.redacted(error), 0.0)
             if attempt.found is not None:  # else it was asked for when the page could not be read
                 error = await self._explained(pool, target, error)
-        if attempt.slot is not None and not attempt.over and not _is_of_the_call(error):
+        if attempt.slot is not None and not attempt.out_of_time and not _is_of_the_call(error):
             self._slot_queue.failed(attempt.slot, error)
         error.partial = error.partial or attempt.text
         target.access.redacted(error)
@@ -203,8 +207,8 @@ class SpaceCall:
         if self._end is not None and self._loop.time() + pause > self._end:
             raise error
 
-    async def _can_start_afresh(self, pool: Pool, attempt: Attempt, error: QwenSpaceError) -> bool:
-        """Prepare another login, or read the page again; whether that may help after `error`."""
+    async def _start_afresh(self, pool: Pool, attempt: Attempt, error: QwenSpaceError) -> bool:
+        """Forget the login, or read the page again; return whether that may help after `error`."""
         target, known, name = attempt.target, attempt.found, attempt.target.access.space
         if known is None:
             return False

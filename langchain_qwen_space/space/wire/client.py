@@ -22,7 +22,7 @@ from langchain_qwen_space.space.wire.faults import from_status
 AnyResponse = aiohttp.ClientResponse | CustomResponse
 Work = Callable[[], Coroutine[Any, Any, None]]
 ERROR_BYTES = 64 * 1024  # how much of an error's body is read
-_MOST_REDIRECTS = 4
+_MOST_REDIRECTS = 3
 _MOST_CANCELLING = 32  # calls on one Space that are cancelled at a time
 
 
@@ -36,8 +36,7 @@ class SpaceClient:
 
     Attributes:
         logged_in: The Space has taken the login; the cookies keep it.
-        cancelling: What a cancellation holds while it connects, so that a crowd that leaves comes
-            in turn.
+        cancelling: Held by each cancellation while it connects, so that not all do at once.
     """
 
     def __init__(
@@ -109,7 +108,7 @@ class SpaceClient:
         """
         try:
             async with asyncio.timeout(within):
-                for _ in range(_MOST_REDIRECTS):
+                for _ in range(_MOST_REDIRECTS + 1):
                     async with await self.request(method, url, **options) as response:
                         body = await read_body(response, limit)
                     target = _redirect(response, method)
@@ -127,7 +126,7 @@ class SpaceClient:
             raise SpaceTimeoutError(msg) from None
 
     async def login(self, base: URL, within: float | None) -> None:
-        """Log in to a Space with a login, once an event loop.
+        """Log in, if the Space requires it and this client has not done so yet.
 
         Raises:
             SpaceAuthenticationError: It refuses the user or the password.

@@ -92,8 +92,8 @@ def from_status(
     if 300 <= status < 400:
         target = headers.get("Location", "nowhere")[:_SHOWN]
         msg = (
-            f"{where} redirects {step} to {target}. This is not followed, because it is another "
-            "host. If you trust it, pass that URL as space=…"
+            f"{where} redirects {step} to {target}, which is not followed. If that is an address "
+            "of the app that you trust, pass it as space=…"
         )
         return SpaceUnavailableError(msg, status=status, is_retryable=False)
     if status in (408, 500, 502, 503, 504):

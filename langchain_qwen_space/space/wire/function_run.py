@@ -38,7 +38,7 @@ class FunctionRun:
 
     Args:
         client: Who asks.
-        url_of: The URL of a route of the app's queue.
+        url_of: The URL of a route of the app's API.
         fn_index: The function.
         session_hash: The id of the session that the call is part of.
         timeout: Seconds that the Space may take to answer a request.

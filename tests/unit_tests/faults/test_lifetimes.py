@@ -5,6 +5,7 @@ import gc
 import json
 import threading
 import weakref
+from itertools import repeat
 
 import pytest
 
@@ -18,13 +19,16 @@ from langchain_qwen_space.errors import (
 from langchain_qwen_space.events import RetryEvent, WakeEvent
 from langchain_qwen_space.qwen import tokens
 from langchain_qwen_space.space.routing import target
+from langchain_qwen_space.space.routing.slots import current_slots
 from langchain_qwen_space.space.wire import pool
 from tests.unit_tests.faults.calls import ask, failure, model_for
 from tests.unit_tests.faults.server import (
     ANSWER,
     CONFIG,
+    HEARTBEAT,
     UNKNOWN,
     answer_events,
+    fault_server,
     late,
     page,
     reply,
@@ -220,6 +224,21 @@ async def test_a_consumer_that_is_slower_than_the_space_is_not_timed_out(space):
         text += chunk.content
         await asyncio.sleep(0.1)
     assert text == ANSWER
+
+
+async def test_waits_for_a_slot_and_in_the_queue_share_their_bound_with_several_spaces_too(space):
+    async with fault_server() as other:
+        for each in (space, other):
+            each.on("data", stream(repeat(HEARTBEAT), pause=0.02))
+        held = [await current_slots().slot([each.url], 1) for each in (space, other)]
+        loop = asyncio.get_running_loop()
+        loop.call_later(0.5, current_slots().release, held[0])
+        began = loop.time()
+        chat = model_for(space, max_concurrency=1, queue_timeout=0.7)
+        both = chat.model_copy(update={"space": [space.url, other.url]})
+        await failure(both, SpaceTimeoutError, r"in its queue for more than 0\.7 seconds")
+        assert loop.time() - began < 1.0
+        current_slots().release(held[1])
 
 
 async def test_no_wait_for_a_slot_is_without_the_bound_that_was_set(space):

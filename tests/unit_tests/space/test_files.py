@@ -4,7 +4,7 @@ import pytest
 
 from langchain_qwen_space.attachments import Attachment
 from langchain_qwen_space.errors import InvalidInputError
-from langchain_qwen_space.space.chat.files import file_data, kinds, lay_out, listed, slots
+from langchain_qwen_space.space.chat.files import file_data, file_inputs, kinds, lay_out, listed
 from langchain_qwen_space.space.page.config import Component, SpaceConfig
 
 IMAGE = Attachment("a.png", "image/png", "The block", b"1234")
@@ -176,4 +176,4 @@ def test_a_file_of_an_answer_has_a_name_that_leads_into_no_folder(file, name):
 
 def test_the_box_of_the_question_is_filled_first():
     inputs, _ = page(("image", {}), ("multimodaltextbox", {}))
-    assert [slot.index for slot in slots(inputs, 1)] == [1, 0]
+    assert [slot.index for slot in file_inputs(inputs, 1)] == [1, 0]
