@@ -42,7 +42,7 @@ from langchain_qwen_space.qwen import (
     vision,
 )
 from langchain_qwen_space.qwen.dialects import Dialect
-from langchain_qwen_space.space.chat import roles
+from langchain_qwen_space.space.chat import input_roles
 from langchain_qwen_space.space.chat.endpoint import Endpoint
 from langchain_qwen_space.space.chat.reply import Thought
 from langchain_qwen_space.space.routing.answer import Finished
@@ -366,7 +366,7 @@ class ModelCall:
         notes = [
             f"has no input for {name}={extra.pop(name)!r}"
             for name in sorted(FOREIGN & extra.keys())
-            if roles.place(endpoint.inputs, name) is None
+            if input_roles.place(endpoint.inputs, name) is None
         ]
         if prompt.files and model is not None and models.reads_text_only(model):
             notes.append(f"runs {model} for this, which reads text only and will not see the files")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from typing import Any
 
-Answer = Callable[..., Iterable[str]]
+Answerer = Callable[..., Iterable[str]]
 """`(system, history, query, model)` -> the text so far, again and again; see `LocalSpace`.
 
 One that has a parameter `files` as well gets the paths of each user turn's files there, the question's
@@ -58,13 +58,13 @@ def pairs(messages: list[dict[str, Any]]) -> list[tuple[str, str]]:
     return list(zip(texts[::2], texts[1::2], strict=True))
 
 
-def takes_files(answer: Answer) -> bool:
+def takes_files(answer: Answerer) -> bool:
     """Whether files can be attached to what is asked of `answer`."""
     has_parameter = "files" in inspect.signature(answer).parameters
     return has_parameter and file_types(answer) != []
 
 
-def file_types(answer: Answer) -> list[str] | None:
+def file_types(answer: Answerer) -> list[str] | None:
     """Which files `answer` takes, as Gradio's components name them; None is any."""
     types: list[str] | None = getattr(answer, "file_types", None)
     return types

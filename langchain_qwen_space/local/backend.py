@@ -11,7 +11,7 @@ from typing import Any, cast
 from urllib.parse import urlsplit
 
 from langchain_qwen_space.errors import InvalidInputError
-from langchain_qwen_space.local.answers import Answer
+from langchain_qwen_space.local.answers import Answerer
 from langchain_qwen_space.qwen import models
 
 FILE_KINDS = ("image", "audio", "video", "pdf")
@@ -52,7 +52,7 @@ class Backend:
         given = ", ".join(f"{name}={value!r}" for name, value in self.arguments.items())
         return f"{self.maker}({given})" if given else self.maker
 
-    def load(self) -> Answer:
+    def load(self) -> Answerer:
         """Make what answers, which may take minutes.
 
         Raises:
@@ -68,9 +68,9 @@ class Backend:
             ) from None
         made = getattr(module, self.maker)
         if not self.arguments:
-            return cast("Answer", made)
+            return cast("Answerer", made)
         try:
-            return cast("Answer", made(**self.arguments))
+            return cast("Answerer", made(**self.arguments))
         except (OSError, ValueError) as error:  # transformers' words for all that can be wrong
             raise InvalidInputError(f"{self.model} cannot be loaded: {error}") from error
 

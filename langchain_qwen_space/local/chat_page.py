@@ -6,14 +6,14 @@ from typing import Any
 
 import gradio as gr
 
-from .answers import Answer, file_types, paced, pairs, paths, takes_files
+from .answers import Answerer, file_types, paced, pairs, paths, takes_files
 
 DEMO = "A demo"
 EXAMPLES = ["Show me what Markdown can do", "Write some code", "Count to 100"]
 
 
 def build(
-    answer: Answer, *, model: str | None, concurrency: int = 5, pace: float = 0.0
+    answer: Answerer, *, model: str | None, concurrency: int = 5, pace: float = 0.0
 ) -> gr.Blocks:
     """Lay out the page and connect `answer` to it.
 

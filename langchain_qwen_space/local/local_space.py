@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Self, cast
 
 from langchain_qwen_space.errors import InvalidInputError, QwenSpaceError
-from langchain_qwen_space.local.answers import Answer
+from langchain_qwen_space.local.answers import Answerer
 from langchain_qwen_space.local.demo import PACE, demo
 from langchain_qwen_space.local.server import HOST, Settings
 from langchain_qwen_space.local.server_process import ServerProcess
@@ -56,7 +56,7 @@ class LocalSpace:
 
     def __init__(
         self,
-        answer: Answer | str = demo,
+        answer: Answerer | str = demo,
         *,
         port: int | None = None,
         concurrency: int = 5,
@@ -169,7 +169,7 @@ class LocalSpace:
         await asyncio.to_thread(self.stop)
 
 
-def _portable(answer: Answer | str) -> bytes | str:
+def _portable(answer: Answerer | str) -> bytes | str:
     """What answers, in a form that another process can load."""
     if isinstance(answer, str) and ":" in answer:
         return answer

@@ -10,7 +10,7 @@ from typing import Any
 
 import gradio as gr
 
-from .answers import Answer, file_types, paced, pairs, paths, takes_files
+from .answers import Answerer, file_types, paced, pairs, paths, takes_files
 
 DEFAULT_SYSTEM = "You are Qwen, created by Alibaba Cloud. You are a helpful assistant."
 GENERAL = ["72B", "32B", "14B", "7B", "3B", "1.5B", "0.5B"]
@@ -23,7 +23,7 @@ Message = dict[str, Any]
 
 
 def build(
-    answer: Answer,
+    answer: Answerer,
     *,
     concurrency: int = 5,
     revises: bool = True,

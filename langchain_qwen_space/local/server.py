@@ -12,7 +12,7 @@ from typing import BinaryIO, cast
 
 from langchain_qwen_space.errors import InvalidInputError
 from langchain_qwen_space.local import serving
-from langchain_qwen_space.local.answers import Answer
+from langchain_qwen_space.local.answers import Answerer
 
 HOST = "127.0.0.1"
 # Seconds between two looks at whether the parent still lives. Its end is seen at once by the pipe,
@@ -95,7 +95,7 @@ def _serve(settings: Settings, report: BinaryIO) -> None:
     server.run(sockets=[listener])
 
 
-def _load(answer: bytes | str) -> Answer:
+def _load(answer: bytes | str) -> Answerer:
     try:
         loaded = pkgutil.resolve_name(answer) if isinstance(answer, str) else pickle.loads(answer)  # noqa: S301  our own parent wrote it
     except Exception as error:
@@ -105,7 +105,7 @@ def _load(answer: bytes | str) -> Answer:
             f"{type(error).__name__}: {error}. Define it at the top level of an importable module, "
             "or install cloudpickle, which can send functions of scripts and notebooks."
         ) from None
-    return cast("Answer", loaded)
+    return cast("Answerer", loaded)
 
 
 def _send(report: BinaryIO, message: int | Exception) -> None:

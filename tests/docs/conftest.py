@@ -1,1 +1,1 @@
-from tests.surroundings import _no_settings_of_the_user  # noqa: F401
+from tests.environment import _no_settings_of_the_user  # noqa: F401

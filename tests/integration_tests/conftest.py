@@ -3,9 +3,9 @@ from collections.abc import Iterator
 import pytest
 
 from langchain_qwen_space.local import LocalSpace, demo_with_files
+from tests.environment import _no_settings_of_the_user  # noqa: F401
 from tests.integration_tests.answers import answer
 from tests.steady import steady_loop
-from tests.surroundings import _no_settings_of_the_user  # noqa: F401
 
 
 def pytest_asyncio_loop_factories():

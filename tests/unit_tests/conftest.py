@@ -1,8 +1,8 @@
 import pytest
 
 from langchain_qwen_space.space.routing import target
+from tests.environment import _no_settings_of_the_user  # noqa: F401
 from tests.steady import steady_loop
-from tests.surroundings import _no_settings_of_the_user  # noqa: F401
 
 
 def pytest_asyncio_loop_factories():

@@ -8,16 +8,16 @@ from langchain_qwen_space.attachments import Attachment
 from langchain_qwen_space.errors import InvalidInputError
 from langchain_qwen_space.space.chat.chatbot import Form, History, greeting
 from langchain_qwen_space.space.chat.files import MULTIMODAL, FileInput, file_inputs, kinds, lay_out
-from langchain_qwen_space.space.chat.inputs import check, clamp, describe
-from langchain_qwen_space.space.chat.kept import KeptConversations
-from langchain_qwen_space.space.chat.placeholders import Placeholders
-from langchain_qwen_space.space.chat.roles import (
+from langchain_qwen_space.space.chat.habits import Habits
+from langchain_qwen_space.space.chat.input_roles import (
     CHOICES,
     NUMBERS,
     SETTINGS,
     place,
     thinking_choices,
 )
+from langchain_qwen_space.space.chat.inputs import check, clamp, describe
+from langchain_qwen_space.space.chat.kept import KeptConversations
 from langchain_qwen_space.space.page.config import Component, Dependency, SpaceConfig
 
 
@@ -79,7 +79,7 @@ class Endpoint:
             none of the inputs, and those whose change fills other inputs.
         with_turns: The chat to ask where there are earlier turns, if it is another one: the page's
             own chain, beside a `gr.ChatInterface`'s function that takes none.
-        placeholders: What the app was seen to write and take back while an answer grows, and whether
+        habits: What the app was seen to write and take back while an answer grows, and whether
             it shows the newest turn on top.
         doubts: What else some of the roles might have been, a sentence each.
         config: The `/config` that this was read from.
@@ -109,7 +109,7 @@ class Endpoint:
     called_by: Mapping[int, frozenset[int]] = field(default_factory=dict)
     controls: Mapping[str, Control] = field(default_factory=dict)
     with_turns: "Endpoint | None" = None
-    placeholders: Placeholders = field(default_factory=Placeholders, compare=False)
+    habits: Habits = field(default_factory=Habits, compare=False)
 
     @property
     def title(self) -> str:
@@ -135,7 +135,7 @@ class Endpoint:
         """What those take: `image`, `audio`, `video`, `pdf`."""
         return kinds(self.inputs, self.roles["query"])
 
-    def history_before(
+    def history_call(
         self, history: History, files: Sequence[Sequence[Attachment]]
     ) -> tuple[int, list[Any]] | None:
         """The function that sets a `gr.ChatInterface`'s history, and its arguments, if it is to be called."""
@@ -264,7 +264,7 @@ class Endpoint:
         if "history" in self.roles and (self.turns or len(self.steps) == 1):
             studio = self.inputs[self.roles["history"]].type.startswith("modelscope")
             attached = files[:-1]
-            if self.placeholders.newest_first:
+            if self.habits.newest_first:
                 history = history[::-1]
                 attached = [
                     side for n in range(len(attached), 0, -2) for side in attached[n - 2 : n]

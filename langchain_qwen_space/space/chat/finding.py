@@ -14,16 +14,16 @@ from typing import NamedTuple
 from langchain_qwen_space.errors import InvalidInputError, UnsupportedSpaceError
 from langchain_qwen_space.space.chat.chatbot import Form
 from langchain_qwen_space.space.chat.endpoint import Endpoint
+from langchain_qwen_space.space.chat.input_roles import ROLES
 from langchain_qwen_space.space.chat.reading import read_chat
-from langchain_qwen_space.space.chat.refusals import check_settled, no_chat, no_function
-from langchain_qwen_space.space.chat.roles import ROLES
+from langchain_qwen_space.space.chat.refusals import check_inputs, no_chat, no_function
 from langchain_qwen_space.space.page.config import Dependency, SpaceConfig
 
 logger = logging.getLogger(__name__)
 
 
 class Wanted(NamedTuple):
-    """What the caller settled.
+    """What the caller set.
 
     Attributes:
         start: The function that the page's event calls, by name or number.
@@ -46,7 +46,7 @@ def find_endpoint(config: SpaceConfig, where: str, wanted: Wanted | None = None)
     Args:
         config: The Space's `/config`.
         where: The Space, for messages.
-        wanted: What the caller settled.
+        wanted: What the caller set.
 
     Raises:
         UnsupportedSpaceError: The Space has no such function.
@@ -63,7 +63,7 @@ def find_endpoint(config: SpaceConfig, where: str, wanted: Wanted | None = None)
         if (endpoint := read_chat(config, start, wanted.inputs, named=named)) is not None
     ]
     if not found:
-        check_settled(config, starts, wanted.inputs, where)
+        check_inputs(config, starts, wanted.inputs, where)
         raise UnsupportedSpaceError(no_chat(config, where, named=named))
     best = max(found, key=_rank)
     # The page's own chain beside the function of a `gr.ChatInterface` is no other chat.

@@ -5,15 +5,15 @@ from collections.abc import Mapping, Sequence
 from langchain_qwen_space.space.chat.chatbot import Form, form_of
 from langchain_qwen_space.space.chat.endpoint import Endpoint
 from langchain_qwen_space.space.chat.files import MULTIMODAL
-from langchain_qwen_space.space.chat.inputs import describe
-from langchain_qwen_space.space.chat.kept import find_kept
-from langchain_qwen_space.space.chat.roles import (
+from langchain_qwen_space.space.chat.input_roles import (
     ROLES,
     calls_itself_answer,
     models,
     place,
     score,
 )
+from langchain_qwen_space.space.chat.inputs import describe
+from langchain_qwen_space.space.chat.kept import find_kept
 from langchain_qwen_space.space.chat.surroundings import (
     controls_of,
     in_the_browser,
@@ -36,14 +36,14 @@ _MOST_INPUTS = 100  # of a function that may be a chat
 
 
 def read_chat(
-    config: SpaceConfig, start: Dependency, settled: Mapping[str, str | int], *, named: bool
+    config: SpaceConfig, start: Dependency, given: Mapping[str, str | int], *, named: bool
 ) -> Endpoint | None:
     """The chain of an event as a chat, or None where it is none.
 
     Args:
         config: The page.
         start: The function that the event calls.
-        settled: Inputs that the user named, by role.
+        given: Inputs that the user named, by role.
         named: Whether the user named the function, so that a text may be its answer.
     """
     chain, called_by = _with_changes(config, config.chain(start))
@@ -54,12 +54,12 @@ def read_chat(
     setter = None
     form = Form.REPLY
     if answers:
-        answer = _answer(config, chain, answers, settled.get("history"))
+        answer = _answer(config, chain, answers, given.get("history"))
         form = _form(answer, config)
     elif _is_chat_interface([config.component(n) for n in chain[0].inputs], written):
         setter = _history_function(config, written[1].id)
         answer = written[0]
-    elif named and (texts := _texts(config, chain, written, settled.get("query"))):
+    elif named and (texts := _texts(config, chain, written, given.get("query"))):
         answer, form = texts[0], Form.TEXT
     else:
         return None
@@ -68,7 +68,7 @@ def read_chat(
     steps = chain[: last + 1]
     inputs = inputs_of(config, steps)
     roles: dict[str, int] = {}
-    for role, name in settled.items():
+    for role, name in given.items():
         if (index := place(inputs, name)) is None:
             return None
         roles[role] = index
@@ -83,18 +83,18 @@ def read_chat(
             form = _form(told, config)
         elif form is Form.PARTS:  # which Gradio makes of a chatbot's messages, and of no others
             form = Form.MESSAGES
-    doubts = _settle(roles, inputs, steps, config)
+    doubts = _assign_roles(roles, inputs, steps, config)
     if "query" not in roles:
         return None
     answering = steps[-1]
     loads = loads_of(config, steps, inputs[roles["query"]])
     read = frozenset(item.id for item in inputs)
     kept = find_kept(config, answer.id, inputs)
-    named_inputs = {role: inputs[index] for role, index in roles.items()}
+    inputs_by_role = {role: inputs[index] for role, index in roles.items()}
     controls = controls_of(
-        config, named_inputs, read - {answer.id, inputs[roles["query"]].id}, read
+        config, inputs_by_role, read - {answer.id, inputs[roles["query"]].id}, read
     )
-    model = named_inputs.get("model")
+    model = inputs_by_role.get("model")
     if model is None and "model" in controls:
         model = controls["model"].item
     switch, switched_on = (None, False) if kept else thinking_button(config, read)
@@ -204,7 +204,7 @@ def inputs_of(config: SpaceConfig, steps: Sequence[Dependency]) -> tuple[Compone
     )
 
 
-def _settle(
+def _assign_roles(
     roles: dict[str, int],
     inputs: Sequence[Component],
     steps: Sequence[Dependency],

@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 
 from langchain_qwen_space.errors import InvalidInputError
+from langchain_qwen_space.space.chat.input_roles import place, score
 from langchain_qwen_space.space.chat.inputs import describe
 from langchain_qwen_space.space.chat.reading import TEXT_ANSWERS, inputs_of
-from langchain_qwen_space.space.chat.roles import place, score
 from langchain_qwen_space.space.page.config import Dependency, SpaceConfig
 
 _MOST_LISTED = 6  # functions that a message names
@@ -53,10 +53,10 @@ def no_chat(config: SpaceConfig, where: str, *, named: bool) -> str:
     )
 
 
-def check_settled(
+def check_inputs(
     config: SpaceConfig,
     starts: Sequence[Dependency],
-    settled: Mapping[str, str | int],
+    given: Mapping[str, str | int],
     where: str,
 ) -> None:
     """Say which of the inputs that the user named is in none of the chains.
@@ -65,7 +65,7 @@ def check_settled(
         InvalidInputError: One is in none.
     """
     lists = [inputs_of(config, config.chain(start)) for start in starts]
-    for role, name in settled.items():
+    for role, name in given.items():
         if all(place(inputs, name) is None for inputs in lists):
             known = {
                 describe(item, index): 0 for inputs in lists for index, item in enumerate(inputs)

@@ -16,7 +16,7 @@ import orjson
 
 from langchain_qwen_space.errors import ProtocolError
 from langchain_qwen_space.space.chat.chatbot import Form, Path, join, solid
-from langchain_qwen_space.space.chat.placeholders import Placeholders, common_length
+from langchain_qwen_space.space.chat.habits import Habits, common_length
 
 logger = logging.getLogger(__name__)
 
@@ -112,8 +112,8 @@ class Reply:
         query: The question that was sent.
         whole: Whether every event holds the whole value (protocol `sse_v1`).
         max_chars: The most that the value may hold as JSON before the call is given up.
-        placeholders: What the app was seen to replace; None where nothing is known of it.
-        before: The chatbot's value when the question is asked.
+        habits: What the app was seen to replace; None where nothing is known of it.
+        shown_before: The chatbot's value when the question is asked.
 
     Attributes:
         answered: Whether the value holds an answer, if only an empty one.
@@ -129,11 +129,11 @@ class Reply:
         *,
         whole: bool,
         max_chars: int,
-        placeholders: Placeholders | None = None,
-        before: object = None,
+        habits: Habits | None = None,
+        shown_before: object = None,
     ) -> None:
         self._form, self._turns, self._query = form, turns, query
-        self._before = form.shown(before)
+        self._before = form.shown(shown_before)
         self._whole = whole
         self._max = max_chars
         self._size = 0  # roughly what the value holds, or more
@@ -143,9 +143,9 @@ class Reply:
         self.answered = False
         self.files: list[Mapping[str, Any]] = []
         self.tail: Path | None = None
-        self._placeholders = placeholders or Placeholders()
-        self._seen = self._placeholders.seen
-        self._ordered = turns < 2 or self._placeholders.newest_first  # as they were sent
+        self._habits = habits or Habits()
+        self._seen = self._habits.seen
+        self._ordered = turns < 2 or self._habits.newest_first  # as they were sent
         self._held = ""  # the end of the text that is held back
         self._grown: list[str] = []  # what grew there and does not stand in the value yet
         self.answer = Track()
@@ -191,7 +191,7 @@ class Reply:
         """
         self._grown.append(fragment)
         self.answer.append(fragment)
-        self._grow(len(fragment))
+        self._count(len(fragment))
         return [fragment] if fragment else []
 
     def completed(self, output: object, *, last: bool = True) -> list[Fragment]:
@@ -207,7 +207,7 @@ class Reply:
         """
         try:
             fragments = self._replace(output, last=last)
-            if fragments is not None and (value := self._value_shown()[0]) is not None:
+            if fragments is not None and (value := self._current_value()[0]) is not None:
                 self.files = self._form.files(value, self._turns, self._query, self._before)
         except (TypeError, ValueError):
             what = "has not the form that the Space's /config promised"
@@ -228,13 +228,13 @@ class Reply:
         self._settle()
         for edit in edits:
             self._value = _apply(self._value, edit)
-        self._grow(_length(edits))
+        self._count(_length(edits))
         return self._read() or []
 
     def _replace(self, output: object, *, last: bool = False) -> list[Fragment] | None:
         self._grown.clear()
         self._value, self._size = output, 0
-        self._grow(_length(output))
+        self._count(_length(output))
         return self._read(last=last)
 
     def _read(self, *, last: bool = False) -> list[Fragment] | None:
@@ -243,7 +243,7 @@ class Reply:
         None where the value does not hold the question.
         """
         self.tail = None
-        value, base = self._value_shown()
+        value, base = self._current_value()
         if value is None:
             return self._release() if last else []
         if not self._ordered:
@@ -260,7 +260,7 @@ class Reply:
             if fragment := self.thoughts.take(thoughts):
                 fragments.append(Thought(fragment))
         text = join(answer)
-        if fragment := self.answer.take(self._shown(text, last=last)):
+        if fragment := self.answer.take(self._without_placeholder(text, last=last)):
             fragments.append(fragment)
         # A message without text yet will begin with the blank line that sets it apart.
         grows = self.answer.level and not self._held and not self._whole
@@ -274,18 +274,18 @@ class Reply:
         The earlier turns were sent in the other order, and so the model may have read them.
         """
         if self._form.is_newest_first(value, self._turns, self._query, self._before):
-            self._placeholders.newest_first = True
+            self._habits.newest_first = True
             msg = (
                 "The chatbot shows the newest turn on top, and the earlier turns were sent in the "
                 "other order. Call again: they will be sent in this order."
             )
             raise ProtocolError(msg)
 
-    def _shown(self, text: str, *, last: bool) -> str:
+    def _without_placeholder(self, text: str, *, last: bool) -> str:
         """What of the text may be handed out; the rest is held back."""
         known = self.answer.text
         if not text.startswith(known + self._held) and not (self._held and text.startswith(known)):
-            self._placeholders.learn(known + self._held, text)
+            self._habits.learn(known + self._held, text)
         shown = text if last else self._seen.without(text)
         self._held = text[len(shown) :]
         return shown
@@ -296,7 +296,7 @@ class Reply:
         fragment = self.answer.take(self.answer.text + held)
         return [fragment] if fragment else []
 
-    def _value_shown(self) -> tuple[Any, Path]:
+    def _current_value(self) -> tuple[Any, Path]:
         """What the chatbot shows, and where in the output that stands."""
         if isinstance(self._value, dict) and "__type__" in self._value:
             return self._value.get("value"), ["value"]
@@ -308,9 +308,9 @@ class Reply:
             self._value = _apply(self._value, ["append", self.tail, "".join(self._grown)])
             self._grown.clear()
 
-    def _grow(self, count: int) -> None:
+    def _count(self, size: int) -> None:
         """Count what came in, and measure the value where that may be too much."""
-        self._size += count
+        self._size += size
         if self._size > self._max:
             self._settle()
             self._size = _length(self._value)

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from langchain_qwen_space.space.chat.endpoint import Control
-from langchain_qwen_space.space.chat.roles import CHOICES, ROLES, means, score
+from langchain_qwen_space.space.chat.input_roles import CHOICES, ROLES, means, score
 from langchain_qwen_space.space.page.config import Component, Dependency, SpaceConfig
 
 _MEMORIES = ("state", "json", "browserstate")  # what an app may keep a conversation in
@@ -87,7 +87,7 @@ def thinking_button(config: SpaceConfig, read: frozenset[int]) -> tuple[Dependen
 
 def controls_of(
     config: SpaceConfig,
-    roles: Mapping[str, Component],
+    inputs_by_role: Mapping[str, Component],
     filled: frozenset[int],
     read: frozenset[int],
 ) -> dict[str, Control]:
@@ -95,7 +95,7 @@ def controls_of(
 
     Args:
         config: The page.
-        roles: The inputs that have roles.
+        inputs_by_role: The inputs that have roles.
         filled: The ids of what such an event may fill.
         read: The ids of all that the chat reads.
     """
@@ -105,12 +105,16 @@ def controls_of(
             continue
         for item in _set_by(config, step):
             if item.id in read:
-                known = (role for role, taken in roles.items() if taken == item)
+                known = (role for role, taken in inputs_by_role.items() if taken == item)
                 # One that reads other inputs as well hands their values on, as on Qwen/Qwen2.5.
                 alone = {*step.inputs} <= {item.id}
                 fills = filled & {*step.outputs} - {item.id} if alone else frozenset()
             else:
-                known = (role for role in ROLES if role not in roles and _sets(role, item, config))
+                known = (
+                    role
+                    for role in ROLES
+                    if role not in inputs_by_role and _sets(role, item, config)
+                )
                 fills = filled & {*step.outputs}
             for role in known if fills else ():
                 if role not in ("query", "history"):

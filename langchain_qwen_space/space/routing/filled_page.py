@@ -49,7 +49,7 @@ class FilledPage:
             better, question if better is endpoint else prepare(target.access.space, better)
         )
         self.steps: list[Dependency] = []
-        self._before: tuple[int, list[Any]] | None = None  # a function to call first
+        self._history_call: tuple[int, list[Any]] | None = None  # a function to call first
         self._changed_ids: set[int] = set()  # components that the functions changed
 
     def _lay_out(self, endpoint: Endpoint, question: Question, *, opened: bool = False) -> None:
@@ -100,7 +100,7 @@ class FilledPage:
             self._values = endpoint.opened_values(self._values, page.values, self._changed)
             where = self._target.where
             self.events += [WarningEvent(f"{where} {note}") for note in page.notes]
-        self._before = endpoint.history_before(question.history, question.files[:-1])
+        self._history_call = endpoint.history_call(question.history, question.files[:-1])
         self.steps = list(endpoint.steps)
         own = endpoint.config.component(endpoint.answer).default
         return Reply(
@@ -109,13 +109,15 @@ class FilledPage:
             question.query,
             whole=endpoint.config.protocol == "sse_v1",
             max_chars=options.max_reply_bytes,
-            placeholders=endpoint.placeholders,
-            before=self._values.get(endpoint.answer, own),
+            habits=endpoint.habits,
+            shown_before=self._values.get(endpoint.answer, own),
         )
 
     def upload(self) -> Upload:
         """What sends the files that stand in the page's values and are not on the Space yet."""
-        files = dict.fromkeys(within([self._values, self._before]) if self._question.files else ())
+        files = dict.fromkeys(
+            within([self._values, self._history_call]) if self._question.files else ()
+        )
         held = [file for file in files if file.data is not None]
         url = self.endpoint.config.api("upload")
         return Upload(self._client, url, held, self._target.options.timeout)
@@ -126,10 +128,13 @@ class FilledPage:
             return
         sent = {
             file: file_data(file, upload.paths.get(file), self.endpoint.config)
-            for file in within([self._values, self._before])
+            for file in within([self._values, self._history_call])
         }
         self._values = filled(self._values, sent)
-        self._before = self._before and (self._before[0], filled(self._before[1], sent))
+        self._history_call = self._history_call and (
+            self._history_call[0],
+            filled(self._history_call[1], sent),
+        )
 
     def doubtful_file(self) -> str:
         """Which file may have made the app fail, in a sentence; empty where none is suspect."""
@@ -138,8 +143,8 @@ class FilledPage:
     def next_step(self) -> tuple[Dependency, list[Any], tuple[int, list[Any]] | None]:
         """The chain's next function, its arguments, and what is called before it."""
         step = self.steps.pop(0)
-        before, self._before = self._before, None
-        return step, [self._values[number] for number in step.inputs], before
+        first, self._history_call = self._history_call, None
+        return step, [self._values[number] for number in step.inputs], first
 
     def take_values(self, step: Dependency, data: object) -> None:
         """Set what a function of the chain returned; the next ones are called with it.

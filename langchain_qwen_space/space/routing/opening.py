@@ -81,7 +81,7 @@ async def load_page(
             config = config.with_loaded(step, output.get("data"))
     if endpoint.rendered:
         found = _rendered(client.where, config, endpoint.loads, options)
-        endpoint = replace(found, placeholders=endpoint.placeholders)
+        endpoint = replace(found, habits=endpoint.habits)
     elif config is not endpoint.config:
         endpoint = replace(endpoint, config=config, inputs=inputs_of(config, endpoint.steps))
     return OpenedPage(endpoint, values, notes)

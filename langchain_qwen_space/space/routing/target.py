@@ -82,8 +82,8 @@ class SpaceTarget:
             before = page
             page = await pool.shared(key, lambda: self._read_page(pool))
             if before is not None and before.endpoint.config == page.endpoint.config:
-                seen = before.endpoint.placeholders  # what was learned of the same app
-                page = replace(page, endpoint=replace(page.endpoint, placeholders=seen))
+                seen = before.endpoint.habits  # what was learned of the same app
+                page = replace(page, endpoint=replace(page.endpoint, habits=seen))
             with _pages_lock:
                 _pages[key] = page
                 _pages.move_to_end(key)

@@ -195,10 +195,10 @@ def test_the_greeting_of_a_chat_interface_stays_before_earlier_turns():
     page = pages.chat_interface("5.50.0")
     page.config["components"][0]["props"]["value"] = [{"role": "assistant", "content": "Hi."}]
     endpoint = find(page)
-    number, (value,) = endpoint.history_before([("a", "b")], [(), ()])
+    number, (value,) = endpoint.history_call([("a", "b")], [(), ()])
     assert number == endpoint.history_fn
     assert [message["content"] for message in value] == ["Hi.", "a", "b"]
-    assert endpoint.history_before([], []) is None
+    assert endpoint.history_call([], []) is None
 
 
 def test_of_two_chats_the_first_is_taken_and_the_log_says_so(caplog):

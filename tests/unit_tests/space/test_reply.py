@@ -126,7 +126,7 @@ def test_a_final_text_that_contradicts_the_stream_is_the_text():
 
 @pytest.mark.parametrize("before", [[], [["q0", "a0"]]])
 def test_a_function_that_leaves_the_conversation_as_it_was_is_followed_by_one_that_answers(before):
-    reply = Reply(Form.PAIRS, len(before), "q", whole=False, max_chars=10_000, before=before)
+    reply = Reply(Form.PAIRS, len(before), "q", whole=False, max_chars=10_000, shown_before=before)
     assert reply.completed(before, last=False) == []
     reply.next_step()
     assert reply.completed([*before, ["q", "a"]]) == ["a"]

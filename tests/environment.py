@@ -1,4 +1,4 @@
-"""What tests make of the surroundings that they run in."""
+"""What tests do to the environment that they run in."""
 
 import os
 from collections.abc import Iterator

@@ -3,16 +3,16 @@
 import pytest
 
 from langchain_qwen_space.space.chat.chatbot import Form
-from langchain_qwen_space.space.chat.placeholders import Placeholders
+from langchain_qwen_space.space.chat.habits import Habits
 from langchain_qwen_space.space.chat.reply import Reply
 
 
-def read(texts, placeholders, *, steps=()):
+def read(texts, habits, *, steps=()):
     """What a stream hands out with each of the texts that an answer is in turn, and at its end.
 
     After those of `steps`, by index, another function continues.
     """
-    reply = Reply(Form.REPLY, 0, "q", whole=True, max_chars=10_000, placeholders=placeholders)
+    reply = Reply(Form.REPLY, 0, "q", whole=True, max_chars=10_000, habits=habits)
     handed = []
     for index, text in enumerate(texts):
         handed.append("".join(map(str, reply.generating(text))))
@@ -25,21 +25,21 @@ def read(texts, placeholders, *, steps=()):
 
 
 def test_a_placeholder_goes_out_once():
-    known = Placeholders()
+    known = Habits()
     answer = ["Analysing…", "Bears", "Bears eat fish."]
     assert read(answer, known) == (["Analysing…", "Bears", " eat fish.", ""], True)
     assert read(answer, known) == (["", "Bears", " eat fish.", ""], False)
 
 
 def test_an_animated_placeholder_and_one_of_another_function():
-    known = Placeholders()
+    known = Habits()
     answer = ["Thinking.", "Thinking..", "Thinking...", "The bear"]
     read(answer, known, steps=[2])
     assert read(answer, known, steps=[2]) == (["", "", "", "The bear", ""], False)
 
 
 def test_an_answer_that_is_or_begins_with_a_placeholder_comes_whole():
-    known = Placeholders()
+    known = Habits()
     read(["Analysing…", "Bears"], known)
     assert read(["Analysing…"], known) == (["", "Analysing…"], False)
     assert read(["Anal", "Analysing… done"], known) == (["", "Analysing… done", ""], False)
@@ -48,7 +48,7 @@ def test_an_answer_that_is_or_begins_with_a_placeholder_comes_whole():
 
 @pytest.mark.parametrize("cursor", ["▌", " <span class='cursor'>|</span>", "</div>"])
 def test_a_cursor_goes_out_once(cursor):
-    known = Placeholders()
+    known = Habits()
     texts = ["Bears", "Bears eat", "Bears eat fish", "Bears eat fish."]
     shown = [cursor.lstrip(), *(text + cursor for text in texts), texts[-1]]
     assert read(shown, known)[1]
@@ -58,14 +58,14 @@ def test_a_cursor_goes_out_once(cursor):
 
 
 def test_a_text_that_ends_like_a_cursor_comes_whole():
-    known = Placeholders()
+    known = Habits()
     read(["a▌", "ab▌", "abc▌", "abc"], known)
     assert read(["a", "a▌", "a▌ b"], known) == (["a", "", "▌ b", ""], False)
     assert read(["a▌"], known) == (["a", "▌"], False)
 
 
 def test_text_that_the_server_indents_again_is_none():
-    known = Placeholders()
+    known = Habits()
     assert read(["- one", "1. a:\n- one", "1. a:\n   - one\n2. b"], known)[1]
     assert read(["x\n- one", "x\n   - one\ny"], known)[1]
     assert known.seen.behind == ()
@@ -73,7 +73,7 @@ def test_text_that_the_server_indents_again_is_none():
 
 
 def test_what_is_remembered_is_bounded():
-    known = Placeholders()
+    known = Habits()
     for number in range(1000):
         known.learn(f"<{number}>", f"answer {number}")
         known.learn(f"ab{number}", f"abc{number}")
@@ -86,9 +86,9 @@ def test_what_is_remembered_is_bounded():
 
 def test_appends_after_a_cursor_are_not_lost():
     """The fast way for appended text is not taken while anything is held back."""
-    known = Placeholders()
+    known = Habits()
     read(["a▌", "ab▌", "abc▌", "abc"], known)
-    reply = Reply(Form.REPLY, 0, "q", whole=False, max_chars=100, placeholders=known)
+    reply = Reply(Form.REPLY, 0, "q", whole=False, max_chars=100, habits=known)
     assert reply.generating("a▌") == ["a"]
     assert reply.tail is None
     assert reply.generating([["append", [], " b"]]) == ["▌ b"]

@@ -1,8 +1,8 @@
-"""What an app writes before an answer, or behind it while it grows, and takes back.
+"""What one app was seen to do: texts that it takes back, and the order in which it shows turns.
 
 "Analysing…" until the answer begins, or a cursor `▌` at its end: a stream that has handed them out
 cannot take them back. So what an app was seen to replace is held back from its later streams, until
-more text follows it, or the answer is complete. The order in which it shows turns is kept here too.
+more text follows it, or the answer is complete.
 """
 
 from dataclasses import dataclass
@@ -32,8 +32,8 @@ class Seen:
         return text
 
 
-class Placeholders:
-    """What one app was seen to replace. One object serves all calls, in any thread.
+class Habits:
+    """What one app was seen to do. One object serves all calls, in any thread.
 
     Attributes:
         newest_first: Whether it was seen to show the newest turn on top.
