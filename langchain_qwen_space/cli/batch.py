@@ -167,7 +167,7 @@ def batch(
         qwen-space batch prompts.jsonl answers.jsonl
         qwen-space batch questions.csv answers.parquet --prompt-column question
         qwen-space batch prompts.jsonl answers.jsonl --retry-failed
-        qwen-space batch - - --limit 10 < prompts.jsonl > answers.jsonl
+        qwen-space batch - - --limit 10 < prompts.jsonl > first-ten.jsonl
         qwen-space batch prompts.jsonl cities.jsonl --schema city.json --engine ray
 
     Exit status: 0 if every row has an answer, 1 if rows failed or the job stopped early, 2 for wrong usage
@@ -216,6 +216,7 @@ def batch(
             try:
                 with warnings.catch_warnings():
                     warnings.simplefilter("once", UserWarning)
+                    warnings.showwarning = _print_warning
                     progress = run_batch(asked, job, options, on_progress=display)
             except KeyboardInterrupt:
                 error_console().print(
@@ -223,6 +224,11 @@ def batch(
                 )
                 raise typer.Exit(INTERRUPTED) from None
         _report_end(progress, answers)
+
+
+def _print_warning(message: Warning | str, *_: object, **__: object) -> None:
+    """Print a warning without the place in the code that it comes from."""
+    error_console().print(str(message))
 
 
 @contextmanager

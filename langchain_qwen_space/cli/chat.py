@@ -59,7 +59,7 @@ def chat(
         ),
     ] = None,
     continues: Annotated[
-        bool, typer.Option("--continue", "-c", help="Continue the last conversation.")
+        bool, typer.Option("--continue", "-c", help="Continue the last conversation, on its Space.")
     ] = False,
     conversation: Annotated[
         int | None,

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import suppress
 
+from langchain_qwen_space.errors import InvalidInputError
 from langchain_qwen_space.local import LocalSpace, demo_tools
 from langchain_qwen_space.local.demo import demo, fragments
 
@@ -44,10 +45,14 @@ def answer(system: str, history: list[tuple[str, str]], query: str, model: str) 
 def main() -> None:
     """Serve these answers until Ctrl-C, on the port that is given."""
     port = int(sys.argv[1]) if len(sys.argv) > 1 else 7860
-    with LocalSpace("tests.docs.answers:answer", port=port) as space, suppress(KeyboardInterrupt):
-        address = f"Serving the answers of the documentation on {space.url} until Ctrl-C."
-        print(address, flush=True)  # noqa: T201  it is a program
-        threading.Event().wait()
+    try:
+        with LocalSpace("tests.docs.answers:answer", port=port) as space:
+            address = f"Serving the answers of the documentation on {space.url} until Ctrl-C."
+            print(address, flush=True)  # noqa: T201  it is a program
+            with suppress(KeyboardInterrupt):
+                threading.Event().wait()
+    except InvalidInputError as error:  # the port is in use
+        sys.exit(str(error))
 
 
 if __name__ == "__main__":
