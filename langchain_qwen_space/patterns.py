@@ -15,13 +15,15 @@ from langchain_qwen_space.errors import InvalidInputError
 _MOST_STEPS = 10**7  # of one search, which take half a second at most
 # A pattern's escapes, sets, counts, groups with their flags, and other characters.
 _PARTS = re.compile(
-    r"\\(?:[pPxu]\{[^}]*\}|.)|\[\^?\]?(?:\\.|[^\\\]])*\]"
+    r"\\(?:[pPxu]\{[^}]*(?:\}|\Z)|.)|\[\^?\]?(?:\\.|[^\\\]])*(?:\]|\Z)"
     r"|\{(?P<least>\d{1,9})(?P<most>,\d{0,9})?\}|\((?:\?[a-z-]*)?|.",
     re.DOTALL,
 )
 # What Rust's expressions read in another way: edges of words, the text's end, and what is no count.
 _READ_OTHERWISE = {r"\<": "<", r"\>": ">", r"\Z": r"\z", "{": r"\{", "}": r"\}"}
-_IN_SETS = re.compile(r"\\.|\[|&&|--|~~", re.DOTALL)  # these are operations on sets there
+_IN_SETS = re.compile(r"(\\.|[^\\])(?:-(\\.|[^\\]))?", re.DOTALL)  # of characters and ranges
+_CLASSES = {f"\\{letter}" for letter in "dDsSwW"}  # no ends of a range
+_MOST_LOOK_AHEADS = 10
 
 
 class Pattern:
@@ -65,9 +67,9 @@ class Pattern:
 
 def _without_look_aheads(pattern: str) -> list[tuple[bool, str]]:
     """Patterns without the look-aheads at the start, and whether each is to be found in a text."""
-    parts = []
+    parts: list[tuple[bool, str]] = []
     rest = pattern
-    while rest.startswith(("^(?=", "^(?!")):
+    while rest.startswith(("^(?=", "^(?!")) and len(parts) < _MOST_LOOK_AHEADS:
         depth, end = 0, 0
         for part in _PARTS.finditer(rest):
             if part[0][0] == "(":
@@ -104,16 +106,18 @@ def _as_rust_reads(pattern: str) -> tuple[str, int]:
         else:
             last = 1
             sizes[-1] += 1
-        if text[0] == "[":
-            text = text[0] + _IN_SETS.sub(_literally, text[1:])
+        if text[0] == "[" and text[-1] == "]":
+            start = 2 if text[1] == "^" else 1
+            text = text[:start] + _IN_SETS.sub(_literally, text[start:-1]) + "]"
         written.append(_READ_OTHERWISE.get(text, text))
     return "".join(written), sum(sizes)
 
 
 def _literally(mark: re.Match[str]) -> str:
-    """What stands in a set and would be an operation on sets, as characters."""
-    text = mark[0]
-    return text if text[0] == "\\" else f"{text[:-1]}\\{text[-1]}"
+    """What stands in a set, with a backslash where it could be an operation on sets."""
+    ends = [end for end in mark.groups() if end]
+    dash = "-" if _CLASSES.isdisjoint(ends) else r"\-"
+    return dash.join(f"\\{end}" if end in "[]&-~" else end for end in ends)
 
 
 def _refusal(pattern: str, reason: str) -> InvalidInputError:

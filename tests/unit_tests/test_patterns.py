@@ -22,6 +22,8 @@ from langchain_qwen_space.patterns import Pattern
         ("^[[a]]$", "[]", "a"),
         ("^[a&&b]$", "&", "c"),
         ("^[+--]$", ",", "."),
+        ("^[--/]$", ".", ","),
+        (r"^[\w-.]+$", "a-b", "a b"),  # JavaScript's, which Python cannot read
         ("^[a~~b]$", "~", "c"),
         (r"^\[[^\[\]]+]$", "[a]", "[[]"),
         (r"^[^\]\\]$", "a", "\\"),
@@ -119,3 +121,11 @@ def test_a_pattern_with_large_counts_is_searched_for_in_short_texts_only():
     with pytest.raises(TimeoutError):
         pattern.is_in("ab" * 50_000)
     assert time.thread_time() - began < 5  # else 20 seconds
+
+
+@pytest.mark.parametrize("part", ["[", r"\p{", "^(?=a)", "(?=a)", "(", "a{"])
+def test_a_long_pattern_is_read_in_linear_time(part):
+    began = time.thread_time()
+    with pytest.raises(InvalidInputError):
+        Pattern("^" + part * 20_000 + "(")
+    assert time.thread_time() - began < 5  # else minutes
