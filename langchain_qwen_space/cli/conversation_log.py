@@ -299,7 +299,7 @@ class LoggedTalk:
 
         Args:
             before: The conversation until now. It becomes a new one in the log if it is not there, or
-                if another process has continued it in the meantime.
+                if another process has continued or deleted it in the meantime.
             exchange: The turn.
 
         Raises:
@@ -315,7 +315,8 @@ class LoggedTalk:
             there = db.execute(
                 "SELECT id FROM shown WHERE conversation = ? ORDER BY id", (number,)
             ).fetchall()
-            if number is None or [row[0] for row in there] != turns:
+            known = db.execute("SELECT 1 FROM conversation WHERE id = ?", (number,)).fetchone()
+            if known is None or [row[0] for row in there] != turns:
                 number = db.execute(
                     "INSERT INTO conversation (space) VALUES (?)", (self.space,)
                 ).lastrowid

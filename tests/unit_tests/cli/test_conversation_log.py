@@ -110,6 +110,20 @@ def test_two_processes_that_continue_one_conversation_do_not_mix(log):
     assert [turn.user for turn in log.load(2)[1].turns] == ["one", "yours"]
 
 
+def test_a_conversation_that_is_deleted_during_an_answer_is_logged_as_a_new_one(log):
+    begun = LoggedTalk(log, SPACE)
+    begun.begin(Conversation("Be kind."), "Hello?")
+    log.delete(1)
+    begun.add(Conversation("Be kind."), HELLO)
+    loaded, conversation = log.load()
+    assert (loaded.number, loaded.unanswered) == (2, "")
+    assert conversation == Conversation("Be kind.", None, (Turn("Hello?", "Hello!"),))
+    log.delete(2)
+    begun.begin(conversation, "And?")
+    assert log.load()[1].turns == conversation.turns
+    assert log.load()[0].unanswered == "And?"
+
+
 def test_a_conversation_from_a_file_is_logged_whole_with_its_first_new_turn(log):
     LoggedTalk(log, SPACE).add(Conversation(None, None, (Turn("old", "OLD"),)), HELLO)
     assert log.load()[1].turns == (Turn("old", "OLD"), Turn("Hello?", "Hello!"))
