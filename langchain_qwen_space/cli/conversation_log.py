@@ -269,7 +269,8 @@ class LoggedTalk:
         turns: The numbers of its turns.
 
     Attributes:
-        unanswered: The question that was under way when a process was killed; empty if none was.
+        unanswered: The last question, if it has no answer yet, because another process is still
+            asking it or was killed; else empty.
     """
 
     def __init__(
@@ -324,6 +325,12 @@ class LoggedTalk:
                     _insert(db, number, Exchange(turn.kept, turn.assistant))
                     for turn in before.turns
                 ]
+            # A question that was left without an answer is not the last one any more.
+            db.execute(
+                "UPDATE turn SET error = 'Interrupted.'"
+                " WHERE conversation = ? AND answer IS NULL AND error IS NULL",
+                (number,),
+            )
             db.execute(
                 "UPDATE conversation SET space = ?, system = ?, model = ? WHERE id = ?",
                 (self.space, _storable(before.system), before.model, number),

@@ -149,7 +149,7 @@ class _Chat:
             self._say(f"Continuing after {_count(self._now)}. You asked last:")
             self._say(f"> {self._now.turns[-1].user}")
         if self._failed:
-            self._say("Your last question has no answer; /retry asks it again:")
+            self._say("Your last question has no answer yet; /retry asks it again:")
             self._say(f"> {self._failed}")
         keyboard = prompt_session([*self._commands, "/bye"], self._old_questions())
         while True:

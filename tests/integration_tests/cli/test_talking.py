@@ -116,7 +116,7 @@ def test_the_question_under_way_is_kept_if_the_process_is_killed(tmp_path):
         term.signal(signal.SIGKILL)
         term.exit_status()
     with terminal("chat", "-c", columns=200) as term:
-        term.sees(rf"has no answer; /retry asks it again:\n> run {tmp_path / 'marker'}$")
+        term.sees(rf"has no answer yet; /retry asks it again:\n> run {tmp_path / 'marker'}$")
         says(term, "/retry", r"^0123")
         term.signal(signal.SIGKILL)
         term.exit_status()

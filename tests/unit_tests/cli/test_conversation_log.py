@@ -81,6 +81,36 @@ def test_a_question_that_was_under_way_when_the_process_was_killed_is_there(log)
     assert conversation == Conversation("Be kind.")
 
 
+@pytest.mark.parametrize("next_question", ["killed?", "another?"])
+def test_a_question_that_was_left_is_not_the_last_one_once_another_was_asked(log, next_question):
+    begun = talk(log, "one")
+    before = log.load()[1]
+    begun.begin(before, "killed?")
+    loaded, _ = log.load()
+    loaded.begin(before, next_question)
+    loaded.add(before, Exchange(next_question, "No."))
+    log.load()[0].undo()
+    loaded, conversation = log.load()
+    assert (loaded.unanswered, conversation) == ("", before)
+    loaded.undo()
+    assert log.load(1)[0].unanswered == ""
+    assert log.questions(9) == [next_question, "killed?", "one"]  # the keyboard brings it back
+
+
+def test_a_question_that_another_process_still_asks_is_kept_with_its_answer(log):
+    mine = LoggedTalk(log, SPACE)
+    mine.begin(Conversation(), "mine?")
+    yours, before = log.load()
+    assert yours.unanswered == "mine?"
+    yours.begin(before, "yours?")
+    assert log.questions(9) == ["yours?", "mine?"]
+    mine.add(Conversation(), Exchange("mine?", "MINE"))
+    yours.add(before, Exchange("yours?", "YOURS"))
+    assert log.load(1)[1].turns == (Turn("mine?", "MINE"),)
+    assert log.load(2)[1].turns == (Turn("yours?", "YOURS"),)
+    assert [log.load(number)[0].unanswered for number in (1, 2)] == ["", ""]
+
+
 @pytest.mark.parametrize("exchange", [HELLO, Exchange("Hello?", None, "It failed.")])
 def test_what_came_of_a_question_takes_its_place(log, exchange):
     begun = LoggedTalk(log, SPACE)
