@@ -63,7 +63,7 @@ class Shown(NamedTuple):
         greeting: The texts before the first question.
         topmost: The question at the top; None where there is none.
         lowest: The question at the bottom, likewise.
-        value: The chatbot's value itself.
+        value: The chatbot's value itself; None where the same value would be new.
     """
 
     greeting: tuple[str, ...] = ()

@@ -194,17 +194,23 @@ class Reply:
         self._count(len(fragment))
         return [fragment] if fragment else []
 
-    def completed(self, output: object, *, last: bool = True) -> list[Fragment]:
+    def completed(
+        self, output: object, *, last: bool = True, noticed: bool = False
+    ) -> list[Fragment]:
         """Take the chatbot's part of the final event: the whole value, or null for no change.
 
         Args:
             output: That part.
-            last: Whether no other function writes the answer any more, so that nothing is held back.
+            last: Whether no other function writes the answer any more, so that nothing is held back,
+                and a conversation that is as it was before holds the same answer once more.
+            noticed: Whether the app showed a notice, which then stands in place of that answer.
 
         Raises:
             ProtocolError: The value is larger than `max_chars`, has not the chatbot's form, or is
                 the last and does not hold the question, so that there is no telling what answers it.
         """
+        if last and not noticed:
+            self._forget_what_was_shown()
         try:
             fragments = self._replace(output, last=last)
             if fragments is not None and (value := self._current_value()[0]) is not None:
@@ -253,6 +259,8 @@ class Reply:
             return None
         self._ordered = True
         self.answered = bool(segments)
+        if any(segment.text for segment in segments):
+            self._forget_what_was_shown()
         answer = [segment for segment in segments if not segment.thought]
         fragments: list[Fragment] = []
         if len(answer) != len(segments):
@@ -267,6 +275,10 @@ class Reply:
         if answer and grows and (answer[-1].text or not text):
             self.tail = [*base, *answer[-1].path]
         return fragments
+
+    def _forget_what_was_shown(self) -> None:
+        """From here on, what the chatbot shows is new, even where it is what it showed before."""
+        self._before = self._before._replace(value=None)
 
     def _check_order(self, value: object) -> None:
         """Give the call up where the chatbot turns out to show the newest turn on top.

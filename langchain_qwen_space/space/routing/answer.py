@@ -166,7 +166,7 @@ class AnswerReader:
             value = None  # an earlier function wrote the answer
         if value is not _NOTHING:
             try:
-                fragments = reply.completed(value, last=not page.steps)
+                fragments = reply.completed(value, last=not page.steps, noticed=bool(self._notice))
             except ProtocolError as error:
                 error.args = (f"{error}{self._notice}",)
                 raise

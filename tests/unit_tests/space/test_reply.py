@@ -12,7 +12,7 @@ from langchain_qwen_space.errors import ProtocolError
 from langchain_qwen_space.space.chat.chatbot import Form, form_of
 from langchain_qwen_space.space.chat.reply import Reply, Thought
 from tests import replay
-from tests.unit_tests.space.gradio_wire import Chat, Said
+from tests.unit_tests.space.gradio_wire import Chat, Said, edits
 
 NO_LIMIT = 1 << 30
 
@@ -130,6 +130,81 @@ def test_a_function_that_leaves_the_conversation_as_it_was_is_followed_by_one_th
     assert reply.completed(before, last=False) == []
     reply.next_step()
     assert reply.completed([*before, ["q", "a"]]) == ["a"]
+
+
+ASKED_BEFORE = [("Hi", "Hello")]
+
+
+@pytest.mark.parametrize("form", [Form.PAIRS, Form.MESSAGES, Form.PARTS])
+@pytest.mark.parametrize("whole", [True, False])
+class TestTheSameAnswerAgain:
+    """A question that was asked before, in a chatbot that ends as it was."""
+
+    @staticmethod
+    def reply(form, *, turns, whole, kept):
+        before = form.write(ASKED_BEFORE * kept)
+        reply = Reply(form, turns, "Hi", whole=whole, max_chars=NO_LIMIT, shown_before=before)
+        return reply, before
+
+    @staticmethod
+    def take(reply, values, *, whole):
+        """The text that is handed out where an app shows these values."""
+        known, said = None, []
+        for value in values:
+            output = value if whole or known is None else edits(known, value, shifted=True)
+            said += reply.generating(copy.deepcopy(output))
+            known = value
+        return "".join(said)
+
+    @pytest.mark.parametrize(("turns", "kept"), [(1, 1), (2, 2), (2, 1), (0, 1)])
+    @pytest.mark.parametrize("begun", [True, False])
+    @pytest.mark.parametrize("steps", [1, 2])
+    def test_it_is_whole_where_it_was_streamed(self, form, whole, turns, kept, begun, steps):
+        reply, before = self.reply(form, turns=turns, whole=whole, kept=kept)
+        kept_turns = form.write(ASKED_BEFORE * (kept - 1))
+        first = [before, [*kept_turns, *Chat(form, [], "Hi").value()]] if begun else []
+        texts = ["He", "Hel", "Hello"]
+        grown = [[*kept_turns, *Chat(form, [], "Hi", [Said(text)]).value()] for text in texts]
+        said = self.take(reply, first + grown, whole=whole)
+        assert said == "Hello"
+        for step in range(steps):
+            assert reply.completed(before, last=step == steps - 1) == []
+            reply.next_step()
+        assert reply.answer.text == "Hello"
+        assert reply.answered
+        assert not reply.revised
+
+    @pytest.mark.parametrize(("turns", "kept"), [(1, 1), (2, 2), (0, 1)])
+    @pytest.mark.parametrize("begun", [True, False])
+    def test_it_comes_at_the_end_where_nothing_else_was_shown(
+        self, form, whole, turns, kept, begun
+    ):
+        reply, before = self.reply(form, turns=turns, whole=whole, kept=kept)
+        asked = [*before, *Chat(form, [], "Hi").value()]
+        assert self.take(reply, [before, asked] if begun else [], whole=whole) == ""
+        assert reply.completed(before, last=False) == []
+        reply.next_step()
+        assert reply.generating(copy.deepcopy(before)) == []
+        assert reply.completed(before) == ["Hello"]
+        assert reply.answered
+
+    def test_it_is_none_where_the_app_shows_a_notice_instead(self, form, whole):
+        reply, before = self.reply(form, turns=1, whole=whole, kept=1)
+        with pytest.raises(ProtocolError, match="does not hold the question"):
+            reply.completed(before, noticed=True)
+
+    def test_it_stands_beside_a_notice_where_it_was_streamed(self, form, whole):
+        reply, before = self.reply(form, turns=1, whole=whole, kept=1)
+        assert self.take(reply, [Chat(form, [], "Hi", [Said("Hel")]).value()], whole=whole) == "Hel"
+        assert reply.completed(before, noticed=True) == ["lo"]
+
+    def test_the_older_one_is_not_handed_out_before_the_new_one(self, form, whole):
+        reply, before = self.reply(form, turns=1, whole=whole, kept=1)
+        assert reply.completed(before, last=False) == []
+        reply.next_step()
+        new = Chat(form, ASKED_BEFORE, "Hi", [Said("Again?")]).value()
+        assert self.take(reply, [before, before, new], whole=whole) == "Again?"
+        assert reply.completed(new) == []
 
 
 def test_the_end_without_a_value_changes_nothing():
