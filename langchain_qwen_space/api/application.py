@@ -4,7 +4,6 @@ import asyncio
 import hmac
 from collections.abc import Sequence
 from typing import Any
-from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -13,6 +12,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
+from yarl import URL
 
 from langchain_qwen_space.api.answers import as_json
 from langchain_qwen_space.api.completions import CompletionResponse
@@ -64,7 +64,8 @@ def app(
             error before the first byte of the stream has an HTTP status.
 
     Raises:
-        InvalidInputError: A key is empty, or `heartbeat` or `max_body_bytes` is not positive.
+        InvalidInputError: A key is empty, one of `hosts` is not a name, or `heartbeat` or
+            `max_body_bytes` is not positive.
     """
     keys = [api_key] if isinstance(api_key, str) else list(api_key or ())
     if api_key is not None and not (keys and all(keys)):
@@ -72,6 +73,12 @@ def app(
     if not heartbeat > 0 or max_body_bytes < 1:
         raise InvalidInputError("heartbeat and max_body_bytes must be positive.")
     encoded = [key.encode() for key in keys]
+    allowed = {_host_name(host) for host in hosts}
+    if None in allowed:
+        raise InvalidInputError(
+            f"hosts={list(hosts)!r:.200} must be names, such as 'chat.example', without 'https://' "
+            "and path."
+        )
     logged: set[str] = set()
 
     def check_caller(request: Request) -> None:
@@ -89,10 +96,12 @@ def app(
         elif (origin := request.headers.get("origin")) and not {origin, "*"} & set(cors):
             raise Problem(403, "Pages of this origin may not use this server.")
         elif is_loopback((request.scope.get("server") or ("",))[0]):
-            name = _host_name(request)
-            if not is_loopback(name) and not {name, "*"} & set(hosts):
+            sent_host = request.headers.get("host") or "localhost"
+            name = _host_name(sent_host)
+            if name is None or (not is_loopback(name) and not {name, "*"} & allowed):
                 msg = (
-                    f"This server is not for the host {name!r:.100}. Set a key, or allow the name."
+                    f"This server is not for the host {sent_host!r:.100}. Use localhost or "
+                    "127.0.0.1, set a key, or allow the name."
                 )
                 raise Problem(403, msg)
 
@@ -192,12 +201,14 @@ async def _body(request: Request, limit: int) -> bytes:
     return bytes(body)
 
 
-def _host_name(request: Request) -> str:
-    """The name that the client has for this server, as its `Host` header says."""
+def _host_name(host: str) -> str | None:
+    """The name in a `Host` header, in one spelling and without the port; None if there is none."""
     try:
-        return urlsplit(f"//{request.headers.get('host', '')}").hostname or "localhost"
+        url = URL(f"http://{host}")
+        alone = url == url.origin()
     except ValueError:
-        return "?"
+        return None
+    return url.raw_host.removesuffix(".") if alone and url.raw_host else None
 
 
 def _model(name: str) -> dict[str, Any]:

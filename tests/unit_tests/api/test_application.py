@@ -20,7 +20,17 @@ PAGE = "https://chat.example"
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"api_key": ""}, {"api_key": []}, {"api_key": ["a", ""]}, {"heartbeat": 0}]
+    "wrong",
+    [
+        {"api_key": ""},
+        {"api_key": []},
+        {"api_key": ["a", ""]},
+        {"heartbeat": 0},
+        {"hosts": ["https://chat.example"]},
+        {"hosts": ["chat.example", "chat.example/v1"]},
+        {"hosts": [""]},
+        {"hosts": ["2001:db8::1"]},
+    ],
 )
 def test_settings_that_make_no_sense_are_refused(wrong):
     with pytest.raises(InvalidInputError):
@@ -84,12 +94,29 @@ async def test_without_a_key_a_page_may_ask_only_if_its_origin_was_given(space):
         ("localhost:8000", {}, 200),
         ("LOCALHOST", {}, 200),
         ("[::1]:8000", {}, 200),
+        ("localhost.:8000", {}, 200),
+        ("chat.localhost", {}, 200),
+        ("127.0.0.2", {}, 200),
+        ("[::ffff:127.0.0.1]:8000", {}, 200),
+        # Some browsers let pages call this machine by it that may not call 127.0.0.1.
+        ("0.0.0.0:8000", {}, 403),
+        ("[::]:8000", {}, 403),
+        ("localhost.evil.example", {}, 403),
+        ("evil.example@localhost", {}, 403),
+        ("localhost/.evil.example", {}, 403),
+        ("localhost#.evil.example", {}, 403),
         ("evil.example:8000", {}, 403),
         ("127.0.0.1.evil.example", {}, 403),
         ("192.168.0.1", {}, 403),
         ("[", {}, 403),
         ("evil.example", {"hosts": ["chat.example"]}, 403),
         ("chat.example", {"hosts": ["chat.example"]}, 200),
+        ("chat.example:8080", {"hosts": ["Chat.Example"]}, 200),
+        ("CHAT.example", {"hosts": ["chat.example:8080"]}, 200),
+        ("chat.example.", {"hosts": ["chat.example"]}, 200),
+        ("chat.example", {"hosts": ["chat.example."]}, 200),
+        ("xn--bcher-kva.example", {"hosts": ["Bücher.example"]}, 200),
+        ("[2001:DB8::1]:8000", {"hosts": ["[2001:db8::1]"]}, 200),
         ("chat.example", {"hosts": ["*"]}, 200),
         ("chat.example", {"api_key": KEYS}, 200),
     ],
