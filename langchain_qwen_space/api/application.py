@@ -188,7 +188,8 @@ async def _body(request: Request, limit: int) -> bytes:
     kind = request.headers.get("content-type", "").partition(";")[0]
     if kind.strip().lower() != "application/json":
         raise Problem(415, "The body has to be JSON, with 'Content-Type: application/json'.")
-    if request.headers.get("content-encoding", "identity").lower() != "identity":
+    encoding = request.headers.get("content-encoding", "")
+    if encoding.strip().lower() not in ("", "identity"):
         raise Problem(415, "The body is compressed: send it without a 'Content-Encoding'.")
     body = bytearray()
     try:

@@ -290,7 +290,17 @@ async def test_forms_that_any_page_may_send_are_refused(space, kind):
     assert answer.status_code == 415
 
 
-@pytest.mark.parametrize(("encoding", "status"), [("gzip", 415), ("br", 415), ("identity", 200)])
+@pytest.mark.parametrize(
+    ("encoding", "status"),
+    [
+        ("gzip", 415),
+        ("br", 415),
+        ("identity, gzip", 415),
+        ("identity", 200),
+        (" Identity ", 200),
+        ("", 200),
+    ],
+)
 async def test_a_compressed_body_is_refused_by_what_it_is(space, encoding, status):
     headers = {"content-type": "application/json", "content-encoding": encoding}
     body = b'{"messages": [{"role": "user", "content": "hi"}]}'
