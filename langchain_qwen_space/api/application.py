@@ -73,6 +73,7 @@ def app(
     if not heartbeat > 0 or max_body_bytes < 1:
         raise InvalidInputError("heartbeat and max_body_bytes must be positive.")
     encoded = [key.encode() for key in keys]
+    origins = [origin.lower().removesuffix("/") for origin in cors]  # as browsers write them
     allowed = {_host_name(host) for host in hosts}
     if None in allowed:
         raise InvalidInputError(
@@ -93,7 +94,7 @@ def app(
                     code="invalid_api_key",
                     headers={"www-authenticate": "Bearer"},
                 )
-        elif (origin := request.headers.get("origin")) and not {origin, "*"} & set(cors):
+        elif (origin := request.headers.get("origin")) and {origin, "*"}.isdisjoint(origins):
             raise Problem(403, "Pages of this origin may not use this server.")
         elif is_loopback((request.scope.get("server") or ("",))[0]):
             sent_host = request.headers.get("host") or "localhost"
@@ -164,7 +165,7 @@ def app(
 
     for_pages = Middleware(
         CORSMiddleware,
-        allow_origins=list(cors),
+        allow_origins=origins,
         allow_methods=["*"],
         allow_headers=["*"],
         expose_headers=["retry-after", "x-qwen-space-warning", "x-request-id"],
@@ -176,7 +177,7 @@ def app(
             Route("/v1/models/{name:path}", retrieve_model),
             Route("/health", health),
         ],
-        middleware=[for_pages] if cors else [],
+        middleware=[for_pages] if origins else [],
         exception_handlers={Problem: report, QwenSpaceError: report, HTTPException: report_http},
     )
     application.router.redirect_slashes = False  # to where the caller's Host header says

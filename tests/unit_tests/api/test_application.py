@@ -87,6 +87,13 @@ async def test_without_a_key_a_page_may_ask_only_if_its_origin_was_given(space):
         assert (await client.get("/v1/models")).status_code == 403
 
 
+async def test_an_origin_may_be_given_as_people_write_it(space):
+    server = server_for(space, cors=["https://Chat.Example/"])
+    answer = await post(server, question(), origin=PAGE)
+    assert answer.status_code == 200
+    assert answer.headers["access-control-allow-origin"] == PAGE
+
+
 @pytest.mark.parametrize(
     ("host", "given", "status"),
     [
