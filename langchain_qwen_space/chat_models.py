@@ -693,6 +693,7 @@ class ChatQwenSpace(BaseChatModel):
             "top_p": self.top_p,
             "thinking": self.thinking,
             "thinking_budget": self.thinking_budget,
+            "reasoning": self.reasoning,
             "max_tokens": self.max_tokens,
             "stop": self.stop,
             "start": self.start,

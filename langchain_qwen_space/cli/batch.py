@@ -228,7 +228,7 @@ def batch(
 
 def _print_warning(message: Warning | str, *_: object, **__: object) -> None:
     """Print a warning without the place in the code that it comes from."""
-    error_console().print(str(message))
+    error_console().print(printable(str(message)))
 
 
 @contextmanager

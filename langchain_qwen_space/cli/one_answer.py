@@ -148,7 +148,7 @@ class OneAnswer:
             error_console().print(printable(f"{file['name']}: {file['url']}"))
         if self._streams and text != self._reply.streamed:
             error_console().print(
-                "The Space revised blank space that was already printed. `--no-stream` prints the "
+                "The Space revised text that was already printed. `--no-stream` prints the "
                 "exact text."
             )
         encoding = sys.stdout.encoding

@@ -171,7 +171,7 @@ def make_caller(
 def settings_of(model: Runnable[Any, Any]) -> dict[str, Any]:
     """What of a chat model's settings shapes its answers, without those that are not set."""
     if isinstance(model, ChatQwenSpace):
-        found = model._identifying_params  # noqa: SLF001  (what LangChain's caches tell answers by)
+        found = model._identifying_params  # noqa: SLF001
     elif isinstance(model, BaseChatModel):
         standard = model._get_ls_params()  # noqa: SLF001  (LangChain's own names of them)
         names = {"ls_model_name": "model", "ls_temperature": "temperature"}

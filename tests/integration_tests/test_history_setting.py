@@ -40,7 +40,7 @@ def test_text_is_what_was_asked_for_and_no_reason_to_warn(url):
     events = []
     model = ChatQwenSpace(space=url, history="text", on_event=events.append)
     assert json.loads(model.invoke(CONVERSATION).content) == [[], AS_TEXT]
-    assert "written into the question" in model.describe().history
+    assert model.describe().history == "as text in the question"
     assert not [event for event in events if event.name == "qwen_space_warning"]
 
 

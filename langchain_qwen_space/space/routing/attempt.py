@@ -80,6 +80,7 @@ class Attempt:
         self._options = target.options
         self._prepare = prepare
         self._deadlines = Deadlines(target.options, end, self._expire)
+        self._deadlines.waited = slot.waited if slot else 0.0
         self._stale = stale
         self._quiet = quiet
         self._hash = secrets.token_hex(8)
@@ -211,7 +212,6 @@ class Attempt:
             return [event]
         self._page.place_files(self._upload)
         await self._start_step()
-        self._deadlines.joined()
         self.opened = True
         return [] if self._quiet else [*self._page.events]
 
@@ -226,6 +226,7 @@ class Attempt:
         self._reader.begin(step, run)
         assert run.stream is not None  # noqa: S101
         run.stream.content.on_eof(self._said_all)
+        self._deadlines.joined()
 
     async def _take_slot(self) -> None:
         """Wait for a slot, also where it was released because nobody read the step before."""
@@ -235,7 +236,7 @@ class Attempt:
             except SpaceTimeoutError:
                 self.out_of_time = True
                 raise
-        self._deadlines.waited = self.slot.waited
+            self._deadlines.waited += self.slot.waited
 
     def _said_all(self) -> None:
         """The Space has closed the stream: it works on the call no longer, read or not."""

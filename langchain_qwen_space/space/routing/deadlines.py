@@ -22,7 +22,7 @@ class Deadlines:
         expire: Called when the present read has to be given up.
 
     Attributes:
-        waited: Seconds that the call has waited for its slot, which count as the queue's.
+        waited: Seconds that the call has waited for slots and in the Space's queue until now.
     """
 
     def __init__(
@@ -40,13 +40,15 @@ class Deadlines:
         self.end = end
 
     def joined(self) -> None:
-        """The call stands in the queue."""
+        """A function of the call stands in the queue."""
         self._queued = self._loop.time() - self.waited
         self.stop()  # a timer that knew of no queue may be late
 
     def moved(self) -> None:
         """The Space works on the call, or brings more of the answer: it waits in no queue."""
-        self._queued = None
+        if self._queued is not None:
+            self.waited = self._loop.time() - self._queued
+            self._queued = None
         self._idle = 0.0
 
     def begin_read(self) -> None:

@@ -201,6 +201,7 @@ class SlotQueue:
     def queued(self, slot: Slot, event: QueueEvent) -> None:
         """The call waits in the Space's queue."""
         with self._lock:
+            slot.started = None  # the function before it was
             if event.rank > 0 and slot.queued is None:  # it was sent while others waited
                 slot.space.capacity = max(1, slot.space.running)
             slot.queued = event

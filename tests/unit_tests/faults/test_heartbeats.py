@@ -1,6 +1,7 @@
 """Heartbeats: a sign of life, but not forever."""
 
 import asyncio
+import json
 from itertools import repeat
 
 import pytest
@@ -8,7 +9,17 @@ import pytest
 from langchain_qwen_space.errors import SpaceTimeoutError
 from langchain_qwen_space.space.routing import deadlines
 from tests.unit_tests.faults.calls import ask, model_for
-from tests.unit_tests.faults.server import HEARTBEAT, answer_events, silence, stream
+from tests.unit_tests.faults.server import (
+    CLOSE,
+    CONFIG,
+    HEARTBEAT,
+    STARTS,
+    answer_events,
+    completed,
+    reply,
+    silence,
+    stream,
+)
 
 
 async def test_heartbeats_forever_are_bounded_by_total_timeout(space):
@@ -22,6 +33,25 @@ async def test_heartbeats_forever_are_bounded_by_total_timeout(space):
 
 async def test_heartbeats_forever_before_the_call_starts_are_bounded_by_queue_timeout(space):
     space.on("data", stream(repeat(HEARTBEAT), pause=0.02))
+    async with asyncio.timeout(20):
+        outcome = await ask(model_for(space, timeout=0.2, queue_timeout=0.4))
+    assert type(outcome.error) is SpaceTimeoutError
+    assert "in its queue for more than 0.4 seconds" in str(outcome.error)
+    await space.quiet(cancels=1)
+
+
+async def test_a_call_may_wait_no_longer_in_the_queue_for_its_second_function(space):
+    shown = {
+        "id": 0,
+        "api_name": "ask",
+        "inputs": [1, 2],
+        "outputs": [1, 2],
+        "targets": [[1, "submit"]],
+    }
+    answers = {"id": 1, "inputs": [2], "outputs": [2], "targets": [[1, "then"]], "trigger_after": 0}
+    space.on("config", reply(json.dumps({**CONFIG, "dependencies": [shown, answers]})))
+    asked = completed([["hi", None]])
+    space.on("data", stream([STARTS, asked, CLOSE]), stream(repeat(HEARTBEAT), pause=0.02))
     async with asyncio.timeout(20):
         outcome = await ask(model_for(space, timeout=0.2, queue_timeout=0.4))
     assert type(outcome.error) is SpaceTimeoutError
