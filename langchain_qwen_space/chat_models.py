@@ -158,7 +158,8 @@ class ChatQwenSpace(BaseChatModel):
     max_concurrency: Annotated[int | None, NoBool] = Field(default=8, ge=1)
     """How many calls this process makes to the Space at the same time; further calls wait.
 
-    Models with the same limit share it. With several Spaces, the limit applies to each. A waiting call goes to the first with room.
+    Models with the same limit share it. With several Spaces, the limit applies to each. A waiting
+    call goes to the first with room.
     """
 
     stop: list[str] | None = None
@@ -190,8 +191,8 @@ class ChatQwenSpace(BaseChatModel):
     """What happens to the model's thoughts (`<think>` tags, or thought messages of the Space).
 
     True returns them as `additional_kwargs["reasoning_content"]`, False drops them, None keeps tags
-    in the text and drops thought messages. No tool call, stop string or JSON counts
-    in thoughts.
+    in the text and drops thought messages. Tool calls, stop
+    strings and JSON in thoughts are ignored.
     """
 
     thinking: bool | None = None

@@ -113,9 +113,9 @@ def chat(
     log off. The log contains the names of attached files, not their contents.
 
     If standard output is not a terminal, only the text and a newline are printed. A file receives the
-    final text, and so does a pipe with `--no-stream`. Otherwise a pipe receives each chunk as it arrives; the
-    whitespace may then differ, because a Space may change what it has sent. The addresses of files in
-    the answer are printed to standard error.
+    final text, and so does a pipe with `--no-stream`. Otherwise a pipe receives each chunk as it
+    arrives, and so may also receive text that the Space revised later, or lack whitespace. The
+    addresses of files in the answer are printed to standard error.
 
     `--json` prints one object with these keys: `text`; `usage`, which is LangChain's `usage_metadata`
     and a `source`, "tokenizer" or "estimate"; `tool_calls`; `files`, each with `name` and `url`; `space`;

@@ -79,7 +79,8 @@ def doctor(
         qwen-space doctor --probe --history text --input system=Persona
 
     Exit status: 0 if every step succeeded, 1 if a step failed or `--probe` found that something does not
-    reach the model, 2 for wrong usage, such as an `--input` that the page does not have. Several Spaces are checked one after the other.
+    reach the model, 2 for wrong usage, such as an `--input` that the page does not have. Several
+    Spaces are checked one after the other.
 
     `--json` prints one object per line, for each Space: `ok`; `space`; `steps`, a list of objects with
     `name`, `ok`, `seconds` and `detail`; `detected`, the Space's functions and inputs, or null; `answer`;

@@ -121,8 +121,8 @@ def canonical_name(name: str, family: str | None = None) -> str:
 
     All of `72B`, `Qwen2.5-72B`, `qwen2.5-72b-instruct` and `Qwen/Qwen2.5-72B-Instruct` are
     `qwen2.5-72b-instruct`; `Coder-7B` is `qwen2.5-coder-7b-instruct`. Ollama's `qwen2.5:72b` and
-    `qwen3:30b`, and the spellings `qwen-2.5-72b` and `Qwen3_5-9B` are read too. A Space may offer anything: a
-    name that is not a known model's is returned without its owner, in lower case.
+    `qwen3:30b`, and the spellings `qwen-2.5-72b` and `Qwen3_5-9B` are read too. A Space may offer
+    anything: a name that is not a known model's is returned without its owner, in lower case.
 
     Args:
         name: The name.

@@ -6,10 +6,12 @@
     </parameter>
     </function>
 
-A value is everything between its tags but one line break on either side. If the first is CR LF, the last may be too: further line breaks, JSON and other tags belong to it. `</parameter>`
-ends it only where `<parameter=`, `</function>` or `</tool_call>` follows. Where that tag is missing, the value ends before a line that begins with
-`<parameter=` and a parameter that the tool has and that was not given yet, or with `</function>`
-and the end of the call. What type a value has is said by the tool's schema.
+A value is everything between its tags but one line break on either side. If the first is CR LF, the
+last may be too: further line breaks, JSON and other tags belong to it. `</parameter>` ends it only
+where `<parameter=`, `</function>` or `</tool_call>` follows. Where that tag is missing, the value
+ends before a line that begins with `<parameter=` and a parameter that the tool has and that was not
+given yet, or with `</function>` and the end of the call. What type a value has is said by the
+tool's schema.
 """
 
 import json

@@ -65,6 +65,11 @@ def test_a_developer_message_is_a_system_message(model, role):
     assert sent(model, (role, "Be brief."))[0] == "Be brief."
 
 
+def test_names_and_ids_of_messages_are_not_sent(model):
+    named = [HumanMessage("Hi", name="Ada", id="1"), AIMessage("Hello.", name="Bob", id="2")]
+    assert sent(model, *named) == sent(model, HumanMessage("Hi"), AIMessage("Hello."))
+
+
 def test_neighbours_of_one_role_are_one_turn(model):
     _, history = sent(
         model, ASKED, HumanMessage("And when?"), AIMessage("Austen."), AIMessage("1815.")

@@ -1,6 +1,6 @@
 """The forms in which chatbots take a history and hold an answer.
 
-The table "The chatbot's forms" of `docs/developers/protocol.md` says which component has which form.
+The table "Forms of the chatbot" of `docs/developers/protocol.md` says which component has which form.
 """
 
 import re

@@ -56,8 +56,8 @@ class Endpoint:
         called_by: For those of them that a change calls, by their id: the ids of the components
             whose change it is. One is left out where none of these changed.
         api_name: The name on the Space's API page of the one that answers, if it has one.
-        inputs: The components that the functions' arguments come from, each once, in order; the
-            fields of a form stand for the form.
+        inputs: The components that the functions' arguments come from, in order, each once if there
+            are several functions; the fields of a form stand for the form.
         roles: Which input (by index) is what; keys are among `ROLES`.
         answer: The id of the component that holds the answer.
         form: How history and answer are written.
@@ -222,7 +222,7 @@ class Endpoint:
             history: Earlier turns, (user, assistant) each.
             given: Values by role: `system`, `model`, `temperature`, `top_p`, `max_tokens`,
                 `thinking` (True or False), `thinking_budget`.
-            extra: Values of other inputs, by their label or another name (see `roles.place`).
+            extra: Values of other inputs, by their label or another name (see `input_roles.place`).
             files: Those of each turn, the question's last. In the values, each stands for itself:
                 see `files.filled`.
             opened: Whether the page is opened. Before, what a setting in `given` is yet to fill may

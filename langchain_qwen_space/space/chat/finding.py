@@ -1,9 +1,9 @@
 """`/config` -> which event of a page is its chat.
 
-A *start* is the function that an event of the page calls first, or one of its API. Its *chain* is the functions that follow
-it. A chain chats if it takes a question from a box and writes a chatbot, or is the function of a
-`gr.ChatInterface`. Nothing is assumed of names and positions: `reading` reads a chain as a chat,
-`_rank` says which of several chats is taken.
+A *start* is the function that an event of the page calls first, or one of its API. Its *chain* is
+the functions that follow it. A chain chats if it takes a question from a box and writes a chatbot,
+or is the function of a `gr.ChatInterface`. `reading` reads a chain as a chat, `_rank` says which of
+several chats is taken.
 """
 
 import logging
@@ -28,7 +28,7 @@ class Wanted(NamedTuple):
     Attributes:
         start: The function that the page's event calls, by name or number.
         api_name: The function that answers, by its name on the Space's API page.
-        inputs: Which input is what, as `roles.place` reads it.
+        inputs: Which input is what, as `input_roles.place` reads it.
     """
 
     start: str | int | None = None

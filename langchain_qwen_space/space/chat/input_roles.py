@@ -1,7 +1,8 @@
 """What the inputs of a chat are for: the words that say it, and the score that settles it.
 
-`score` says what is ruled out, `SCORES` what earns points. Each role looks at the components of some types; of those, the one with
-the most points has the role, the first where several are equal, and none that has no point.
+`score` says what is ruled out, `SCORES` what earns points. Each role looks at the components of
+some types; of those, the one with the most points has the role, the first where several are equal,
+and none that has no point.
 """
 
 import re

@@ -1,9 +1,9 @@
 """Whole values and edits of a chatbot -> pieces of the answer's text.
 
-A Space sends its chatbot's value once and then edits to it (see "Edits" and "The server revises
-itself" in `docs/developers/protocol.md`). While the text only grows, what is new is handed out as it comes,
-at a cost that does not depend on what came before. When the Space takes something back, the true
-text and what was handed out part ways; `Track` finds the place to continue from.
+A Space sends its chatbot's value once and then edits to it (see "Edits" and "Revised text" in
+`docs/developers/protocol.md`). While the text only grows, what is new is handed out as it comes, at
+a cost that does not depend on what came before. When the Space takes something back, the true text
+and what was handed out part ways; `Track` finds the place to continue from.
 """
 
 import logging

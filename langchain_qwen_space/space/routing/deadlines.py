@@ -11,8 +11,9 @@ _PATIENCE = 3600.0  # seconds that a Space may keep a call alive without moving 
 class Deadlines:
     """The limits of one call on one Space. Only time that is spent waiting for the Space counts.
 
-    Heartbeats count as data, and a Space may send them forever. So where `timeout` is set but no time for the whole
-    call, it also has to move on within an hour: to begin, or to bring more of the answer.
+    Heartbeats count as data, and a Space may send them forever. So where `timeout` is set but no
+    time for the whole call, it also has to move on within an hour: to begin, or to bring more of
+    the answer.
 
     One timer watches all reads. It is set again only when it fires, so that a read costs none.
 

@@ -53,7 +53,8 @@ class FunctionRun:
         stream: The open stream of the call's events.
         done: Nothing is left to cancel: the call was completed, refused or never sent, or is being
             cancelled.
-        lost: Why the answer to the join did not arrive, if it did not; the Space may have the call all the same.
+        lost: Why the answer to the join did not arrive, if it did not; the Space may have the call
+            all the same.
     """
 
     def __init__(

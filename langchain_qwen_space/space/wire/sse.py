@@ -1,6 +1,7 @@
 """Bytes of a server-sent event stream -> the data of its events.
 
-The grammar is WHATWG's: https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream
+The grammar is WHATWG's:
+https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream
 """
 
 from collections.abc import Iterator
