@@ -177,18 +177,22 @@ def _with_changes(
     A page calls the functions of a component's `change` after a person or a function changed it.
     Beside the functions come the ids of the components whose change calls one, by its id.
     """
-    steps = list(chain)
+    steps, known = list(chain), {step.id for step in chain}
+    looked_at = set(known)
     called_by: dict[int, frozenset[int]] = {}
     for step in steps:
         for item in map(config.component, step.outputs):
             for other in () if item.type in _CHATBOTS else config.changes(item.id):
-                if other in chain:
-                    continue
-                follow = config.chain(other)
-                written = {number for each in follow for number in each.outputs}
-                if any(config.component(number).type in _CHATBOTS for number in written):
-                    steps += [each for each in follow if each not in steps]
-                    called_by[other.id] = called_by.get(other.id, frozenset()) | {item.id}
+                if other.id in called_by:
+                    called_by[other.id] |= {item.id}
+                elif other.id not in looked_at:
+                    looked_at.add(other.id)
+                    follow = config.chain(other)
+                    written = {number for each in follow for number in each.outputs}
+                    if any(config.component(number).type in _CHATBOTS for number in written):
+                        steps += [each for each in follow if each.id not in known]
+                        known |= {each.id for each in follow}
+                        called_by[other.id] = frozenset({item.id})
     return steps, called_by
 
 

@@ -1,4 +1,5 @@
 import logging
+import time
 
 import pytest
 from yarl import URL
@@ -690,3 +691,17 @@ class TestChanges:
     )
     def test_others_are_left_alone(self, page):
         assert self.steps(**page) == ["show"]
+
+    @pytest.mark.parametrize("visible", [True, False])
+    def test_many_that_change_one_box_are_followed_at_once(self, visible):
+        page = Page()
+        chatbot, query = page.add("chatbot", "Chat", type="messages"), page.add("textbox", "Input")
+        box = page.add("textbox", "Kept", visible=visible)
+        page.call("show", [query, chatbot], [chatbot, box], on=(query, "submit"))
+        for number in range(80):
+            page.call(f"call{number}", [box], [chatbot, box], on=(box, "change"))
+        began = time.process_time()
+        found = find(page)
+        assert time.process_time() - began < 2
+        assert len(found.steps) == 81
+        assert set(found.called_by.values()) == {frozenset({box})}
