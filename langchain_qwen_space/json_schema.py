@@ -6,7 +6,7 @@
 import json
 import time
 from collections import ChainMap
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from enum import Enum
 from fractions import Fraction
 from functools import cache
@@ -34,8 +34,13 @@ _REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
 _SAME_VALUE = ("not", "if", "then", "else")
 _LISTS = ("allOf", "anyOf", "oneOf")
 _BY_NAME = ("dependentSchemas", "dependencies")
+_UNEVALUATED = (
+    "The schema has both unevaluatedProperties and patternProperties, whose patterns are then not "
+    "searched for in linear time. Write additionalProperties for unevaluatedProperties."
+)
 _MOST_KNOWN = 4096  # schemas that are known to be valid the next time
 _MULTIPLE = frozenset(["multipleOf", "divisibleBy"])
+_VALUES = frozenset(["enum", "const", "default", "examples"])  # keywords that hold no schemas
 
 
 def json_schema(schema: Schema, strict: bool | None) -> dict[str, Any]:
@@ -150,7 +155,7 @@ def checked(schema: Any, *, patterns: bool = True) -> dict[str, Any]:
     if not isinstance(schema, Mapping):
         raise InvalidInputError(f"The schema is not an object but {schema!r:.100}.")
     try:
-        text = json.dumps(dict(schema))
+        text = json.dumps({name: _of_one_draft(rule) for name, rule in schema.items()})
     except (TypeError, ValueError, RecursionError) as error:
         raise InvalidInputError(f"The schema cannot be written as JSON: {error!s:.200}.") from error
     # Every call checks its tools, which are seldom others than before.
@@ -205,8 +210,11 @@ def _check(text: str, *, patterns: bool) -> None:
 
     try:
         check(schema)
-        for target in _targets(schema, draft.META_SCHEMA["$schema"]).values():
+        targets, keywords = _targets(schema, draft.META_SCHEMA["$schema"])
+        for target in targets.values():
             check(target)
+        if patterns and keywords >= {"unevaluatedProperties", "patternProperties"}:
+            raise InvalidInputError(_UNEVALUATED)
     except InvalidInputError:
         raise
     except CycleError as error:
@@ -237,8 +245,10 @@ def _metaschema(draft: Any) -> dict[str, Any]:
     return flat
 
 
-def _targets(schema: dict[str, Any], dialect: str) -> dict[int, Any]:
+def _targets(schema: dict[str, Any], dialect: str) -> tuple[dict[int, Any], set[str]]:
     """What the references of a schema lead to that is not one of its subschemas, by its id.
+
+    Beside it come the keywords of all of them.
 
     Raises:
         CycleError: Schemas refer to each other without a step into the value.
@@ -282,13 +292,8 @@ def _targets(schema: dict[str, Any], dialect: str) -> dict[int, Any]:
         for sub in part.subresources():
             inner.add(id(sub.contents))
             waiting.append((sub, resolver.in_subresource(sub)))
-    if keywords >= {"unevaluatedProperties", "patternProperties"}:
-        raise InvalidInputError(
-            "The schema has both unevaluatedProperties and patternProperties, whose patterns are then "
-            "not searched for in linear time. Write additionalProperties for unevaluatedProperties."
-        )
     TopologicalSorter(seen).prepare()
-    return {number: target for number, target in targets.items() if number not in inner}
+    return {id_: target for id_, target in targets.items() if id_ not in inner}, keywords
 
 
 class Allowance:
@@ -302,7 +307,7 @@ class Allowance:
         self.seconds = 0.25  # enough for megabytes of plain objects
 
 
-def mistakes(value: Any, schema: dict[str, Any], allowance: Allowance) -> Iterator[str]:
+def mistakes(value: Any, schema: dict[str, Any], allowance: Allowance) -> Generator[str]:
     """Yields in words where a value does not fit a JSON schema, by the schema's own draft.
 
     A property that is not required may be null, which is how models leave one out, and so may what
@@ -347,6 +352,8 @@ def _mistakes(value: Any, schema: dict[str, Any], check: "_Check") -> Iterator[s
         "patternProperties": check.pattern_properties,
         "additionalProperties": check.apart_from_patterns(base.VALIDATORS["additionalProperties"]),
     }
+    if (unevaluated := base.VALIDATORS.get("unevaluatedProperties")) is not None:
+        keywords["unevaluatedProperties"] = _without_patterns(unevaluated, schema)
     validator = extend(  # type: ignore[no-untyped-call]
         base,
         {name: check.timed(keyword) for name, keyword in keywords.items()},
@@ -439,6 +446,18 @@ class _Check:
         return self._patterns[pattern].is_in(text)
 
 
+def _without_patterns(check: Any, schema: dict[str, Any]) -> Any:
+    """A keyword that searches for the patterns of properties by Python's expressions."""
+    has_patterns = cache(lambda: '"patternProperties"' in json.dumps(schema))
+
+    def checked(*given: Any) -> Iterator["ValidationError"]:
+        if has_patterns():
+            raise InvalidInputError(_UNEVALUATED)
+        yield from check(*given) or ()
+
+    return checked
+
+
 def _unique_items(validator: Any, wanted: Any, value: Any, _: Any) -> Iterator["ValidationError"]:
     """In linear time, where `jsonschema` compares each object with each."""
     from jsonschema import ValidationError
@@ -463,6 +482,19 @@ def _validator(schema: dict[str, Any]) -> Any:
     from jsonschema.validators import validator_for
 
     return validator_for(schema, default=Draft202012Validator)
+
+
+def _of_one_draft(part: Any) -> Any:
+    """A part of a schema without a draft of its own, by which our keywords would not count there."""
+    if isinstance(part, list | tuple):
+        return [_of_one_draft(item) for item in part]
+    if not isinstance(part, Mapping):
+        return part
+    return {
+        name: rule if name in _VALUES else _of_one_draft(rule)
+        for name, rule in part.items()
+        if name != "$schema" or not isinstance(rule, str)
+    }
 
 
 def _without_draft(schema: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from itertools import islice
 from typing import Any
 
@@ -108,8 +108,9 @@ class ObjectParser(BaseTransformOutputParser[Any]):
     def _valid(self, value: Any, allowance: json_schema.Allowance) -> Any:
         cls: Any = self.pydantic_object
         if cls is None:
-            found = json_schema.mistakes(value, self.rules, allowance)
-            if wrong := list(islice(found, _MOST_MISTAKES)):
+            with closing(json_schema.mistakes(value, self.rules, allowance)) as found:
+                wrong = list(islice(found, _MOST_MISTAKES))
+            if wrong:
                 raise ValueError(" ".join(wrong))
             return value
         if issubclass(cls, BaseModel):  # as JSON: a strict class takes a date only from there

@@ -23,6 +23,7 @@ _PARTS = re.compile(
 _READ_OTHERWISE = {r"\<": "<", r"\>": ">", r"\Z": r"\z", "{": r"\{", "}": r"\}"}
 _IN_SETS = re.compile(r"(\\.|[^\\])(?:-(\\.|[^\\]))?", re.DOTALL)  # of characters and ranges
 _CLASSES = {f"\\{letter}" for letter in "dDsSwW"}  # no ends of a range
+_ASCII = {r"\w": "[0-9A-Za-z_]", r"\W": "[^0-9A-Za-z_]", r"\d": "[0-9]", r"\D": "[^0-9]"}
 _MOST_LOOK_AHEADS = 10
 
 
@@ -47,7 +48,7 @@ class Pattern:
             written, steps = _as_rust_reads(part)
             self.steps += steps
             try:
-                finder = SchemaValidator(core_schema.str_schema(pattern=written))
+                finder = _finder(written)
             except SchemaError as error:
                 reason = str(error).splitlines()[-1].rpartition("rror: ")[2].rstrip(".")
                 raise _refusal(pattern, reason) from error
@@ -63,6 +64,21 @@ class Pattern:
             raise TimeoutError
         whole = text.encode(errors="replace").decode()
         return all(finder.isinstance_python(whole) is wanted for wanted, finder in self._finders)
+
+
+def _finder(written: str) -> SchemaValidator:
+    """What searches for a pattern in Rust's form.
+
+    All letters of Unicode, as Python has them, may be too large for a count. Then those of ASCII
+    are meant, as in JavaScript.
+    """
+    try:
+        return SchemaValidator(core_schema.str_schema(pattern=written))
+    except SchemaError as error:
+        if "size limit" not in str(error):
+            raise
+        small = re.sub(r"\\.", lambda part: _ASCII.get(part[0], part[0]), written, flags=re.DOTALL)
+        return SchemaValidator(core_schema.str_schema(pattern=small))
 
 
 def _without_look_aheads(pattern: str) -> list[tuple[bool, str]]:

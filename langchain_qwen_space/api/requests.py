@@ -63,9 +63,8 @@ _PASSED_ON: dict[str, tuple[Callable[[Any], bool], str]] = {
 # The most items of a list, as OpenAI has it: reading them holds up the event loop.
 _MOST = {"messages": 2048, "tools": 128, "stop": 4}
 _MOST_PARTS = 8192  # of the content, and calls, of all messages
-_MOST_VALUES = (
-    2**19
-)  # of all lists and objects, counted by their commas; as many take half a second
+# Of all lists and objects, counted by commas and brackets, of texts as well: they take half a second.
+_MOST_VALUES = 2**19
 _LONGEST = 2**20  # bytes of the tools, and of the response_format: checking them takes seconds
 # Fields that have no effect on the answer.
 _IGNORED = frozenset(
@@ -115,7 +114,7 @@ def read_request(body: bytes) -> CompletionRequest:
             in `keywords` may hold is checked by the call.
     """
     if sum(map(body.count, (b"[", b"{", b","))) > _MOST_VALUES:
-        raise Problem(400, "The body has too many values: their text would be too long to read.")
+        raise Problem(400, f"The body has more than {_MOST_VALUES:,} commas and brackets.")
     try:
         fields = orjson.loads(body)
     except orjson.JSONDecodeError as error:

@@ -166,7 +166,8 @@ def test_many_references_to_one_schema_are_followed_once():
     rows = {str(n): {"$ref": "#/shared/a"} for n in range(2000)}
     rules = {"properties": rows, "shared": {"a": {"type": "string"}}}
     assert checked(rules) == rules
-    assert len(json_schema._targets(rules, Draft202012Validator.META_SCHEMA["$schema"])) == 1
+    targets, _ = json_schema._targets(rules, Draft202012Validator.META_SCHEMA["$schema"])
+    assert len(targets) == 1
 
 
 @pytest.mark.parametrize("kind", ["array", "string", ["array", "null"]])
@@ -297,7 +298,7 @@ def test_the_objects_of_one_answer_share_the_time_for_their_checks():
         (r"^(?=.*\d)x|y", "look-around"),
         ("(?<!a)b", "look-around"),
         (r"^(.)\1$", "backreferences"),
-        (r"^\w{1,255}$", "exceeds size limit"),
+        (r"^\p{L}{1,255}$", "exceeds size limit"),
         ("(?x) a # (", "flag x"),
         ("(", "unclosed group"),
         ("a{999999999}", "exceeds size limit"),
@@ -338,11 +339,8 @@ def test_a_pattern_that_cannot_be_searched_for_in_linear_time_is_refused_with_it
         ),
         (
             {
-                "properties": {
-                    "a": {
-                        "$schema": "http://json-schema.org/draft-07/schema#",
-                        "pattern": "^(a|a)*$",
-                    }
+                "properties": {  # named like a keyword that holds values
+                    "default": {"$schema": "http://json-schema.org/draft-07/schema#"}
                 }
             },
             r"\$schema is in a part of it",
@@ -357,6 +355,27 @@ def test_a_schema_that_cannot_be_checked_in_bounded_time_is_refused(schema, word
     """The library that checks values would search with Python's expressions, which take forever."""
     with pytest.raises(InvalidInputError, match=words):
         checked({"type": "object", **schema})
+
+
+def test_a_part_with_a_draft_of_its_own_is_checked_by_the_drafts_rules_of_the_whole():
+    """As zod-to-json-schema writes it, and tools of MCP."""
+    part = {"$schema": "http://json-schema.org/draft-07/schema#", "pattern": "^(a|a)*$"}
+    rules = checked({"type": "object", "properties": {"a": part}})
+    assert rules["properties"]["a"] == {"pattern": "^(a|a)*$"}
+    assert fits({"a": "a" * 60}, rules, Allowance())
+    began = time.thread_time()
+    assert not fits({"a": "a" * 60 + "!"}, rules, Allowance())
+    assert time.thread_time() - began < 1
+
+
+def test_a_tools_schema_may_be_one_that_no_value_is_seen_to_fit():
+    part = {"type": "object", "unevaluatedProperties": False}
+    rules = {"type": "object", "properties": {"a": part, "b": {"patternProperties": {"c": {}}}}}
+    with pytest.raises(InvalidInputError, match="both unevaluatedProperties"):
+        checked(rules)
+    rules = checked(rules, patterns=False)
+    assert fits({"b": {}}, rules, Allowance())
+    assert not fits({"a": {}}, rules, Allowance())
 
 
 def test_what_is_only_named_like_a_keyword_is_none():

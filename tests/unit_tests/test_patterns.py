@@ -24,6 +24,7 @@ from langchain_qwen_space.patterns import Pattern
         ("^[+--]$", ",", "."),
         ("^[--/]$", ".", ","),
         (r"^[\w-.]+$", "a-b", "a b"),  # JavaScript's, which Python cannot read
+        (r"^[\w.]{1,255}$", "a.b", "a b"),  # too large with all letters of Unicode
         ("^[a~~b]$", "~", "c"),
         (r"^\[[^\[\]]+]$", "[a]", "[[]"),
         (r"^[^\]\\]$", "a", "\\"),

@@ -10,7 +10,8 @@ from langchain_qwen_space.space.page.config import Component, Dependency, SpaceC
 _MEMORIES = ("state", "json", "browserstate")  # what an app may keep a conversation in
 _BUTTONS = ("button", "antdbutton")
 _CLEARS = re.compile(  # the words of a button that begins a new conversation
-    r"clear|reset|empty|\bnew (chat|conversation|session|topic)|清|重置|新(建|对话|對話|会话|聊天)"
+    r"\b(clear|reset|empty)|\bnew (chat|conversation|session|topic)|清(空|除|理|屏)|重置"
+    r"|新(建|对话|對話|会话|聊天)"
     r"|초기화|지우|비우|クリア|リセット|effacer|réinitialis|lösch|leeren|zurücksetz|borrar|limpiar|limpar|apagar"
     r"|очист|сброс|\U0001f9f9|\U0001f5d1",
     re.IGNORECASE,

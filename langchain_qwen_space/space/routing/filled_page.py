@@ -153,7 +153,7 @@ class FilledPage:
         """
         config, called_by = self.endpoint.config, self.endpoint.called_by
         for number, value in new_values(config, step, data).items():
-            if value != self._values.get(number, config.component(number).initial):
+            if _differs(value, self._values.get(number, config.component(number).initial)):
                 self._changed_ids.add(number)
             self._values[number] = value
         while self.steps:
@@ -171,3 +171,11 @@ class FilledPage:
         else:
             states = (self.endpoint.config.component(number) for number in step.outputs)
             self._changed_ids.update(item.id for item in states if item.type == "state")
+
+
+def _differs(value: object, before: object) -> bool:
+    """Whether a component has another value; one that is nested too deeply to compare has."""
+    try:
+        return value != before
+    except RecursionError:
+        return True

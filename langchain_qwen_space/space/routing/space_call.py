@@ -37,11 +37,8 @@ _LONGEST_PAUSE = 20.0
 _JITTER = 0.5
 _LONGEST_ASKED = 60.0  # seconds; a Space that asks for more is not called again by itself
 _CHANGED = (404, 422, 500)  # what a Space answers to a function that it no longer has
-_OF_THE_CALL = (
-    InvalidInputError,
-    UnknownModelError,
-    ContextTooLongError,
-)  # wrong on every Space of a list
+# Wrong on every Space of a list.
+_OF_THE_CALL = (InvalidInputError, UnknownModelError, ContextTooLongError)
 
 
 class SpaceCall:

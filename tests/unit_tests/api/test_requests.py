@@ -216,7 +216,7 @@ def test_messages_have_no_more_parts_than_can_be_read_at_once(message):
 def test_a_body_of_so_many_values_that_reading_it_takes_seconds_is_refused_unread(monkeypatch):
     monkeypatch.setattr(requests.orjson, "loads", lambda _: pytest.fail("it was read"))
     for body in (b'{"a":[' + b"[]," * 300_000 + b"1]}", b'{"a":[' + b"1," * 600_000 + b"1]}"):
-        assert "too many values" in refused(body, None)
+        assert "commas and brackets" in refused(body, None)
 
 
 def test_of_many_unknown_fields_a_few_are_listed():

@@ -1,3 +1,4 @@
+import json
 import logging
 import time
 
@@ -8,6 +9,7 @@ from langchain_qwen_space.errors import InvalidInputError, UnsupportedSpaceError
 from langchain_qwen_space.space.chat.chatbot import Form
 from langchain_qwen_space.space.chat.finding import Wanted, find_endpoint
 from langchain_qwen_space.space.page.config import read_config
+from langchain_qwen_space.space.routing import filled_page
 from tests import replay
 from tests.unit_tests.space import pages
 from tests.unit_tests.space.pages import SYSTEM, Page
@@ -649,6 +651,9 @@ def test_of_several_chatbots_one_for_tools_or_thoughts_is_not_the_answer(labels,
         ("초기화", False),
         ("🗑️", False),
         ("Regenerate", True),
+        ("Load preset", True),
+        ("Unclear?", True),
+        ("清华大学", True),
         ("🤔️ Regenerate (重试)", True),
         ("重新生成", True),
     ],
@@ -664,6 +669,13 @@ def test_a_state_that_a_button_clears_with_the_chatbot_holds_the_conversation(bu
 
 class TestChanges:
     """Functions that the page calls because a function of the chain changed something."""
+
+    def test_a_value_that_is_nested_too_deeply_to_be_compared_counts_as_changed(self):
+        values = [json.loads("[" * 900 + "]" * 900) for _ in range(2)]
+        for _ in range(200):
+            values = [[value] for value in values]
+        assert filled_page._differs(*values)
+        assert not filled_page._differs([1], [1])
 
     @staticmethod
     def steps(kind, *, visible=True, event="change", writes="chatbot"):
