@@ -28,6 +28,7 @@ _ANSWERER = re.compile(
     re.IGNORECASE,
 )
 _CLOSED = re.compile(r"\s*+(?:(?:</\w+|<br)\s*+/?>\s*+)+")  # the tags behind the question
+_PERSON = re.compile(r"\W*(?:you|user|human|question|me)\b", re.IGNORECASE)
 _BLOCK = re.compile(r"</?(?:p|div|br|hr|li|ul|ol|tr|td|section|article)\b[^<>]*>|\n", re.IGNORECASE)
 _TAG = re.compile(r"<[^<>]*>")
 _FILLED = re.compile(r"<(?!h\d)\w[^<>]*>\s*\Z", re.IGNORECASE)  # a heading may be the answer's own
@@ -382,8 +383,12 @@ def _after_element(text: str, at: int, asked: str) -> str | None:
         return None
     before = text[max(0, at - _LONGEST_ASKER) : at]
     name = _TAG.sub("", _BLOCK.split(before)[-1]).strip()
-    fills = not name and len(asked) >= _SHORTEST_ECHO and _FILLED.search(before)
-    if not fills and not _ASKER.search(f"{name}\n"):
+    begins = (
+        at == len(before) and _TAG.sub("", before).strip() == name
+    )  # else it may be in the answer
+    fills = begins and not name and len(asked) >= _SHORTEST_ECHO and _FILLED.search(before)
+    asks = (begins or _PERSON.match(name)) and _ASKER.search(f"{name}\n")
+    if not fills and not asks:
         return None
     rest = text[closed.end() :]
     answerer = _TAGGED_ANSWERER.match(rest)

@@ -111,11 +111,8 @@ def controls_of(
                 alone = {*step.inputs} <= {item.id}
                 fills = filled & {*step.outputs} - {item.id} if alone else frozenset()
             else:
-                known = (
-                    role
-                    for role in ROLES
-                    if role not in inputs_by_role and _sets(role, item, config)
-                )
+                taken = {"query", "history", *inputs_by_role}
+                known = (role for role in ROLES if role not in taken and _sets(role, item, config))
                 fills = filled & {*step.outputs}
             for role in known if fills else ():
                 if role not in ("query", "history"):

@@ -362,6 +362,12 @@ QUESTION = "What does a panda eat?"
         (f"<p>You: {QUESTION}</p>\n<p>AI: Bamboo.</p>", "<p>Bamboo.</p>"),
         (f"<b>You</b>: {QUESTION}<br><b>Bot</b>: Bamboo.<br>", "Bamboo.<br>"),
         (f"<div class='me'>{QUESTION}</div>\n<div>Bamboo.</div>", "<div>Bamboo.</div>"),
+        (
+            f"<p><b>Bot:</b> Hello!</p><p><b>You:</b> {QUESTION}</p><p>Bamboo.</p>",
+            "<p>Bamboo.</p>",
+        ),
+        (f"In HTML:\n<title>{QUESTION}</title><body>Bamboo.</body>", None),
+        (f"A list:\n<li>Title: {QUESTION}</li><li>Bamboo.</li>", None),
         (f"# {QUESTION}\nBamboo.", None),
         (f"<h2>{QUESTION}</h2><p>Bamboo.</p>", None),
         (f"<p>It depends. {QUESTION}</p><p>Bamboo.</p>", None),

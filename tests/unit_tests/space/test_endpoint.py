@@ -670,6 +670,16 @@ def test_a_state_that_a_button_clears_with_the_chatbot_holds_the_conversation(bu
 class TestChanges:
     """Functions that the page calls because a function of the chain changed something."""
 
+    def test_boxes_that_change_each_other_have_no_roles_of_a_conversation(self):
+        page = Page()
+        chatbot, query = page.add("chatbot", "Chat", type="messages"), page.add("textbox", "Input")
+        boxes = [page.add("textbox", "One"), page.add("textbox", "Two")]
+        page.call("show", [query, chatbot], [*boxes, chatbot], on=(query, "submit"))
+        for number, box in enumerate(boxes):
+            page.call(f"change_{number}", [box], [*boxes, chatbot], on=(box, "change"))
+        names = [step.api_name for step in find(page).steps]
+        assert names == ["show", "change_0", "change_1"]
+
     def test_a_value_that_is_nested_too_deeply_to_be_compared_counts_as_changed(self):
         values = [json.loads("[" * 900 + "]" * 900) for _ in range(2)]
         for _ in range(200):
