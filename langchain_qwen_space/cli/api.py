@@ -57,7 +57,8 @@ def api(
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            help="A host name that a proxy on this machine passes on. Needed only without a key. "
+            help="A host name by which clients reach the server through a reverse proxy on this "
+            "machine. Without a key, requests for other names are refused, but for loopback names. "
             "Can be repeated.",
         ),
     ] = None,

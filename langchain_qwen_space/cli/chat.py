@@ -112,10 +112,11 @@ def chat(
     out of it. The environment variable `QWEN_SPACE_LOG` names another file; `QWEN_SPACE_LOG=off` turns the
     log off. The log contains the names of attached files, not their contents.
 
-    If standard output is not a terminal, only the text and a newline are printed. A file receives the
-    final text, and so does a pipe with `--no-stream`. Otherwise a pipe receives each chunk as it
-    arrives, and so may also receive text that the Space revised later, or lack whitespace. The
-    addresses of files in the answer are printed to standard error.
+    If standard output is not a terminal, only the text and a newline are printed. Redirected to a file, it
+    is the final text, and so it is in a pipe with `--no-stream`. Otherwise a pipe receives each chunk as it
+    arrives. A Space sometimes revises text that it has already sent; the pipe then holds text that is not in
+    the final one, or lacks some of its whitespace. The addresses of files in the answer are printed to
+    standard error.
 
     `--json` prints one object with these keys: `text`; `usage`, which is LangChain's `usage_metadata`
     and a `source`, "tokenizer" or "estimate"; `tool_calls`; `files`, each with `name` and `url`; `space`;
