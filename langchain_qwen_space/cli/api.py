@@ -57,9 +57,9 @@ def api(
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            help="A host name by which clients reach the server through a reverse proxy on this "
-            "machine. Without a key, requests for other names are refused, but for loopback names. "
-            "Can be repeated.",
+            help="A host name under which clients reach the server, such as that of a reverse proxy on "
+            "this machine. Without a key, a request is refused if its Host header is neither such a "
+            "name nor a loopback name. Can be repeated.",
         ),
     ] = None,
 ) -> None:

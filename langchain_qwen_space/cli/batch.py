@@ -155,11 +155,11 @@ def batch(
     and `tool_calls`. A row that failed has an error, and the text received so far.
 
     Each answer is saved in ANSWERS.job as soon as it arrives, and ANSWERS is written at the end. No
-    matter how a run ends, the same command resumes it. It stops with an error if the Space, the model or
-    a setting of the model has changed, unless you pass `--allow-changes`, and always if `--schema`,
-    `--system`, `--prompt-column`, `--messages-column` or `--id-column` has changed. While the Space
-    cannot be reached, the job waits. Keep ANSWERS.job if you may want to retry failed rows; otherwise
-    delete it when the job is done.
+    matter how a run ends, the same command resumes it. A resumed run stops with an error if the Space,
+    the model or a setting of the model has changed; `--allow-changes` permits that. If `--schema`,
+    `--system`, `--prompt-column`, `--messages-column` or `--id-column` has changed, it stops even with
+    `--allow-changes`. While the Space cannot be reached, the job waits. Keep ANSWERS.job if you may want
+    to retry failed rows; otherwise delete it when the job is done.
 
     If PROMPTS or ANSWERS is `-`, its data is kept in a file in a temporary folder until the job is done.
     The first line on standard error names the files: to resume, pass them instead of `-`.

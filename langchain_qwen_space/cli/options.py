@@ -119,8 +119,9 @@ InputOption = Annotated[
     typer.Option(
         "--input",
         metavar="ROLE=NAME",
-        help="Say which input of the page has a role, by its label or number: `system=Persona`, or "
-        "`max_tokens=4` for input number 4. Can be repeated.",
+        help="Say what an input of the page is for, where detection is wrong: `system=Persona`, by "
+        "its label, or `max_tokens=4`, by its number. ROLE is query, history, system, model, "
+        "temperature, top_p, max_tokens, thinking or thinking_budget. Can be repeated.",
     ),
 ]
 HistoryOption = Annotated[
